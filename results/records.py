@@ -1,0 +1,168 @@
+"""Records of a run, as they stand in its files.  Standard library only.
+
+Everything is frozen: a record is written once and never changed.  The layout of the files
+is versioned by ``SCHEMA``; docs/results.md has its history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+Direction = Literal["higher", "lower"]
+Status = Literal["ok", "invalid", "failed"]
+
+
+def arm_name(backend: str, profile: str) -> str:
+    """``docker`` for the default profile, else ``docker:host-net``."""
+    return backend if profile == "default" else f"{backend}:{profile}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one metric."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    """Counts from 1; only the attempt that its trial's record names counts."""
+    block: int
+    backend: str
+    profile: str
+    workload: str
+    metric: str
+    unit: str
+    direction: Direction
+    iteration: int
+    value: float
+    valid: bool
+    reasons: tuple[str, ...] = ()
+    """Gate codes that hold for it: those that make it invalid and mere cautions."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinding:
+    """What one gate said of one trial."""
+
+    code: str
+    """Short and stable, e.g. ``emulated``, ``steal``, ``limits``."""
+    severity: Literal["invalid", "caution"]
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """The host around a trial: differences from just before it to just after it."""
+
+    seconds: float
+    steal_ratio: float
+    """Stolen CPU time ÷ elapsed CPU time of all CPUs."""
+    load_1m: float
+    cpu_some_ratio: float | None
+    """PSI: share of the time in which some task waited for a CPU; None without PSI."""
+    memory_some_ratio: float | None
+    io_some_ratio: float | None
+    swapped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One workload in one fresh instance: the unit of statistics.
+
+    Its record is the commit mark: samples of an attempt without one do not count.
+    """
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    block: int
+    position: int
+    """Place within the block's random order."""
+    backend: str
+    profile: str
+    workload: str
+    status: Status
+    findings: tuple[GateFinding, ...]
+    error: str
+    """What went wrong, in a sentence; empty unless ``failed``."""
+    tail: str
+    """End of the output of whatever failed."""
+    started_utc: str
+    phases_ns: Mapping[str, int]
+    """Instant of each phase, relative to the request: created, first_byte, … removed."""
+    limits_outside: Mapping[str, Any]
+    limits_inside: Mapping[str, Any]
+    program_digest: str
+    pressure: Pressure | None
+    bookkeeping_ns: int
+    """The harness's own time in this trial: recording, checks, journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    """One side of the experiment, as it really was."""
+
+    backend: str
+    profile: str
+    conditions: tuple[str, ...]
+    """Gate codes that hold for all of it, e.g. ``emulated``."""
+    versions: Mapping[str, str]
+    bits: Mapping[str, str]
+    daemon_pss_bytes: int | None = None
+    """Fixed cost: PSS of the daemons that serve all instances; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRecord:
+    """A workload as it was defined for this run."""
+
+    name: str
+    resource: str
+    title: str
+    primary: str
+    """Metric that stands for it."""
+    metrics: tuple[tuple[str, str, Direction], ...]
+    """(name, unit, direction)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A backend that was asked for with ``all`` and cannot run here."""
+
+    backend: str
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """run.json: everything about a run but its data."""
+
+    schema: int
+    run_id: str
+    created_utc: str
+    tarebench: str
+    """Version of this project."""
+    command: tuple[str, ...]
+    """The command line that reproduces it."""
+    seed: int
+    suite: str
+    blocks: int
+    arms: tuple[ArmRecord, ...]
+    workloads: tuple[WorkloadRecord, ...]
+    skipped: tuple[Skipped, ...]
+    limits: Mapping[str, Any]
+    rootfs_digest: str
+    packages: Mapping[str, str]
+    """Debian packages in the root filesystem, name → version."""
+    host: Mapping[str, Any]
+    """Host facts: cpu, kernel, mitigations, cgroups, clock source, governor, virtualisation …"""
+    finished_utc: str = ""
+    """Empty while it runs, or when it was killed: then it can be resumed."""
+    source: str = "bench"
+    """``bench``, or the format it was imported from."""
+    notes: tuple[str, ...] = field(default_factory=tuple)

@@ -1,0 +1,1 @@
+"""Boxes: every way this project can start a piece of work in isolation."""
