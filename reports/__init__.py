@@ -1,1 +1,1 @@
-
+"""A run, told in one self-contained HTML file."""

@@ -1,0 +1,15 @@
+"""The one error that reading or writing results raises."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """A run's files could not be read or written.  The message names the file and the line.
+
+    Attributes:
+        hint: the next step for the person reading it; empty where there is none.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
