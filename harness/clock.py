@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from typing import Protocol
 
@@ -14,7 +14,7 @@ class Clock(Protocol):
         """Instant on a monotonic clock, ns."""
         ...
 
-    def utc(self) -> datetime.datetime:
+    def utc(self) -> dt.datetime:
         """Wall-clock time, for names and records only; never subtracted."""
         ...
 
@@ -30,15 +30,15 @@ class HostClock:
         """``CLOCK_MONOTONIC``, ns: not stepped by NTP, not counted while suspended."""
         return time.monotonic_ns()
 
-    def utc(self) -> datetime.datetime:
+    def utc(self) -> dt.datetime:
         """Current UTC time."""
-        return datetime.datetime.now(tz=datetime.UTC)
+        return dt.datetime.now(tz=dt.UTC)
 
     def sleep(self, seconds: float) -> None:
         """Rest."""
         time.sleep(seconds)
 
 
-def stamp(moment: datetime.datetime) -> str:
+def stamp(moment: dt.datetime) -> str:
     """``2026-11-24T03:51:04Z``."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -74,11 +74,13 @@ def run(
     Raises:
         CommandFailed: not found, not permitted, timed out or exited non-zero.
     """
-    feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+    given = stdin if isinstance(stdin, bytes) else None
+    source = None if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL
     try:
-        done = subprocess.run(  # type: ignore[call-overload]
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             list(argv),
-            **feed,
+            input=given,
+            stdin=source,
             capture_output=True,
             timeout=timeout_s,
             env={**ENVIRONMENT, **(env or {})},
@@ -87,7 +89,9 @@ def run(
         )
     except subprocess.TimeoutExpired as error:
         tail = tail_of(error.stdout or b"", error.stderr or b"")
-        raise CommandFailed(argv, f"still running after {timeout_s:g} s", tail=tail, hint=hint) from None
+        raise CommandFailed(
+            argv, f"still running after {timeout_s:g} s", tail=tail, hint=hint
+        ) from None
     except OSError as error:
         raise CommandFailed(argv, error.strerror or str(error), hint=hint) from None
     if done.returncode != 0:

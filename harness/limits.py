@@ -1,0 +1,125 @@
+"""Limits of a run: parsed from the command line, split between box and harness."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.errors import UsageFault
+from runtimes.base import Limits
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SMALLEST_MEMORY = 128 << 20
+DEFAULT_MEMORY = "512M"
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Which CPUs the box has, and which the harness and the peer."""
+
+    box: Limits
+    harness_cpus: tuple[int, ...]
+    shared: bool
+    """The harness has no CPU of its own: it and the box disturb each other."""
+
+
+def parse_memory(text: str) -> int:
+    """``512M`` → bytes.
+
+    Raises:
+        UsageFault: not a size, or too small for a guest to boot.
+    """
+    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageFault(f"--memory {text!r} is not a size", hint="write it as 512M or 2G")
+    size = int(match[1]) * _UNITS[match[2].upper()]
+    if size < _SMALLEST_MEMORY:
+        raise UsageFault(
+            f"--memory {text} is less than a guest needs to boot",
+            hint=f"at least {_SMALLEST_MEMORY >> 20}M",
+        )
+    return size
+
+
+def parse_cpu_list(text: str) -> tuple[int, ...]:
+    """``0-2,5`` → ``(0, 1, 2, 5)``, as the kernel writes CPU lists.
+
+    Raises:
+        UsageFault: not a CPU list.
+    """
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
+        if match is None:
+            raise UsageFault(f"{text!r} is not a list of CPUs", hint="write it as 2-3,5")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise UsageFault(f"{part} in {text!r} runs backwards", hint="write it as 2-3,5")
+        cpus.update(range(first, last + 1))
+    return tuple(sorted(cpus))
+
+
+def format_cpu_list(cpus: Iterable[int]) -> str:
+    """``(0, 1, 2, 5)`` → ``0-2,5``."""
+    runs: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if runs and cpu == runs[-1][1] + 1:
+            runs[-1][1] = cpu
+        else:
+            runs.append([cpu, cpu])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def allot(
+    cpus: str | None,
+    cpuset: str | None,
+    memory: str | None,
+    *,
+    allowed: frozenset[int] | None = None,
+) -> Allotment:
+    """Divide the host: the highest CPUs for the box, the others for harness and peer.
+
+    Args:
+        cpus: CPUs' worth of time for the box, e.g. ``1`` or ``1.5``; default half of the host's,
+            at most 4.
+        cpuset: the box's CPUs by number; default the highest ones.
+        memory: memory limit; default ``512M``.
+        allowed: CPUs of this process; default as the kernel says.
+
+    Raises:
+        UsageFault: more than the host has, or nonsense.
+    """
+    available = sorted(os.sched_getaffinity(0) if allowed is None else allowed)
+    chosen = parse_cpu_list(cpuset) if cpuset else None
+    quota = _quota(cpus, chosen, available)
+    if chosen is None:
+        chosen = tuple(available[-math.ceil(quota) :])
+    missing = sorted(set(chosen) - set(available))
+    if missing:
+        raise UsageFault(
+            f"CPU {missing[0]} is not one of this process's CPUs",
+            hint=f"available: {format_cpu_list(available)}",
+        )
+    if quota > len(chosen):
+        raise UsageFault(f"{quota:g} CPUs of time do not fit on {len(chosen)} CPUs")
+    rest = tuple(cpu for cpu in available if cpu not in chosen)
+    limits = Limits(chosen, quota, parse_memory(memory or DEFAULT_MEMORY))
+    return Allotment(limits, rest or tuple(available), shared=not rest)
+
+
+def _quota(cpus: str | None, chosen: tuple[int, ...] | None, available: list[int]) -> float:
+    if cpus is None:
+        return float(len(chosen)) if chosen else float(min(4, max(1, len(available) // 2)))
+    try:
+        quota = float(cpus)
+    except ValueError:
+        quota = math.nan
+    if not 0.01 <= quota <= len(available):  # the kernel's smallest quota is 1 ms of 100 ms
+        raise UsageFault(
+            f"--cpus {cpus} is not an amount of CPU that this host has",
+            hint=f"between 0.01 and {len(available)}; choose CPUs by number with --cpuset",
+        )
+    return quota

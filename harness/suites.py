@@ -1,0 +1,76 @@
+"""Suites: how much work a run asks for.  Workloads are the same in each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.errors import UsageFault
+from workloads.base import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named amount of work."""
+
+    name: str
+    purpose: str
+    blocks: int
+    size: Size
+    rounds: Mapping[str, int] = field(default_factory=dict)
+    """Workload → trials of each arm per block, where one is too few: each round is a block of
+    its own, every arm once in random order."""
+
+
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "quick",
+            "a first look within ten minutes on two cores",
+            blocks=3,
+            size=Size(iterations=1, seconds=1),
+            rounds={"startup.http": 3},
+        ),
+        Suite(
+            "standard",
+            "an hour: enough for most verdicts",
+            blocks=12,
+            size=Size(iterations=3, seconds=2),
+            rounds={"startup.http": 3},
+        ),
+        Suite(
+            "full",
+            "a night: small effects and tails",
+            blocks=40,
+            size=Size(iterations=5, seconds=3),
+            rounds={"startup.http": 3},
+        ),
+    )
+}
+
+
+def choose(name: str, valid: Mapping[str, object], kind: str) -> str:
+    """``name`` if it is one of ``valid``, else an error that lists them.
+
+    Raises:
+        UsageFault: with the valid names and the nearest of them.
+    """
+    if name in valid:
+        return name
+    near = difflib.get_close_matches(name, valid, n=1)
+    suggestion = f"did you mean {near[0]}? " if near else ""
+    raise UsageFault(
+        f"no {kind} is called {name!r}",
+        hint=f"{suggestion}valid: {', '.join(sorted(valid))}",
+    )
+
+
+def suite(name: str) -> Suite:
+    """The suite called ``name``.
+
+    Raises:
+        UsageFault: there is none; lists those there are.
+    """
+    return SUITES[choose(name, SUITES, "suite")]
