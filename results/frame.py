@@ -1,0 +1,193 @@
+"""A run as tidy pandas frames; here pandas starts, and nothing that measures imports it.
+
+``load``: one row per sample.
+
+============ ======== =====================================================================
+column       dtype    meaning
+============ ======== =====================================================================
+run_id       category name of the run
+block        int64    every arm once, in random order
+trial_id     category the unit of statistics
+attempt      int64    counts from 1
+backend      category kind of box
+profile      category variation of the backend
+arm          category ``backend``, or ``backend:profile``
+workload     category ``resource.what``
+resource     category cpu, memory, network, storage, startup, footprint, system
+metric       category unique within its workload
+unit         category SI, or the field's own
+direction    category ``higher`` or ``lower`` is better
+iteration    int64    repeat within the trial
+value        float64  finite, in ``unit``
+valid        bool     may be used in a verdict: its own mark, and its trial is ``ok``
+reasons      category gate codes that hold, joined by ``"; "``; empty when none
+============ ======== =====================================================================
+
+``load_trials``: one row per recorded trial, with ``status``, ``error``, ``tail``, the findings
+and one ``<phase>_ns`` column (nullable Int64) for each phase of any trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from results.errors import StoreError
+from results.records import Run, Sample, Trial, arm_name
+from results.store import RunDirectory
+
+DEFAULT_ROOT = Path(__file__).parent / "runs"
+"""Where runs are when a name is given without a root."""
+
+TEXTS = ("run_id", "trial_id", "backend", "profile", "workload", "metric", "unit", "direction")
+COLUMNS = (
+    *("run_id", "block", "trial_id", "attempt", "backend", "profile", "arm", "workload"),
+    *("resource", "metric", "unit", "direction", "iteration", "value", "valid", "reasons"),
+)
+
+RunLike = RunDirectory | Path | str
+
+
+def load(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
+    """Every sample of ``run`` whose trial is recorded, in the columns above.
+
+    Args:
+        run: an open run, its directory, its name or its short id.
+        root: where a name is looked up.
+
+    Raises:
+        StoreError: no such run, or a damaged line, named by file and number.
+    """
+    directory = _opened(run, root)
+    statuses = {(t.trial_id, t.attempt): t.status for t in directory.trials()}
+    return _samples_frame(directory.samples(), statuses, directory.run())
+
+
+def load_trials(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
+    """Every recorded trial of ``run``, one row each.  Arguments and errors as ``load``."""
+    trials = _opened(run, root).trials()
+    phases = sorted({phase for trial in trials for phase in trial.phases_ns})
+    rows = [_trial_row(trial) for trial in trials]
+    frame = pd.DataFrame(rows, columns=list(_TRIAL_TYPES)).astype(_TRIAL_TYPES)
+    for phase in phases:
+        instants = [trial.phases_ns.get(phase) for trial in trials]
+        frame[f"{phase}_ns"] = pd.array(instants, dtype="Int64")
+    return frame
+
+
+def write_parquet(run: RunLike, root: Path = DEFAULT_ROOT) -> Path:
+    """Write ``samples.parquet`` beside the journal, whole or not at all; its path.
+
+    Raises:
+        StoreError: as ``load``, or the file cannot be written.
+    """
+    directory = _opened(run, root)
+    plain = load(directory).astype(dict.fromkeys((*TEXTS, "arm", "resource", "reasons"), "object"))
+    target = directory.path / "samples.parquet"
+    temporary = directory.path / "samples.parquet.new"
+    quoted = str(temporary).replace("'", "''")
+    try:
+        with _database() as database:
+            database.register("samples", plain)
+            database.execute(
+                f"COPY (SELECT * FROM samples) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608 — COPY takes no parameters; the path is quoted
+            )
+        temporary.replace(target)
+    except (OSError, duckdb.Error) as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"{target}: {error}", "make room, or make the run writable") from None
+    return target
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read back what ``write_parquet`` wrote: the same frame as ``load`` gives.
+
+    Raises:
+        StoreError: it is not there, or is no such Parquet file.
+    """
+    try:
+        with _database() as database:
+            frame = database.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
+        return _typed(frame[list(COLUMNS)])
+    except (OSError, KeyError, duckdb.Error) as error:
+        raise StoreError(f"{path}: {error}", "write it again from the journal") from None
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    # Extensions would come over the network, and Parquet is built in.
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    return duckdb.connect(":memory:", config=config)
+
+
+def _opened(run: RunLike, root: Path) -> RunDirectory:
+    return run if isinstance(run, RunDirectory) else RunDirectory.open(run, root)
+
+
+def _samples_frame(
+    samples: Iterable[Sample], statuses: Mapping[tuple[str, int], str], run: Run
+) -> pd.DataFrame:
+    resources = {workload.name: workload.resource for workload in run.workloads}
+    intern: dict[str, str] = {}
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    for sample in samples:
+        for name in TEXTS:
+            text: str = getattr(sample, name)
+            columns[name].append(intern.setdefault(text, text))
+        arm = arm_name(sample.backend, sample.profile)
+        columns["arm"].append(intern.setdefault(arm, arm))
+        fallback = sample.workload.partition(".")[0]
+        columns["resource"].append(resources.get(sample.workload, fallback))
+        columns["block"].append(sample.block)
+        columns["attempt"].append(sample.attempt)
+        columns["iteration"].append(sample.iteration)
+        columns["value"].append(sample.value)
+        status = statuses[sample.trial_id, sample.attempt]
+        columns["valid"].append(sample.valid and status == "ok")
+        reasons = "; ".join(sample.reasons)
+        columns["reasons"].append(intern.setdefault(reasons, reasons))
+    return _typed(pd.DataFrame(columns, columns=list(COLUMNS)))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    numbers = {"block": "int64", "attempt": "int64", "iteration": "int64", "value": "float64"}
+    labels = dict.fromkeys((*TEXTS, "arm", "resource", "reasons"), "category")
+    typed = frame.astype({**numbers, "valid": "bool"})
+    for name in labels:
+        # Categories in sorted order and of one dtype, so that a frame read back equals its origin.
+        values = typed[name].astype("str")
+        typed[name] = pd.Categorical(values, categories=sorted(set(values)))
+    return typed
+
+
+_TRIAL_TYPES = {
+    "run_id": "str",
+    "trial_id": "str",
+    "attempt": "int64",
+    "block": "int64",
+    "position": "int64",
+    "backend": "str",
+    "profile": "str",
+    "arm": "str",
+    "workload": "str",
+    "status": "str",
+    "reasons": "str",
+    "error": "str",
+    "tail": "str",
+    "started_utc": "str",
+    "program_digest": "str",
+    "bookkeeping_ns": "int64",
+}
+
+
+def _trial_row(trial: Trial) -> dict[str, object]:
+    derived = {
+        "arm": arm_name(trial.backend, trial.profile),
+        "reasons": "; ".join(finding.code for finding in trial.findings),
+    }
+    return {name: derived.get(name) or getattr(trial, name, "") for name in _TRIAL_TYPES}
