@@ -1,0 +1,182 @@
+"""One program that the agent runs for us: its output as it comes, its end, its price."""
+
+from __future__ import annotations
+
+import shlex
+import signal as signals
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtimes import agent_frames as frames
+from runtimes.agent_frames import AgentFault, Frame
+from runtimes.process import tail_of
+
+FLOOD = 4
+"""A job that has written more than this many times its output limit is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a job ended.  Durations are the box's own, of its clock."""
+
+    status: int
+    """Exit status 0-255, or minus the signal that ended it."""
+    stdout: bytes
+    stderr: bytes
+    wall_ns: int
+    user_ns: int
+    sys_ns: int
+    max_rss_bytes: int
+    timed_out: bool
+    """The agent killed it at its time limit."""
+    truncated: bool
+    """It wrote more than was kept."""
+
+
+class Channel(Protocol):
+    """What a job needs of its agent."""
+
+    def send(self, frame: Frame) -> None:
+        """Send a request."""
+        ...
+
+    def pump(self, deadline_ns: int, awaited: str) -> None:
+        """Receive once and hand out what came."""
+        ...
+
+    def deadline(self, timeout_s: float) -> int:
+        """``timeout_s`` from now."""
+        ...
+
+
+class Job:
+    """A program in the box.  Made by ``Agent.spawn``."""
+
+    def __init__(
+        self, channel: Channel, number: int, argv: tuple[str, ...], output_limit: int
+    ) -> None:
+        self.number = number
+        self.argv = argv
+        self.pid = 0
+        """Inside the box; 0 until it has started."""
+        self._channel = channel
+        self._limit = output_limit
+        self._output = {"o": bytearray(), "e": bytearray()}
+        self._received = 0
+        self._truncated = False
+        self._flooded = False
+        self._refusal = ""
+        self._result: JobResult | None = None
+
+    @property
+    def name(self) -> str:
+        """The command line, shortened, for messages."""
+        return shlex.join(self.argv)[:200]
+
+    def started(self, timeout_s: float) -> None:
+        """Wait until it runs.
+
+        Raises:
+            AgentFault: the program cannot be run, or the agent is silent.
+        """
+        deadline_ns = self._channel.deadline(timeout_s)
+        while not self.pid and not self._refusal:
+            self._channel.pump(deadline_ns, f"the start of {self.name}")
+        self._check()
+
+    def expect(self, pattern: bytes, timeout_s: float) -> None:
+        """Wait until ``pattern`` stands in its output or error output.
+
+        Raises:
+            AgentFault: it ended without, or ran out of time.
+        """
+        deadline_ns = self._channel.deadline(timeout_s)
+        searched = {"o": 0, "e": 0}
+        while True:
+            for kind, output in self._output.items():
+                if output.find(pattern, searched[kind]) >= 0:
+                    return
+                searched[kind] = max(0, len(output) - len(pattern) + 1)
+            self._check()
+            if self._result is not None:
+                raise AgentFault(
+                    f"{self.name} ended with status {self._result.status} before it wrote "
+                    f"{pattern!r}",
+                    tail=self._tail(),
+                )
+            self._pump(deadline_ns, f"{pattern!r} from {self.name}")
+
+    def kill(self, signal: int = signals.SIGKILL) -> None:
+        """Send ``signal`` to its process group; nothing happens where it has ended."""
+        if self._result is None and not self._refusal:
+            self._channel.send(Frame("K", self.number, str(signals.Signals(signal).value).encode()))
+
+    def wait(self, timeout_s: float) -> JobResult:
+        """Wait for its end.
+
+        Raises:
+            AgentFault: its end was not reported within ``timeout_s``.
+        """
+        deadline_ns = self._channel.deadline(timeout_s)
+        while self._result is None:
+            self._check()
+            self._pump(deadline_ns, f"the end of {self.name}")
+        return self._result
+
+    def take(self, frame: Frame) -> bool:
+        """Accept a frame for this job; whether it was the last.  For Agent.
+
+        Raises:
+            AgentFault: the frame makes no sense here.
+        """
+        if frame.type == "!":
+            self._refusal = frames.sentence(frame.payload)
+            return True
+        if (frame.type == "p") == bool(self.pid):
+            raise AgentFault(f"the agent sent {frame.type!r} out of order for {self.name}")
+        if frame.type == "p":
+            self.pid = frames.number(frames.text(frame.payload, "pid"), "pid", low=1, high=2**31)
+        elif frame.type == "x":
+            self._result = self._ended(frame.payload)
+            return True
+        else:
+            self._keep(frame.type, frame.payload)
+        return False
+
+    def _keep(self, kind: str, data: bytes) -> None:
+        output = self._output[kind]
+        room = self._limit - len(output)
+        output += data[: max(0, room)]
+        self._truncated = self._truncated or len(data) > room
+        self._received += len(data)
+        if self._received > FLOOD * self._limit and not self._flooded:
+            self._flooded = True
+            self.kill()
+
+    def _ended(self, payload: bytes) -> JobResult:
+        numbers = frames.ending(payload)
+        return JobResult(
+            status=numbers["status"],
+            stdout=bytes(self._output["o"]),
+            stderr=bytes(self._output["e"]),
+            wall_ns=numbers["wall_ns"],
+            user_ns=numbers["user_ns"],
+            sys_ns=numbers["sys_ns"],
+            max_rss_bytes=numbers["max_rss_bytes"],
+            timed_out=bool(numbers["timed_out"]),
+            truncated=self._truncated,
+        )
+
+    def _tail(self) -> str:
+        return tail_of(bytes(self._output["o"]), bytes(self._output["e"]))
+
+    def _check(self) -> None:
+        if self._refusal:
+            raise AgentFault(f"the box refused to run {self.name}: {self._refusal}")
+
+    def _pump(self, deadline_ns: int, awaited: str) -> None:
+        try:
+            self._channel.pump(deadline_ns, awaited)
+        except AgentFault as fault:
+            fault.tail = fault.tail or self._tail()
+            raise

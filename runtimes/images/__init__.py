@@ -1,0 +1,1 @@
+"""One root filesystem, and what each backend needs made from it."""
