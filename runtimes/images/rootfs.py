@@ -1,0 +1,228 @@
+"""The one root filesystem that every arm runs: built once, named by its digest, kept.
+
+::
+
+    <cache>/rootfs/<key>/rootfs.tar     canonical archive, with the digest file in it
+                         root/          the same, unpacked; never written to
+                         meta.json      Rootfs' other fields; written last
+    <cache>/rootfs/<key>.lock           held while it is built
+
+``key`` is the digest of the recipe, ``digest`` that of the result.  Two builds from the same
+package versions give the same digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.images import apt_sources, canonical, contents, mmdebstrap, recipe, unpack
+from runtimes.images.compile import FLAGS, compile_static
+from runtimes.images.recipe import ProgramSource, Recipe
+
+__all__ = ["ProgramSource", "Recipe", "Rootfs", "build"]
+
+_NEEDED_BYTES = 1_500_000_000
+"""Space for a build: mmdebstrap's tree, its tar, the canonical tar, the unpacked tree."""
+
+_APT = Path("/etc/apt")
+
+
+@dataclass(frozen=True, slots=True)
+class Rootfs:
+    """A root filesystem on disk."""
+
+    digest: str
+    """``sha256:<hex>`` over the canonical tar without the digest file."""
+    directory: Path
+    """Unpacked; owned by root, never written to."""
+    archive: Path
+    """Canonical tar, digest file included."""
+    programs: Mapping[str, str] = field(repr=False)
+    """Absolute path, free of symbolic links → sha256 (hex) of every executable regular file."""
+    packages: Mapping[str, str] = field(repr=False)
+    """Debian package → version."""
+    size_bytes: int
+    """Sum of the sizes of all files."""
+    architecture: str
+    """As Debian, Go and OCI name it: ``amd64``, ``arm64``."""
+
+    def program_digest(self, path: str) -> str:
+        """Hexadecimal sha256 of the program at ``path``, symbolic links followed in the root.
+
+        Raises:
+            RuntimeFault: there is no such program.
+        """
+        try:
+            return self.programs[unpack.resolve(self.directory, path)]
+        except (KeyError, OSError):
+            raise RuntimeFault(
+                f"{path} is not a program in the root filesystem {self.digest[:19]}",
+                hint="name the package that holds it in the workload's `packages`",
+            ) from None
+
+
+def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootfs:
+    """The root filesystem of ``wanted``: from the cache, else built (about 40 s, root).
+
+    Of several callers at once, one builds and the others wait for it.
+
+    Raises:
+        RuntimeFault: mmdebstrap or a compiler failed, no space, no network, not root.
+    """
+    arch = recipe.architecture()
+    distribution = recipe.Distribution(recipe.host_distribution().id, wanted.suite)
+    sources = apt_sources.archive_lines(apt_sources.read(_APT), distribution, arch)
+    key = recipe.key(wanted, sources, arch, toolchain=" ".join(FLAGS))
+    home = cache / "rootfs"
+    entry = home / key
+    ready = load(entry)
+    if ready is not None:
+        return ready
+    if os.geteuid() != 0:
+        raise RuntimeFault(
+            "building the root filesystem needs root: its files have owners of their own",
+            hint="run as root once; later runs use what is cached",
+        )
+    with _space_explained(home), _locked(home / f"{key}.lock", progress):
+        ready = load(entry)
+        if ready is not None:
+            return ready
+        _remove_leftovers(home, key)
+        with _scratch(home, key) as scratch:
+            _make(wanted, sources, arch, scratch, progress)
+            scratch.rename(entry)
+    built = load(entry)
+    if built is None:
+        raise RuntimeFault(f"{entry}: the root filesystem vanished while it was built")
+    return built
+
+
+def load(entry: Path) -> Rootfs | None:
+    """The cached root filesystem in ``entry``; ``None`` where it is missing or damaged.
+
+    The check is cheap: the record reads well, the archive has its size, the unpacked
+    tree holds the digest.
+    """
+    archive, root = entry / "rootfs.tar", entry / "root"
+    try:
+        meta = json.loads((entry / "meta.json").read_bytes())
+        inside = (root / contents.DIGEST_FILE).read_text("ascii").strip()
+        if archive.stat().st_size != meta["archive_bytes"] or inside != meta["digest"]:
+            return None
+        return Rootfs(
+            digest=str(meta["digest"]),
+            directory=root,
+            archive=archive,
+            programs=dict(meta["programs"]),
+            packages=dict(meta["packages"]),
+            size_bytes=int(meta["size_bytes"]),
+            architecture=str(meta["architecture"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _make(
+    wanted: Recipe,
+    sources: tuple[str, ...],
+    arch: str,
+    scratch: Path,
+    progress: Callable[[str], None],
+) -> None:
+    """Fill ``scratch`` with a whole cache entry."""
+    progress("compiling the agent and the workloads' programs")
+    programs = _compile(wanted, scratch)
+    work = scratch / "work"
+    work.mkdir()
+    base = mmdebstrap.build_tar(wanted, sources, work, progress)
+    progress("naming the root filesystem by its content")
+    kept = contents.without_logs(canonical.read(base, contents.is_kept))
+    entries = contents.complete(kept, programs, wanted.files)
+    digest = canonical.digest(canonical.arrange(entries))
+    arranged = canonical.arrange(contents.with_digest(entries, digest))
+    archive = scratch / "rootfs.tar"
+    with archive.open("wb") as file:
+        canonical.write(arranged, file.write)
+    progress("unpacking the root filesystem")
+    unpack.unpack(arranged, scratch / "root")
+    meta = {
+        "digest": digest,
+        "architecture": arch,
+        "archive_bytes": archive.stat().st_size,
+        "size_bytes": sum(entry.size_bytes for entry in arranged),
+        "packages": contents.installed_packages(entries),
+        "programs": contents.program_digests(entries),
+        "sources": sources,
+    }
+    unpack.remove_tree(work)
+    (scratch / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True), "utf-8")
+
+
+def _compile(wanted: Recipe, scratch: Path) -> dict[str, bytes]:
+    """Absolute path in the root filesystem → bytes of each compiled program."""
+    compiled = {}
+    output = scratch / "program"
+    for program in wanted.all_programs():
+        compile_static(program.source, output, program.flags)
+        compiled[program.path] = output.read_bytes()
+        output.unlink()
+    return compiled
+
+
+@contextlib.contextmanager
+def _locked(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another process that builds this root filesystem")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(home: Path, key: str) -> None:
+    """What killed builds left, and a damaged entry: we hold the lock, so nobody works there."""
+    for path in (home / key, *home.glob(f".build-{key[:16]}-*")):
+        if path.exists():
+            unpack.remove_tree(path)
+
+
+@contextlib.contextmanager
+def _scratch(home: Path, key: str) -> Iterator[Path]:
+    """A directory beside the entry, gone afterwards unless it was renamed."""
+    free_bytes = shutil.disk_usage(home).free
+    if free_bytes < _NEEDED_BYTES:
+        raise OSError(errno.ENOSPC, f"{free_bytes // 10**6} MB free", str(home))
+    scratch = Path(tempfile.mkdtemp(prefix=f".build-{key[:16]}-", dir=home))
+    scratch.chmod(0o755)
+    try:
+        yield scratch
+    finally:
+        if scratch.exists():
+            unpack.remove_tree(scratch)
+
+
+@contextlib.contextmanager
+def _space_explained(home: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a fault with the next step."""
+    try:
+        yield
+    except OSError as error:
+        hint = "set TAREBENCH_CACHE to a directory that root can write"
+        if error.errno == errno.ENOSPC:
+            hint = f"a build needs {_NEEDED_BYTES // 10**6} MB: free some, or set TAREBENCH_CACHE"
+        raise RuntimeFault(f"cannot build in {home}: {error}", hint=hint) from error
