@@ -13,19 +13,14 @@ package versions give the same digest.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
-from runtimes.images import apt_sources, canonical, contents, mmdebstrap, recipe, unpack
+from runtimes.images import apt_sources, canonical, contents, mmdebstrap, recipe, storage, unpack
 from runtimes.images.compile import FLAGS, compile_static
 from runtimes.images.recipe import ProgramSource, Recipe
 
@@ -83,8 +78,7 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     distribution = recipe.Distribution(recipe.host_distribution().id, wanted.suite)
     sources = apt_sources.archive_lines(apt_sources.read(_APT), distribution, arch)
     key = recipe.key(wanted, sources, arch, toolchain=" ".join(FLAGS))
-    home = cache / "rootfs"
-    entry = home / key
+    entry = cache / "rootfs" / key
     ready = load(entry)
     if ready is not None:
         return ready
@@ -93,14 +87,16 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
             "building the root filesystem needs root: its files have owners of their own",
             hint="run as root once; later runs use what is cached",
         )
-    with _space_explained(home), _locked(home / f"{key}.lock", progress):
+    with storage.building(
+        entry, needed_bytes=_NEEDED_BYTES, progress=progress, what="the root filesystem"
+    ) as scratch:
         ready = load(entry)
         if ready is not None:
             return ready
-        _remove_leftovers(home, key)
-        with _scratch(home, key) as scratch:
-            _make(wanted, sources, arch, scratch, progress)
-            scratch.rename(entry)
+        whole = scratch / "entry"
+        whole.mkdir()
+        _make(wanted, sources, arch, whole, progress)
+        storage.publish(whole, entry)
     built = load(entry)
     if built is None:
         raise RuntimeFault(f"{entry}: the root filesystem vanished while it was built")
@@ -136,13 +132,13 @@ def _make(
     wanted: Recipe,
     sources: tuple[str, ...],
     arch: str,
-    scratch: Path,
+    whole: Path,
     progress: Callable[[str], None],
 ) -> None:
-    """Fill ``scratch`` with a whole cache entry."""
+    """Fill the directory ``whole`` with a cache entry."""
     progress("compiling the agent and the workloads' programs")
-    programs = _compile(wanted, scratch)
-    work = scratch / "work"
+    programs = _compile(wanted, whole)
+    work = whole / "work"
     work.mkdir()
     base = mmdebstrap.build_tar(wanted, sources, work, progress)
     progress("naming the root filesystem by its content")
@@ -150,11 +146,11 @@ def _make(
     entries = contents.complete(kept, programs, wanted.files)
     digest = canonical.digest(canonical.arrange(entries))
     arranged = canonical.arrange(contents.with_digest(entries, digest))
-    archive = scratch / "rootfs.tar"
+    archive = whole / "rootfs.tar"
     with archive.open("wb") as file:
         canonical.write(arranged, file.write)
     progress("unpacking the root filesystem")
-    unpack.unpack(arranged, scratch / "root")
+    unpack.unpack(arranged, whole / "root")
     meta = {
         "digest": digest,
         "architecture": arch,
@@ -165,7 +161,7 @@ def _make(
         "sources": sources,
     }
     unpack.remove_tree(work)
-    (scratch / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True), "utf-8")
+    (whole / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True), "utf-8")
 
 
 def _compile(wanted: Recipe, scratch: Path) -> dict[str, bytes]:
@@ -177,52 +173,3 @@ def _compile(wanted: Recipe, scratch: Path) -> dict[str, bytes]:
         compiled[program.path] = output.read_bytes()
         output.unlink()
     return compiled
-
-
-@contextlib.contextmanager
-def _locked(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that builds this root filesystem")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _remove_leftovers(home: Path, key: str) -> None:
-    """What killed builds left, and a damaged entry: we hold the lock, so nobody works there."""
-    for path in (home / key, *home.glob(f".build-{key[:16]}-*")):
-        if path.exists():
-            unpack.remove_tree(path)
-
-
-@contextlib.contextmanager
-def _scratch(home: Path, key: str) -> Iterator[Path]:
-    """A directory beside the entry, gone afterwards unless it was renamed."""
-    free_bytes = shutil.disk_usage(home).free
-    if free_bytes < _NEEDED_BYTES:
-        raise OSError(errno.ENOSPC, f"{free_bytes // 10**6} MB free", str(home))
-    scratch = Path(tempfile.mkdtemp(prefix=f".build-{key[:16]}-", dir=home))
-    scratch.chmod(0o755)
-    try:
-        yield scratch
-    finally:
-        if scratch.exists():
-            unpack.remove_tree(scratch)
-
-
-@contextlib.contextmanager
-def _space_explained(home: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a fault with the next step."""
-    try:
-        yield
-    except OSError as error:
-        hint = "set TAREBENCH_CACHE to a directory that root can write"
-        if error.errno == errno.ENOSPC:
-            hint = f"a build needs {_NEEDED_BYTES // 10**6} MB: free some, or set TAREBENCH_CACHE"
-        raise RuntimeFault(f"cannot build in {home}: {error}", hint=hint) from error

@@ -1,0 +1,124 @@
+"""The root filesystem as the image of a read-only disk, without loop devices.
+
+Measured on 2 cores with a root of 146 MB (9,000 names): ext4 1.0 s, 161 MB on disk;
+erofs (lz4hc) 2.5 s, 77 MB; squashfs (zstd) 1.0 s, 48 MB.  ext4 is the default: Debian's cloud
+kernel has it built in, and reading it costs the guest no decompression that a container's arm
+would not pay too.  erofs and squashfs come out bit-identical for the same root filesystem, ext4
+but for the change times of its inodes (mke2fs copies them from the directory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from runtimes import process
+from runtimes.base import RuntimeFault
+from runtimes.images import storage
+from runtimes.images.canonical import EPOCH_S
+from runtimes.images.rootfs import Rootfs
+
+Kind = Literal["ext4", "erofs", "squashfs"]
+
+FORMAT = 1
+"""Raised when the same root filesystem must give another image."""
+
+_UUID = "7a7e0000-0000-4000-8000-000000000001"
+"""Fixed: an image is named by its content, and never mounted beside another."""
+
+_TIMEOUT_S = 300.0
+_BLOCK_BYTES = 4096
+_PER_FILE_BYTES = 2 * _BLOCK_BYTES
+"""Rounding up to a block, and the inode with its share of tables."""
+_SPARE_BYTES = 64 << 20
+
+_PACKAGES: Mapping[Kind, str] = {
+    "ext4": "e2fsprogs",
+    "erofs": "erofs-utils",
+    "squashfs": "squashfs-tools",
+}
+
+
+def disk_image(
+    rootfs: Rootfs,
+    cache: Path,
+    kind: Kind = "ext4",
+    progress: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Image of ``rootfs`` as a file system of ``kind``; from the cache, else made in about 1 s.
+
+    The image is shared by every guest: attach it read-only, or below a copy-on-write layer.
+
+    Raises:
+        RuntimeFault: the tool is missing or failed, or there is no space.
+    """
+    name = f"{rootfs.digest.removeprefix('sha256:')}-{FORMAT}.{kind}"
+    entry = cache / "disks" / name
+    if _whole(entry):
+        return entry
+    with storage.building(
+        entry, needed_bytes=2 * rootfs.size_bytes, progress=progress, what=f"the {kind} image"
+    ) as scratch:
+        if _whole(entry):
+            return entry
+        progress(f"making the {kind} image")
+        image = scratch / "image"
+        _make(rootfs, image, kind)
+        image.chmod(0o444)
+        storage.publish(image, entry)
+    return entry
+
+
+def _whole(entry: Path) -> bool:
+    """An image gets its name by a rename once it is whole; only emptiness can go unnoticed."""
+    return entry.is_file() and entry.stat().st_size > 0
+
+
+def _make(rootfs: Rootfs, image: Path, kind: Kind) -> None:
+    argv = _COMMANDS[kind](rootfs, image)
+    if process.find(argv[0]) is None:
+        raise RuntimeFault(
+            f"{argv[0]} is not installed: it makes {kind} images",
+            hint=f"apt-get install {_PACKAGES[kind]}",
+        )
+    process.run(argv, timeout_s=_TIMEOUT_S, env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)})
+
+
+def _ext4(rootfs: Rootfs, image: Path) -> list[str]:
+    """Without a journal: nothing is ever recovered, each guest starts from the same image."""
+    extended = f"hash_seed={_UUID},root_owner=0:0,lazy_itable_init=1,nodiscard"
+    return [
+        *("mke2fs", "-q", "-F", "-t", "ext4", "-d", str(rootfs.directory)),
+        *("-b", str(_BLOCK_BYTES), "-m", "0", "-L", "tarebench", "-U", _UUID, "-E", extended),
+        *("-O", "^has_journal", str(image), f"{_ext4_size_bytes(rootfs) // 1024}k"),
+    ]
+
+
+def _ext4_size_bytes(rootfs: Rootfs) -> int:
+    """Sparse, so being generous costs nothing on the host's disk."""
+    files = sum(1 for _ in rootfs.directory.rglob("*"))
+    size = rootfs.size_bytes + files * _PER_FILE_BYTES + _SPARE_BYTES
+    return size + -size % (1 << 20)
+
+
+def _erofs(rootfs: Rootfs, image: Path) -> list[str]:
+    return [
+        *("mkfs.erofs", "--quiet", "-zlz4hc", f"-T{EPOCH_S}", "-U", _UUID),
+        *(str(image), str(rootfs.directory)),
+    ]
+
+
+def _squashfs(rootfs: Rootfs, image: Path) -> list[str]:
+    return [
+        *("mksquashfs", str(rootfs.directory), str(image), "-quiet", "-no-progress", "-noappend"),
+        *("-comp", "zstd", "-Xcompression-level", "3", "-reproducible"),
+        *("-mkfs-time", str(EPOCH_S), "-all-time", str(EPOCH_S)),
+    ]
+
+
+_COMMANDS: Mapping[Kind, Callable[[Rootfs, Path], list[str]]] = {
+    "ext4": _ext4,
+    "erofs": _erofs,
+    "squashfs": _squashfs,
+}

@@ -1,0 +1,87 @@
+"""Entries of a cache on disk: made by one process at a time, whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.images.unpack import remove_tree
+
+
+@contextlib.contextmanager
+def building(
+    entry: Path, *, needed_bytes: int, progress: Callable[[str], None], what: str
+) -> Iterator[Path]:
+    """Hold ``entry``'s lock and give a scratch directory beside it, gone afterwards.
+
+    The caller looks again whether ``entry`` is there now, fills the scratch directory, and
+    ends with ``publish``.
+
+    Args:
+        entry: path that will be made.
+        needed_bytes: free space without which nothing is begun.
+        progress: told when another process holds the lock.
+        what: a few words for messages, e.g. ``the root filesystem``.
+
+    Raises:
+        RuntimeFault: no space, or the file system refuses; with the next step.
+    """
+    home = entry.parent
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home / f"{entry.name}.lock", progress, what):
+            for leftover in home.glob(f"{_scratch_prefix(entry)}*"):
+                remove_tree(leftover)
+            with _scratch(entry, needed_bytes) as scratch:
+                yield scratch
+    except OSError as error:
+        hint = "set TAREBENCH_CACHE to a directory that root can write"
+        if error.errno == errno.ENOSPC:
+            hint = f"about {needed_bytes // 10**6} MB are needed: free some, or set TAREBENCH_CACHE"
+        raise RuntimeFault(f"cannot make {what} in {home}: {error}", hint=hint) from error
+
+
+def publish(made: Path, entry: Path) -> None:
+    """Give ``made`` its final name; what is there under that name was found damaged."""
+    if entry.is_dir() and not entry.is_symlink():
+        remove_tree(entry)
+    made.rename(entry)
+
+
+def _scratch_prefix(entry: Path) -> str:
+    return f".build-{entry.name[:24]}-"
+
+
+@contextlib.contextmanager
+def _locked(path: Path, progress: Callable[[str], None], what: str) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"waiting for another process that makes {what}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _scratch(entry: Path, needed_bytes: int) -> Iterator[Path]:
+    free_bytes = shutil.disk_usage(entry.parent).free
+    if free_bytes < needed_bytes:
+        raise OSError(errno.ENOSPC, f"only {free_bytes // 10**6} MB free")
+    scratch = Path(tempfile.mkdtemp(prefix=_scratch_prefix(entry), dir=entry.parent))
+    try:
+        scratch.chmod(0o755)
+        yield scratch
+    finally:
+        if scratch.exists():
+            remove_tree(scratch)
