@@ -1,0 +1,186 @@
+"""One container, from the host's point of view."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes.agent import Agent
+from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
+from runtimes.docker import api, cgroup, disk, proc
+from runtimes.docker.attach import AttachStream
+from runtimes.docker.daemon import Daemon
+from runtimes.docker.request import Place, published_port
+from runtimes.docker.starting import Starting
+
+_GONE_S = 30.0
+"""How long a container's end may take to be seen after the daemon said so, or after SIGKILL."""
+
+
+@dataclass(slots=True)
+class DockerInstance:
+    """A container with the agent as its main process."""
+
+    spec: InstanceSpec
+    client: api.Client
+    daemon: Daemon
+    place: Place
+    data_root: Path
+    identifier: str
+    stream: AttachStream
+    starting: Starting
+    agent: Agent
+    marks: Mapping[str, int]
+    """``created``, ``attached``; ``started`` comes when the daemon answers, which may be after
+    the first byte."""
+    _pid: int = 0
+    _pidfd: int = -1
+    _removed: bool = field(default=False)
+
+    def limits(self) -> LimitsRead:
+        """From the container's cgroup files."""
+        return cgroup.limits(self._cgroup())
+
+    def stats(self) -> InstanceStats:
+        """Its processes, its shim and its port proxies; its cgroup; its layers."""
+        membership = self._cgroup()
+        inspected = self._inspect()
+        inside = cgroup.processes(membership)
+        return InstanceStats(
+            pids=tuple(sorted({*inside, *self._helpers(inspected)})),
+            cgroup_memory_bytes=cgroup.memory_bytes(membership),
+            cgroup_memory_peak_bytes=cgroup.memory_peak_bytes(membership),
+            cgroup_cpu_ns=cgroup.cpu_ns(membership),
+            disk_bytes=disk.container_bytes(inspected, self.data_root),
+        )
+
+    def address(self) -> tuple[str, int]:
+        """Where the daemon publishes its port, as the peer sees it."""
+        return self.place.address, published_port(self.spec)
+
+    def diagnostics(self) -> str:
+        """State, standard error and the daemon's log."""
+        parts = []
+        try:
+            state = api.field(self._inspect(), "State")
+            shown = ("Status", "ExitCode", "OOMKilled", "Error")
+            parts.append(" ".join(f"{key}={api.field(state, key)}" for key in shown))
+        except RuntimeFault as fault:
+            parts.append(str(fault))
+        stderr = self.stream.stderr_tail().strip()
+        if stderr:
+            parts.append(f"standard error: {stderr[-4096:]}")
+        log = self.daemon.log_tail()
+        if log:
+            parts.append(f"dockerd's log: {log}")
+        return "\n".join(parts)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait by pidfd, then ask the daemon for the status."""
+        deadline_s = time.monotonic() + timeout_s
+        self._identify()
+        if self._pidfd >= 0 and not proc.ended(self._pidfd, timeout_s):
+            raise TimeoutError(f"{self.spec.name} still runs after {timeout_s:g} s")
+        left_s = max(1.0, deadline_s - time.monotonic())
+        with api.speaking(f"wait for {self.spec.name}", self.daemon.log_tail):
+            answer = self.client.wait(self.identifier, timeout=left_s)
+        return api.number(answer, "StatusCode")
+
+    def stop(self, timeout_s: float) -> None:
+        """``docker stop``; the container is killed from here when the daemon cannot."""
+        with contextlib.suppress(RuntimeFault):
+            self._identify()
+        try:
+            with api.speaking(f"stop {self.spec.name}", self.daemon.log_tail):
+                self.client.stop(self.identifier, timeout=math.ceil(timeout_s))
+        except RuntimeFault as fault:
+            if not api.is_missing(fault) and self._pidfd < 0:
+                raise
+            self._kill()
+        if self._pidfd >= 0 and not proc.ended(self._pidfd, _GONE_S):
+            raise RuntimeFault(
+                f"{self.spec.name}: process {self._pid} is still there after docker stop",
+                hint="a process in uninterruptible sleep?  See dmesg",
+            )
+
+    def remove(self) -> None:
+        """``docker rm --force --volumes``, and everything held here."""
+        if self._removed:
+            return
+        self.starting.close()
+        self.stream.close()
+        try:
+            with api.speaking(f"remove {self.spec.name}", self.daemon.log_tail):
+                self.client.remove_container(self.identifier, v=True, force=True)
+        except RuntimeFault as fault:
+            self._forgive(fault)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._removed = True
+
+    def _forgive(self, fault: RuntimeFault) -> None:
+        """A private daemon that died takes its containers along when it is swept."""
+        if api.is_missing(fault) or (self.daemon.private and not api.is_refusal(fault)):
+            self._kill()
+            return
+        raise fault
+
+    def _kill(self) -> None:
+        if self._pidfd >= 0:
+            proc.send(self._pidfd, signal.SIGKILL)
+            proc.ended(self._pidfd, _GONE_S)
+
+    def _inspect(self) -> object:
+        with api.speaking(f"inspect {self.spec.name}", self.daemon.log_tail):
+            return self.client.inspect_container(self.identifier)
+
+    def _identify(self) -> int:
+        """Pid of the main process on this host, with a pidfd held; 0 when it has ended."""
+        self.starting.join()
+        if self._pid == 0:
+            pid = api.number(self._inspect(), "State", "Pid")
+            if pid <= 1:
+                return 0
+            self._pidfd = -1 if (pidfd := proc.open_pid(pid)) is None else pidfd
+            self._pid = pid
+            self._check_ours(pid)
+        return self._pid
+
+    def _check_ours(self, pid: int) -> None:
+        """The daemon's word for a pid is not enough to read limits from it, or to kill it."""
+        directories = cgroup.of_process(pid).directories.values()
+        if directories and not any(self.identifier in str(path) for path in directories):
+            os.close(self._pidfd)
+            self._pid, self._pidfd = 0, -1
+            raise RuntimeFault(
+                f"{self.spec.name}: process {pid} on this host is not the container's",
+                hint="does the daemon run on another host or in another pid namespace?",
+            )
+
+    def _cgroup(self) -> cgroup.Membership:
+        pid = self._identify()
+        membership = cgroup.of_process(pid) if pid else cgroup.Membership({})
+        if not membership.directories:
+            raise RuntimeFault(f"{self.spec.name} has ended", tail=self.diagnostics())
+        return membership
+
+    def _helpers(self, inspected: object) -> tuple[int, ...]:
+        address = api.text(inspected, "NetworkSettings", "Networks", "bridge", "IPAddress")
+        return proc.matching(lambda argv: is_helper(argv, self.identifier, address))
+
+
+def is_helper(argv: proc.Arguments, identifier: str, address: str) -> bool:
+    """Whether a command line is a container's shim or one of its port proxies."""
+    name = proc.program(argv)
+    if name.startswith("containerd-shim"):
+        return proc.option(argv, "-id") == identifier
+    return (
+        name == "docker-proxy" and bool(address) and proc.option(argv, "-container-ip") == address
+    )

@@ -1,0 +1,126 @@
+"""Which daemon to use: the user's own where one answers on this host, else a private one."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.docker import proc
+
+OPTION = "docker_host"
+"""Backend option: an address (``unix://…``), or ``PRIVATE``."""
+
+PRIVATE = "private"
+"""Value of the option that asks for a private daemon whether or not another one answers."""
+
+DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+_PING_TIMEOUT_S = 2.0
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def socket_path(address: str) -> Path:
+    """The socket of a ``unix://`` address.
+
+    Raises:
+        RuntimeFault: another kind of address: what a daemon on another host runs cannot be
+            weighed here, and over TCP we cannot tell.
+    """
+    if not address.startswith("unix:///"):
+        raise RuntimeFault(
+            f"docker_host {address!r} is no socket on this host",
+            hint=f"give unix:///path/to/docker.sock, or {PRIVATE!r} for a daemon of the run's own",
+        )
+    return Path(address.removeprefix("unix://"))
+
+
+def answers(path: Path, timeout_s: float = _PING_TIMEOUT_S) -> bool:
+    """Whether an Engine API answers ``GET /_ping`` on this socket."""
+    connection = _UnixConnection(path, timeout_s)
+    try:
+        connection.request("GET", "/_ping")
+        response = connection.getresponse()
+        return response.status == 200 and response.read(16) == b"OK"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def choose(options: Mapping[str, str], environment: Mapping[str, str]) -> str | None:
+    """Address of the user's daemon; ``None`` when a private one is to be started.
+
+    Only an address given as an option must answer; DOCKER_HOST and the default socket are
+    looked at in turn.
+
+    Raises:
+        RuntimeFault: the option's address does not answer or is not on this host.
+    """
+    wanted = options.get(OPTION, "")
+    if wanted == PRIVATE:
+        return None
+    if wanted:
+        if not answers(socket_path(wanted)):
+            raise RuntimeFault(
+                f"no Docker daemon answers at {wanted}",
+                hint=f"start it, or leave {OPTION} out: then one is started for the run",
+            )
+        return wanted
+    for address in (environment.get("DOCKER_HOST", ""), DEFAULT_ADDRESS):
+        if address.startswith("unix:///") and answers(socket_path(address)):
+            return address
+    return None
+
+
+def daemon_processes(path: Path) -> tuple[int, ...]:
+    """dockerd behind ``path`` and its containerd, as far as they can be told apart.
+
+    The socket knows who listens on it (SO_PEERCRED, unix(7)); under socket activation that is
+    the service manager, then the only dockerd of the host is taken.
+    """
+    dockerd = _listener(path)
+    if dockerd is None or proc.program(proc.arguments(dockerd)) != "dockerd":
+        every = proc.matching(lambda argv: proc.program(argv) == "dockerd")
+        if len(every) != 1:
+            return ()
+        dockerd = every[0]
+    return (dockerd, *_containerd_of(dockerd))
+
+
+def _listener(path: Path) -> int | None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_PING_TIMEOUT_S)
+        try:
+            connection.connect(str(path))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        except OSError:
+            return None
+    return int.from_bytes(credentials[:4], sys.byteorder) or None
+
+
+def _containerd_of(dockerd: int) -> tuple[int, ...]:
+    """The containerd that dockerd was told of, its own child, or the host's only one."""
+    address = proc.option(proc.arguments(dockerd), "--containerd")
+    every = proc.matching(lambda argv: proc.program(argv) == "containerd")
+    children = tuple(pid for pid in every if proc.parent(pid) == dockerd)
+    if children:
+        return children
+    if address:
+        every = (
+            tuple(pid for pid in every if proc.option(proc.arguments(pid), "--address") == address)
+            or every
+        )
+    return every if len(every) == 1 else ()

@@ -1,0 +1,54 @@
+"""What private daemons have at fixed places: the cached data root, and directories in /run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtimes.base import Site
+
+_CACHE = "docker"
+
+
+@contextlib.contextmanager
+def data_root(site: Site) -> Iterator[tuple[Path, int | None]]:
+    """The cached data root with its lock, or an own one when another run has it."""
+    home = site.cache / _CACHE
+    home.mkdir(parents=True, exist_ok=True)
+    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            site.progress("docker: another run uses the cached images; importing them anew")
+            own = site.state / "data"
+            try:
+                yield own, None
+            finally:
+                shutil.rmtree(own, ignore_errors=True)
+        else:
+            yield home / "data", lock
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def tidy_fixed_directories() -> Iterator[None]:
+    """Remove the empty directories that daemons make at fixed places, where they were absent."""
+    fixed = [
+        Path("/run/docker"),
+        Path("/run/docker/plugins"),
+        Path("/run/containerd"),
+        Path("/run/containerd/s"),
+    ]
+    absent = [directory for directory in fixed if not directory.exists()]
+    try:
+        yield
+    finally:
+        for directory in reversed(absent):
+            with contextlib.suppress(OSError):
+                directory.rmdir()

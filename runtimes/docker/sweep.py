@@ -1,0 +1,121 @@
+"""Take away what daemons and containers of a run left on the host, however they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runtimes import process
+from runtimes.base import LABEL, RuntimeFault
+from runtimes.docker import cgroup, layout, proc
+
+DAEMON_PATIENCE_S = 20.0
+"""dockerd waits 15 s for its containers before it kills them."""
+_CGROUP_TRIES = 50
+_CGROUP_PAUSE_S = 0.02
+"""A cgroup stays busy for an instant after its last process has ended; no event tells."""
+
+# The order of the end: the daemon, which ends containers in order, then what it left.
+_PROGRAMS = ("dockerd", "containerd", "containerd-shim-runc-v2")
+
+
+def private_daemon(run: str) -> list[str]:
+    """End the private daemon of ``run`` and all that hangs on it; one line per thing removed."""
+    directory = layout.runtime_directory(run)
+    removed = [line for name in _PROGRAMS for line in _end(name, directory)]
+    removed += _end_members(run)
+    removed += unmount_below(directory)
+    removed += _remove_cgroups(run)
+    if directory.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        removed.append(f"directory {directory}")
+    return removed
+
+
+def belongs(directory: Path) -> Callable[[proc.Arguments], bool]:
+    """Whether a command line names something in ``directory``: what makes a daemon ours."""
+    inside = f"{directory}/"
+    return lambda argv: any(inside in word for word in argv)
+
+
+def _end(name: str, directory: Path) -> list[str]:
+    ours = belongs(directory)
+
+    def ours_by_name(argv: proc.Arguments) -> bool:
+        return proc.program(argv) == name and ours(argv)
+
+    patience_s = 0.0 if name.startswith("containerd-shim") else DAEMON_PATIENCE_S
+    return [
+        f"process {pid} ({name})"
+        for pid in proc.matching(ours_by_name)
+        if proc.end(pid, ours_by_name, patience_s=patience_s)
+    ]
+
+
+def _cgroup_tops(run: str) -> list[Path]:
+    mounts = cgroup.mount_points(Path("/proc/self/mountinfo").read_text())
+    relative = layout.cgroup_parent(run).lstrip("/")
+    tops = {mount / relative for mount in mounts.values()}
+    return sorted(top for top in tops if top.is_dir())
+
+
+def _end_members(run: str) -> list[str]:
+    """Kill what is still in the containers' cgroups: their shim is gone, nobody else will."""
+    removed = []
+    for top in _cgroup_tops(run):
+        members = cgroup.processes(cgroup.Membership({cgroup.UNIFIED: top}))
+        removed += [
+            f"process {pid} (container)"
+            for pid in members
+            if proc.end(pid, lambda _: True, patience_s=0.0)
+        ]
+    return removed
+
+
+def unmount_below(directory: Path) -> list[str]:
+    """Unmount everything below ``directory``, the deepest first."""
+    inside = f"{directory}/"
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4].replace("\\040", " ")
+        if point.startswith(inside):
+            points.append(point)
+    for point in reversed(points):
+        with contextlib.suppress(RuntimeFault):
+            process.run(["umount", "--lazy", point], timeout_s=10)
+    return [f"mount {point}" for point in reversed(points)]
+
+
+def _remove_cgroups(run: str) -> list[str]:
+    removed = []
+    for top in _cgroup_tops(run):
+        for directory in (*sorted(top.rglob("*/"), reverse=True), top):
+            _remove_cgroup(directory)
+        # The run's own directory is the harness's too: it goes only when nothing is in it.
+        with contextlib.suppress(OSError):
+            top.parent.rmdir()
+        if not top.exists():
+            removed.append(f"cgroup {top}")
+    return removed
+
+
+def _remove_cgroup(directory: Path) -> None:
+    for _ in range(_CGROUP_TRIES):
+        try:
+            directory.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(_CGROUP_PAUSE_S)
+        else:
+            return
+
+
+def label_filter(run: str) -> dict[str, str]:
+    """Filter for exactly what carries the label of ``run``."""
+    if not run:
+        raise ValueError("an empty run would match every run's objects")
+    return {"label": f"{LABEL}={run}"}
