@@ -1,0 +1,134 @@
+"""Memory: streaming bandwidth and random-access latency, by a small program of our own.
+
+The program takes its sizes as arguments, ends by the clock and checks its own results; see
+programs/memory.c for how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from workloads.base import (
+    Command,
+    CommandWork,
+    Measurement,
+    Metric,
+    Output,
+    Program,
+    Size,
+    Workload,
+)
+from workloads.reading import NUMBER, Reader
+
+ARRAY_BYTES = 64 << 20
+"""Each of STREAM's three arrays.
+
+An element is used again only after two arrays have passed, so the cache that must not hold them
+is 4 × smaller than 128 MiB: the rule of STREAM holds for last-level caches up to 32 MiB, and
+nothing is reused below 128 MiB.  Three arrays fit the default limit of 512 MiB, a guest's
+kernel included, and one round ends within a second under emulation.
+"""
+
+CHASE_BYTES = 256 << 20
+"""What the pointer chase runs through: at most an eighth of it can be in a cache of 32 MiB."""
+
+KERNELS = ("copy", "scale", "add", "triad")
+
+_PATH = "/opt/tarebench/memory"
+_PROGRAM = Program(
+    _PATH,
+    Path(__file__).with_name("programs") / "memory.c",
+    # The loops must stay loops: a call of memcpy would pick its variant by CPUID, which differs
+    # between a host and its guests.  No fused multiply-add: the self-check is to the last bit.
+    flags=("-O3", "-fno-tree-loop-distribute-patterns", "-ffp-contract=off"),
+)
+_MOST_BYTES_PER_S = 1e14
+_MOST_NS = 1e9
+
+
+def timeout_s(size: Size) -> float:
+    """Time limit of one iteration: setting up a quarter of a GiB under emulation included."""
+    return 120.0 + 10.0 * size.seconds
+
+
+def _work(mode: str, size_bytes: int, size: Size) -> CommandWork:
+    argv = (_PATH, mode, str(size_bytes), str(size.seconds))
+    return CommandWork(Command(argv, timeout_s(size)), size.iterations)
+
+
+def _stream_work(size: Size) -> CommandWork:
+    return _work("stream", ARRAY_BYTES, size)
+
+
+def _latency_work(size: Size) -> CommandWork:
+    return _work("latency", CHASE_BYTES, size)
+
+
+def _values(output: Output, units: Mapping[str, str]) -> dict[str, float]:
+    """``key value unit`` lines below a version line: exactly the keys of ``units``."""
+    reader = Reader.of("memory", output)
+    lines = [line for line in reader.lines if line]
+    if not lines or lines[0] != "tarebench-memory 1":
+        raise reader.fault("its first line is not 'tarebench-memory 1'")
+    if len(lines) != 1 + len(units):
+        raise reader.fault(f"it has {len(lines) - 1} values, not {len(units)}")
+    values = {}
+    for key, unit in units.items():
+        found = reader.match(f"{key} ", f"{NUMBER} {unit}")
+        values[key] = reader.bounded(float(found[1]), key, at_most=_MOST_BYTES_PER_S)
+    return values
+
+
+def parse_stream(output: Output) -> tuple[Measurement, ...]:
+    """Best rate of each kernel, in bytes per second, counted as STREAM counts.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact output.
+    """
+    units = {"array_bytes": "B", "rounds": "1"} | dict.fromkeys(KERNELS, "B/s")
+    values = _values(output, units)
+    return tuple((f"{kernel}_bytes_per_second", values[kernel]) for kernel in KERNELS)
+
+
+def parse_latency(output: Output) -> tuple[Measurement, ...]:
+    """Mean time per dependent load, and that of the fastest batch, in nanoseconds.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact output.
+    """
+    values = _values(output, {"bytes": "B", "loads": "1", "mean": "ns", "best": "ns"})
+    reader = Reader.of("memory", output)
+    mean, best = (reader.bounded(values[key], key, at_most=_MOST_NS) for key in ("mean", "best"))
+    if best > mean:
+        raise reader.fault(f"its fastest batch, {best:g} ns, is slower than the mean, {mean:g}")
+    return (("load_mean_ns", mean), ("load_best_ns", best))
+
+
+STREAM = Workload(
+    name="memory.stream",
+    resource="memory",
+    title="Memory bandwidth (STREAM kernels)",
+    metrics=tuple(
+        Metric(f"{kernel}_bytes_per_second", "B/s", "higher", primary=kernel == "triad")
+        for kernel in KERNELS
+    ),
+    work=_stream_work,
+    parse=parse_stream,
+    program=_PATH,
+    programs=(_PROGRAM,),
+)
+
+RANDOM_LATENCY = Workload(
+    name="memory.latency",
+    resource="memory",
+    title="Random memory access (pointer chase)",
+    metrics=(
+        Metric("load_mean_ns", "ns", "lower", primary=True),
+        Metric("load_best_ns", "ns", "lower"),
+    ),
+    work=_latency_work,
+    parse=parse_latency,
+    program=_PATH,
+    programs=(_PROGRAM,),
+)

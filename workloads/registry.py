@@ -1,0 +1,158 @@
+"""Workloads by name: ours and those of other packages, through entry points.
+
+A package adds a workload by an entry point in the group ``tarebench.workloads`` whose name is
+the workload's and whose object is a ``Workload``.  One that cannot be loaded, or is not what it
+says, is reported and does not keep the others from running.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import get_args, get_type_hints
+
+from workloads.base import Workload, WorkloadFault
+
+GROUP = "tarebench.workloads"
+
+_NAME = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9-]*")
+_METRIC = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An entry point that gives no workload."""
+
+    name: str
+    origin: str
+    """Where it points, with the package that registered it: ``their.module:THING (their-pkg)``."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every registered workload, in the order of names."""
+
+    workloads: Mapping[str, Workload]
+    broken: tuple[Broken, ...]
+
+    def names(self) -> tuple[str, ...]:
+        """Valid names, sorted."""
+        return tuple(self.workloads)
+
+    def get(self, name: str) -> Workload:
+        """The workload called ``name``.
+
+        Raises:
+            WorkloadFault: there is none; says which are near and which there are, or why the
+                one that is registered cannot be used.
+        """
+        if name in self.workloads:
+            return self.workloads[name]
+        for broken in self.broken:
+            if broken.name == name:
+                raise WorkloadFault(
+                    f"workload {name!r} cannot be used: {broken.reason}",
+                    hint=f"it is registered as {broken.origin}; mend or uninstall that package",
+                )
+        near = difflib.get_close_matches(name, self.workloads, n=1, cutoff=0.5)
+        suggestion = f"did you mean {near[0]}? " if near else ""
+        raise WorkloadFault(
+            f"no workload is called {name!r}",
+            hint=f"{suggestion}valid: {', '.join(self.workloads) or 'none is installed'}",
+        )
+
+    def choose(self, names: Iterable[str]) -> tuple[Workload, ...]:
+        """The workloads called ``names``, each once, sorted by name; all of them for no names.
+
+        Raises:
+            WorkloadFault: as ``get``.
+        """
+        wanted = set(names) or set(self.workloads)
+        return tuple(self.get(name) for name in sorted(wanted))
+
+
+def load(
+    entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
+) -> Registry:
+    """Load what is registered.  Never raises for a single entry point.
+
+    Args:
+        entry_points: instead of those of the installed packages.
+    """
+    found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+    claims: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for point in found:
+        same = claims.setdefault(point.name, [])
+        # The same distribution is seen twice where a checkout is both installed and on the path.
+        if point.value not in {other.value for other in same}:
+            same.append(point)
+    workloads: dict[str, Workload] = {}
+    broken: list[Broken] = []
+    for name in sorted(claims):
+        loaded = _load(name, claims[name])
+        if isinstance(loaded, Broken):
+            broken.append(loaded)
+        else:
+            workloads[name] = loaded
+    return Registry(workloads, tuple(broken))
+
+
+def _load(name: str, points: list[importlib.metadata.EntryPoint]) -> Workload | Broken:
+    origin = ", ".join(sorted(_origin(point) for point in points))
+    if len(points) > 1:
+        return Broken(name, origin, "more than one package registers this name")
+    try:
+        thing = points[0].load()
+    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything on import
+        return Broken(name, origin, f"importing it failed: {type(error).__name__}: {error}")
+    if not isinstance(thing, Workload):
+        return Broken(name, origin, f"it is of type {type(thing).__name__}, not a Workload")
+    faults = faults_of(thing, name)
+    return Broken(name, origin, "; ".join(faults)) if faults else thing
+
+
+def _origin(point: importlib.metadata.EntryPoint) -> str:
+    package = point.dist.name if point.dist is not None else "unknown package"
+    return f"{point.value} ({package})"
+
+
+def faults_of(workload: Workload, registered_as: str) -> list[str]:
+    """What is wrong with the definition of ``workload``; empty where nothing is."""
+    faults = []
+    if workload.name != registered_as:
+        faults.append(f"it calls itself {workload.name!r}")
+    if not _NAME.fullmatch(registered_as):
+        faults.append("its name is not of the form resource.what, in lower case")
+    resources = get_args(get_type_hints(Workload)["resource"])
+    if workload.resource not in resources:
+        faults.append(f"resource {workload.resource!r} is not one of {', '.join(resources)}")
+    elif not registered_as.startswith(f"{workload.resource}."):
+        faults.append(f"its name does not begin with its resource, {workload.resource!r}")
+    faults.extend(_metric_faults(workload))
+    paths = (workload.program, *workload.files, *(item.path for item in workload.programs))
+    faults.extend(f"{path!r} is not an absolute path" for path in paths if not path.startswith("/"))
+    return faults
+
+
+def _metric_faults(workload: Workload) -> list[str]:
+    names = [metric.name for metric in workload.metrics]
+    faults = [f"metric {name!r} is not lower_snake_case" for name in names if not _good(name)]
+    if len(set(names)) != len(names):
+        faults.append("two of its metrics have the same name")
+    primary = sum(metric.primary for metric in workload.metrics)
+    if primary != 1:
+        faults.append(f"{primary} of its metrics are primary, expected one")
+    faults.extend(
+        f"direction {metric.direction!r} of {metric.name!r} is neither higher nor lower"
+        for metric in workload.metrics
+        if metric.direction not in {"higher", "lower"}
+    )
+    return faults
+
+
+def _good(metric_name: str) -> bool:
+    return _METRIC.fullmatch(metric_name) is not None

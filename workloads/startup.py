@@ -1,0 +1,48 @@
+"""Start-up: from the request for a box to its first useful answer, and to its end.
+
+All instants are the host's; the harness takes them and derives the durations named here.
+"""
+
+from __future__ import annotations
+
+from workloads import web
+from workloads.base import Measurement, Metric, Output, Size, StartupWork, Workload, WorkloadFault
+
+TIMEOUT_S = 120.0
+"""Until the first answer; a guest under emulation takes some ten seconds."""
+
+METRICS = (
+    Metric("created_ns", "ns", "lower"),  # request → the engine says that the box exists
+    Metric("first_byte_ns", "ns", "lower"),  # request → first byte from the box's main process
+    Metric("first_http_200_ns", "ns", "lower", primary=True),  # request → HTTP 200 is read
+    Metric("stopped_ns", "ns", "lower"),  # stop asked for → every process of the box is gone
+    Metric("removed_ns", "ns", "lower"),  # removal asked for → nothing of the box is left
+    Metric("total_ns", "ns", "lower"),  # request → nothing of the box is left
+)
+
+
+def not_parsed(output: Output) -> tuple[Measurement, ...]:
+    """Refuse: this kind of work has no output, the harness measures it from outside.
+
+    Raises:
+        WorkloadFault: always.
+    """
+    raise WorkloadFault(f"work without output was given {len(output.stdout)} bytes to parse")
+
+
+def _work(_size: Size) -> StartupWork:
+    return StartupWork(service=web.SERVER, path=web.PATH, timeout_s=TIMEOUT_S)
+
+
+STARTUP_HTTP = Workload(
+    name="startup.http",
+    resource="startup",
+    title="Start-up to the first HTTP answer (nginx)",
+    metrics=METRICS,
+    work=_work,
+    parse=not_parsed,
+    program=web.NGINX,
+    packages=web.PACKAGES,
+    files=web.FILES,
+    needs_network=True,
+)
