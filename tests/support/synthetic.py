@@ -208,6 +208,8 @@ def make_run(*, blocks: int = 10, seed: int = 7, hostile: str = "") -> Run:
         ),
         seed=seed,
         suite="quick",
+        size={"iterations": 3, "seconds": 1},
+        rounds={},
         blocks=blocks,
         arms=tuple(_arm(backend, profile, hostile) for backend, profile in ARMS),
         workloads=tuple(_workload(name) for name in WORKLOADS),

@@ -1,0 +1,105 @@
+"""Numbers and strings for people: units, percentages, and text that is safe to set anywhere."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+NOTHING = "–"
+"""What an empty cell holds."""
+
+NAME_LIMIT = 48
+
+_STEPS_NS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+_STEPS_BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1.0, "B"))
+_STEPS_RATE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def clean(text: str, limit: int = 4096) -> str:
+    """``text`` without what XML forbids or what reorders a line; cut at ``limit`` characters.
+
+    Newlines and tabs stay.  Escaping is not done here: that is the template's and the SVG
+    writer's part.
+    """
+    kept = "".join(
+        char
+        if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Cn", "Co"}
+        else "\N{REPLACEMENT CHARACTER}"
+        for char in text[: limit + 1]
+    )
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def name(text: str, limit: int = NAME_LIMIT) -> str:
+    """``clean`` text on one line, short enough for a label."""
+    return clean(" ".join(clean(text).split()), limit) or NOTHING
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands set apart: ``0.873``, ``12.4``, ``48 210``."""
+    if not math.isfinite(value):
+        return NOTHING
+    size = abs(value)
+    if size >= 1e15 or 0 < size < 1e-4:
+        return f"{value:.2e}"
+    if size >= 100:
+        return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    decimals = 0 if size == 0 else max(0, 2 - math.floor(math.log10(size)))
+    return f"{value:.{decimals}f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """``value`` in ``unit``, scaled to a size that reads well: ``12.4 ms``, ``9.20 MiB``."""
+    if not math.isfinite(value):
+        return NOTHING
+    if unit == "ns":
+        return _scaled(value, _STEPS_NS, "")
+    if unit == "B":
+        return _scaled(value, _STEPS_BYTES, "")
+    if unit in {"B/s", "bit/s", "1/s", "Hz"}:
+        suffix = "/s" if unit == "1/s" else unit
+        small = unit == "1/s" and abs(value) < 1e6  # "48 210 /s" reads better than "48.2 k/s"
+        return f"{number(value)} /s" if small else _scaled(value, _STEPS_RATE, suffix)
+    return f"{number(value)} {name(unit, 12)}" if unit else number(value)
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...], suffix: str) -> str:
+    for factor, label in steps:
+        # 0.9995 of a step already rounds to it.
+        if abs(value) >= factor * 0.9995 or factor == 1.0:
+            return f"{number(value / factor)} {label}{suffix}"
+    raise AssertionError  # the last step is 1.0
+
+
+def percent(ratio: float, digits: int = 0) -> str:
+    """A share as a percentage: ``77 %``; more digits close to 100, where they matter."""
+    if not math.isfinite(ratio):
+        return NOTHING
+    share = 100 * ratio
+    if not digits and (95 <= share <= 105 or share < 1):
+        digits = 1
+    return f"{share:,.{digits}f} %".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def change(ratio: float) -> str:
+    """A ratio as a signed difference from 1: ``−23 %``, ``+0.4 %``."""
+    difference = 100 * (ratio - 1)
+    digits = 1 if abs(difference) < 10 else 0
+    sign = "\N{MINUS SIGN}" if round(difference, digits) < 0 else "+"
+    return f"{sign}{abs(difference):.{digits}f} %"
+
+
+def times(ratio: float) -> str:
+    """A ratio as a factor: ``0.98×``, ``55×``."""
+    if not math.isfinite(ratio) or ratio <= 0:
+        return NOTHING
+    if 0.1 <= ratio < 10:
+        return f"{ratio:.3f}×" if 0.95 <= ratio <= 1.05 else f"{ratio:.2f}×"
+    return f"{number(ratio)}×"
+
+
+def listed(words: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return (
+        words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+    )

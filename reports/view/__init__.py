@@ -1,0 +1,79 @@
+"""From a run's data to what its report shows: pure functions, frozen results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from reports import text
+from reports.view.answer import answer
+from reports.view.arms import BASELINE, arm_views
+from reports.view.effects import CONFIDENCE
+from reports.view.environment import command, environment, machine
+from reports.view.gates import failures, gates
+from reports.view.metrics import metric_views, shown_though_invalid, trial_values
+from reports.view.model import ArmView, ReportView
+from reports.view.prices import price_table
+from reports.view.published import published
+from reports.view.startup import phase_bars
+from results.records import Run, Trial, arm_name
+
+GLOSSARY: Mapping[str, str] = {
+    "arm": "One side of the comparison: a kind of box and how it is set up.",
+    "A/A": "Native measured against native in the same schedule. What differs there is noise.",
+    "block": "Every arm once, in random order, so that drift of the machine hits all alike.",
+    "trial": "One workload in one fresh box, from start to removal: the unit of statistics.",
+    "interval": f"Where the true median ratio lies at {text.percent(CONFIDENCE)} confidence. "
+    "Declined with too few trials, never guessed.",
+    "ratio": "The arm against native, turned so that above 1 is better in every workload.",
+    "gate": "A check that marks a trial invalid or adds a caution, with its reason.",
+    "emulated": "The VM's CPU was simulated in software. Such figures say nothing of real VMs.",
+    "PSS": "Memory of a process with shared pages divided among those who share them.",
+}
+
+
+def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportView:
+    """What the report of ``run`` shows.
+
+    Args:
+        run: run.json.
+        samples: as ``results.frame.load`` gives them.
+        trials: every recorded trial.
+    """
+    arms = arm_views(run)
+    also = shown_though_invalid(trials)
+    metrics = metric_views(run, trial_values(samples, also), arms)
+    head, prices = price_table(metrics, arms.values())
+    return ReportView(
+        title="What does the box weigh?",
+        subtitle=_subtitle(run),
+        answer=answer(run, metrics, list(arms.values())),
+        price_head=head,
+        prices=prices,
+        gates=gates(run, trials, metrics, arms, also),
+        baseline=BASELINE if BASELINE in arms else "",
+        arms=tuple(arms.values()),
+        metrics=metrics,
+        phases=phase_bars(run, trials, arms, also),
+        daemons=_daemons(run, arms),
+        failures=failures(trials, arms, also),
+        environment=environment(run),
+        command=command(run),
+        published=published({workload.resource for workload in run.workloads}),
+        glossary=GLOSSARY,
+        confidence=CONFIDENCE,
+    )
+
+
+def _subtitle(run: Run) -> str:
+    day = run.created_utc[:16].replace("T", " ")
+    return f"{machine(run)}. Run {text.name(run.run_id)} of {text.name(day)} UTC."
+
+
+def _daemons(run: Run, arms: Mapping[str, ArmView]) -> tuple[tuple[ArmView, float], ...]:
+    return tuple(
+        (arms[arm_name(record.backend, record.profile)], float(record.daemon_pss_bytes))
+        for record in run.arms
+        if record.daemon_pss_bytes
+    )

@@ -1,0 +1,99 @@
+"""The answer in plain sentences, made from the numbers and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports import text
+from reports.view.arms import BASELINE
+from reports.view.model import ArmView, Effect, MetricView
+from reports.view.prices import effect_in, value_in
+from results.records import Run
+
+RESOURCES = {
+    "cpu": "CPU work",
+    "memory": "memory work",
+    "network": "network work",
+    "storage": "storage work",
+    "system": "system calls",
+}
+
+
+def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> tuple[str, ...]:
+    """Sentences for a decision-maker: what was compared, then what each resource costs."""
+    boxes = [arm for arm in arms if arm.name != BASELINE and not arm.again]
+    judged = [arm for arm in boxes if not arm.emulated]
+    primary = [metric for metric in metrics if metric.primary]
+    sentences = [_compared(run, boxes)]
+    for resource, words in RESOURCES.items():
+        ours = [metric for metric in primary if metric.resource == resource]
+        sentences += _speed(words, ours, judged)
+    sentences += _weights("startup", "To its first answer", primary, boxes)
+    sentences += _weights("footprint", "One idle instance takes", primary, boxes)
+    emulated = [arm.name for arm in boxes if arm.emulated]
+    if emulated:
+        names = text.listed([text.name(name, 32) for name in emulated])
+        sentences.append(f"{names} ran on an emulated CPU: nothing here says how fast VMs are.")
+    return tuple(sentences)
+
+
+def _compared(run: Run, boxes: Sequence[ArmView]) -> str:
+    count = len(run.workloads)
+    work = f"the same {count} workloads" if count > 1 else "the same workload"
+    names = text.listed([text.name(arm.name, 32) for arm in boxes]) or "no other box"
+    kinds = f"{len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"{names}"
+    return f"We ran {work} on the bare host and in {kinds}, interleaved at random."
+
+
+def _speed(words: str, metrics: Sequence[MetricView], judged: Sequence[ArmView]) -> list[str]:
+    found = [
+        (metric, effect)
+        for metric in metrics
+        for arm in judged
+        if (effect := effect_in(metric, arm)) and effect.ratio is not None
+    ]
+    if not found:
+        return []
+    costs = [(metric, effect) for metric, effect in found if effect.tone == "cost"]
+    if costs:
+        return [_largest(words, costs)]
+    if any(effect.tone == "plain" for _, effect in found):
+        return [f"In {words} there are too few trials yet to tell the boxes from the bare host."]
+    faster = [effect.arm.name for _, effect in found if effect.tone == "gain"]
+    if faster:
+        names = text.listed(sorted({text.name(name, 32) for name in faster}))
+        return [f"In {words} no box was slower than the bare host; {names} was even faster."]
+    limit = max((metric.floor.ratio for metric in metrics if metric.floor), default=None)
+    within = f" of {text.percent(limit - 1, 1)}" if limit else ""
+    above = f"above what this machine can resolve{within}"
+    return [f"In {words} no box showed a difference from the bare host {above}."]
+
+
+def _largest(words: str, costs: Sequence[tuple[MetricView, Effect]]) -> str:
+    metric, effect = min(costs, key=lambda pair: pair[1].ratio or 0.0)
+    interval = ""
+    if effect.low is not None and effect.high is not None:
+        interval = f" (interval {text.percent(effect.low)} to {text.percent(effect.high)})"
+    return (
+        f"In {words} the largest cost is that of {text.name(effect.arm.name, 32)} in "
+        f"{metric.title}: {text.percent(effect.ratio or 0.0)} of native speed{interval}."
+    )
+
+
+def _weights(
+    resource: str, begin: str, primary: Sequence[MetricView], boxes: Sequence[ArmView]
+) -> list[str]:
+    metric = next((metric for metric in primary if metric.resource == resource), None)
+    if metric is None:
+        return []
+    parts = [
+        f"{text.quantity(value.median.value, metric.unit)} ({arm.label})"
+        for arm in boxes
+        if (value := value_in(metric, arm))
+    ]
+    if not parts:
+        return []
+    base = next((value for value in metric.values if value.arm.name == BASELINE), None)
+    beside = f", beside {text.quantity(base.median.value, metric.unit)} natively" if base else ""
+    verb = "a box takes " if resource == "startup" else ""
+    return [f"{begin} {verb}{text.listed(parts)}{beside}."]

@@ -1,0 +1,46 @@
+"""Arms as they appear: one colour and marker each, the same in every chart of every report."""
+
+from __future__ import annotations
+
+from reports import text
+from reports.view.model import ArmView
+from results.records import Run, arm_name
+
+BASELINE = "native"
+AGAIN = "native:aa"
+
+SLOTS = {"native": 0, "native:aa": 1, "ns": 2, "docker": 3, "kvm": 4, "oci": 5, "containerd": 6}
+"""Constant, so that a reader of many reports learns them.  Others take what is left, in order."""
+
+SLOT_COUNT = 12
+
+
+def arm_views(run: Run) -> dict[str, ArmView]:
+    """Every arm of ``run`` by name, in the order of the plan, the baseline first."""
+    records = {arm_name(arm.backend, arm.profile): arm for arm in run.arms}
+    order = sorted(records, key=lambda name: (name != BASELINE, name != AGAIN))
+    taken = {SLOTS[name] for name in order if name in SLOTS}
+    free = [slot for slot in range(SLOT_COUNT) if slot not in taken] or [SLOT_COUNT - 1]
+    others = sorted(name for name in order if name not in SLOTS)
+    slots = SLOTS | {name: free[index % len(free)] for index, name in enumerate(others)}
+    return {
+        name: ArmView(
+            name=name,
+            label=_label(name, emulated="emulated" in records[name].conditions),
+            slot=slots[name],
+            emulated="emulated" in records[name].conditions,
+            again=name == AGAIN,
+        )
+        for name in order
+    }
+
+
+def unplanned(name: str) -> ArmView:
+    """An arm that the data has and run.json does not: shown, never dropped."""
+    return ArmView(name, _label(name, emulated=False), SLOT_COUNT - 1, emulated=False, again=False)
+
+
+def _label(name: str, *, emulated: bool) -> str:
+    if name == AGAIN:
+        return "native again (A/A)"
+    return f"{text.name(name, 32)} (emulated)" if emulated else text.name(name, 32)

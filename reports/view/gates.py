@@ -1,0 +1,167 @@
+"""The banner “What may be believed”: every gate that spoke, and the A/A floor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from reports import text
+from reports.view.arms import AGAIN, BASELINE
+from reports.view.effects import CONFIDENCE
+from reports.view.metrics import Key
+from reports.view.model import ArmView, Failure, Gate, MetricView
+from results.records import GateFinding, Run, Trial, arm_name
+
+
+def gates(
+    run: Run,
+    trials: Sequence[Trial],
+    metrics: Sequence[MetricView],
+    arms: Mapping[str, ArmView],
+    also: frozenset[Key],
+) -> tuple[Gate, ...]:
+    """Worst first: what stops a claim, then cautions, then what is good to know."""
+    found = [
+        *_run_gates(run, arms),
+        *_arm_gates(run, trials),
+        *_trial_gates(trials, also),
+        *_findings(trials),
+        _floor(metrics, arms),
+    ]
+    order = {"stop": 0, "caution": 1, "info": 2, "good": 3}
+    return tuple(sorted(found, key=lambda gate: order[gate.level]))
+
+
+def failures(
+    trials: Iterable[Trial], arms: Mapping[str, ArmView], also: frozenset[Key]
+) -> tuple[Failure, ...]:
+    """Trials that do not count; those invalid for nothing but emulation are told once above."""
+    return tuple(
+        Failure(
+            trial=text.name(trial.trial_id),
+            arm=arms[arm_name(trial.backend, trial.profile)],
+            workload=text.name(trial.workload),
+            status=trial.status,
+            reason=text.clean(trial.error or "; ".join(_invalid(trial)), 600),
+            remedy=text.clean("; ".join(f.remedy for f in trial.findings if f.remedy), 600),
+            tail=text.clean(trial.tail[-4096:]),
+        )
+        for trial in trials
+        if trial.status != "ok" and (trial.trial_id, trial.attempt) not in also
+        if arm_name(trial.backend, trial.profile) in arms
+    )
+
+
+def _invalid(trial: Trial) -> list[str]:
+    return [finding.reason for finding in trial.findings if finding.severity == "invalid"]
+
+
+def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
+    if BASELINE not in arms:
+        yield Gate(
+            "stop",
+            "Nothing to compare with",
+            "The run has no native arm, so there are figures but no ratios.",
+            "add --backend native",
+        )
+    if not run.finished_utc:
+        yield Gate(
+            "caution",
+            "The run is not finished",
+            "The figures are those of the trials recorded so far.",
+            f"invoke bench --resume {run.run_id}",
+        )
+    for skipped in run.skipped:
+        yield Gate(
+            "info",
+            f"{text.name(skipped.backend, 32)} was left out",
+            text.clean(skipped.reason, 300),
+            text.clean(skipped.fix, 300),
+        )
+    for note in run.notes:
+        yield Gate("info", "Note", text.clean(note, 600))
+
+
+def _arm_gates(run: Run, trials: Iterable[Trial]) -> Iterable[Gate]:
+    said = {finding.code: finding for trial in trials for finding in trial.findings}
+    for arm in run.arms:
+        label = text.name(arm_name(arm.backend, arm.profile), 32)
+        for code in arm.conditions:
+            if code == "emulated":
+                yield _emulated(label, said.get(code))
+            elif code not in said:
+                yield Gate("caution", f"{label}: {text.name(code)}", "Holds for the whole arm.")
+
+
+def _emulated(label: str, finding: GateFinding | None) -> Gate:
+    return Gate(
+        "stop",
+        f"{label} ran on an emulated CPU",
+        "It shows that everything works. Its figures are drawn hollow and judged by nobody: "
+        "nothing in this report says how fast a VM is.",
+        text.clean(finding.remedy, 300) if finding else "",
+    )
+
+
+def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate]:
+    judged = [trial for trial in trials if (trial.trial_id, trial.attempt) not in also]
+    failed = sum(trial.status == "failed" for trial in judged)
+    invalid = sum(trial.status == "invalid" for trial in judged)
+    emulated = len(trials) - len(judged)
+    beside = f" {emulated} more ran emulated." if emulated else ""
+    if not failed and not invalid:
+        title = f"All {len(judged)} trials count" if judged else "No trial counts"
+        yield Gate("good" if judged else "stop", title, f"None failed a gate.{beside}")
+        return
+    yield Gate(
+        "caution",
+        f"{len(judged) - failed - invalid} of {len(judged)} trials count",
+        f"{failed} failed and {invalid} did not pass a gate; they stay in the data and are left "
+        f"out of every figure.{beside} Each is listed below.",
+    )
+
+
+def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
+    findings = [finding for trial in trials for finding in trial.findings]
+    first: dict[str, GateFinding] = {}
+    for finding in findings:
+        first.setdefault(finding.code, finding)
+    counts = Counter(finding.code for finding in findings)
+    for code, count in counts.most_common():
+        finding = first[code]
+        if code != "emulated":
+            where = f"{count} trial" + ("s" if count > 1 else "")
+            yield Gate(
+                "caution",
+                f"{text.name(code)} in {where}",
+                text.clean(finding.reason, 300),
+                text.clean(finding.remedy, 300),
+            )
+
+
+def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
+    floors = [metric.floor for metric in metrics if metric.primary and metric.floor]
+    if not floors or AGAIN not in arms:
+        return Gate(
+            "caution",
+            "The smallest effect this machine can show is not known",
+            "Native was not measured against native, so small differences may be noise.",
+            "run with --backend all: the A/A arm is then part of every block",
+        )
+    low, high = (text.percent(f([floor.ratio for floor in floors]) - 1, 1) for f in (min, max))
+    span = f"{low} to {high}, depending on the workload" if low != high else low
+    if all(floor.proven for floor in floors):
+        return Gate(
+            "info",
+            f"Smallest effect this machine can show: {span}",
+            "Native measured against native differed by that much. Smaller differences are not "
+            "called differences; the grey bands in the chart show them.",
+        )
+    n = min(floor.n for floor in floors)
+    return Gate(
+        "caution",
+        f"Too few trials for intervals: {n} per arm and workload",
+        f"An interval at {text.percent(CONFIDENCE)} needs 6. Until then points are shown and no "
+        f"difference is claimed. Native against native differed by {span}.",
+        "invoke bench --suite standard",
+    )
