@@ -54,6 +54,7 @@ class Testbed:
     host_address: str = "198.18.0.1"
     peer_address: str = "198.18.0.2"
     mtu: int = MTU
+    slots: int = SLOTS
     _uplink: str = field(default="", init=False)
 
     def lease(self, slot: int) -> Lease:

@@ -151,6 +151,10 @@ class Run:
     """The command line that reproduces it."""
     seed: int
     suite: str
+    size: Mapping[str, int]
+    """Iterations and seconds, as in the suite when the run was planned."""
+    rounds: Mapping[str, int]
+    """Workload → trials of each arm per block, where more than one."""
     blocks: int
     arms: tuple[ArmRecord, ...]
     workloads: tuple[WorkloadRecord, ...]

@@ -138,6 +138,18 @@ def spawn(
         raise CommandFailed(argv, error.strerror or str(error)) from None
 
 
+def inherit(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+    """Run ``argv`` on our own terminal and environment; its exit status.  For developers' tools.
+
+    Raises:
+        CommandFailed: not found or not permitted.
+    """
+    try:
+        return subprocess.run(list(argv), cwd=cwd, check=False).returncode
+    except OSError as error:
+        raise CommandFailed(argv, error.strerror or str(error)) from None
+
+
 def find(program: str) -> Path | None:
     """Path of ``program`` on ``ENVIRONMENT``'s PATH, or ``None``."""
     for directory in ENVIRONMENT["PATH"].split(":"):

@@ -1,0 +1,188 @@
+"""The main job: plan, prepare, run the trials, write the report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from harness import clean, host_lock
+from harness.clock import Clock, stamp
+from harness.equipment import Equipment
+from harness.errors import HarnessFault
+from harness.interrupt import orderly
+from harness.loop import Tally, run_all
+from harness.places import PROJECT
+from harness.plan import Plan, Request, make_plan, plan_of
+from harness.prepare import Prepared, prepared
+from harness.progress import TerminalObserver
+from results.records import SCHEMA, Run, WorkloadRecord
+from results.store import RunDirectory
+from runtimes import process
+from workloads.base import Workload
+
+REPORT_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    directory: Path
+    report: Path
+    tally: Tally
+    """Of the trials of this invocation."""
+
+
+def bench(
+    equipment: Equipment, request: Request, observer: TerminalObserver, *, wait: bool
+) -> Result:
+    """Make a new run.
+
+    Raises:
+        UsageFault, HarnessFault, RuntimeFault, StoreError: before the first trial.
+        Interrupted: after everything was put away; the run can be resumed.
+    """
+    plan = make_plan(request, equipment.runtimes, equipment.workloads)
+    tolerant = "all" in request.backend
+    with _exclusively(plan, observer, wait=wait):
+        return _carry_out(equipment, plan, observer, None, tolerant=tolerant)
+
+
+def resume(
+    equipment: Equipment,
+    name: str,
+    options: Mapping[str, str],
+    observer: TerminalObserver,
+    *,
+    wait: bool,
+) -> Result:
+    """Go on with a run that was killed: no finished trial is lost, none is repeated.
+
+    Raises:
+        As ``bench``; also where the run is finished or this host is not the one it ran on.
+    """
+    directory = RunDirectory.open(name, equipment.places.runs)
+    plan = plan_of(directory.run(), equipment.runtimes, equipment.workloads, options)
+    with _exclusively(plan, observer, wait=wait):
+        for line in clean.clean_run(plan.run, equipment.places.state, equipment.runtimes):
+            observer.note(f"left by the killed run, removed: {line}")
+        return _carry_out(equipment, plan, observer, directory, tolerant=False)
+
+
+@contextlib.contextmanager
+def _exclusively(plan: Plan, observer: TerminalObserver, *, wait: bool) -> Iterator[None]:
+    with (
+        orderly(observer.note),
+        host_lock.measuring(wait=wait, told=observer.note),
+        host_lock.alive(plan.run),
+    ):
+        yield
+
+
+def _carry_out(
+    equipment: Equipment,
+    plan: Plan,
+    observer: TerminalObserver,
+    directory: RunDirectory | None,
+    *,
+    tolerant: bool,
+) -> Result:
+    planned = plan.slots(equipment.runtimes)
+    with (
+        observer.showing(len(planned)),
+        prepared(plan, equipment, observer, tolerant=tolerant) as ready,
+    ):
+        run = _run_record(ready, equipment.clock)
+        if directory is None:
+            directory = RunDirectory.create(equipment.places.runs, run)
+        else:
+            _check_same(directory.run(), run)
+            run = dataclasses.replace(run, created_utc=directory.run().created_utc)
+        with directory:
+            done = {trial.trial_id for trial in directory.trials()}
+            slots = [
+                slot for slot in ready.plan.slots(equipment.runtimes) if slot.trial_id not in done
+            ]
+            tally = run_all(ready.context, slots, directory, observer)
+            finished = stamp(equipment.clock.utc())
+            directory.finish(dataclasses.replace(run, finished_utc=finished))
+    observer.doing("writing the report")
+    return Result(directory.path, write_report(directory.path), tally)
+
+
+def write_report(directory: Path) -> Path:
+    """Write ``report.html`` and ``samples.parquet`` of a run, in a process of its own.
+
+    pandas and matplotlib are loaded there: the process that measures stays lean.
+
+    Raises:
+        CommandFailed: with the tail of what it said.
+    """
+    process.run(
+        [sys.executable, "-m", "reports", str(directory)],
+        timeout_s=REPORT_TIMEOUT_S,
+        cwd=PROJECT,
+        hint=f"the data are safe; try again with: invoke report --run {directory.name}",
+    )
+    return directory / "report.html"
+
+
+def _run_record(ready: Prepared, clock: Clock) -> Run:
+    plan = ready.plan
+    return Run(
+        schema=SCHEMA,
+        run_id=plan.run_id,
+        created_utc=stamp(clock.utc()),
+        tarebench=version("tarebench"),
+        command=plan.command,
+        seed=plan.seed,
+        suite=plan.suite,
+        size=dataclasses.asdict(plan.size),
+        rounds=dict(plan.rounds),
+        blocks=plan.blocks,
+        arms=ready.arms,
+        workloads=tuple(_workload_record(each) for each in plan.workloads.values()),
+        skipped=plan.skipped,
+        limits={
+            **dataclasses.asdict(plan.allotment.box),
+            "harness_cpus": plan.allotment.harness_cpus,
+            "harness_shares_cpus": plan.allotment.shared,
+        },
+        rootfs_digest=ready.rootfs.digest,
+        packages=dict(ready.rootfs.packages),
+        host=ready.host,
+    )
+
+
+def _workload_record(workload: Workload) -> WorkloadRecord:
+    primary = next((each for each in workload.metrics if each.primary), workload.metrics[0])
+    return WorkloadRecord(
+        name=workload.name,
+        resource=workload.resource,
+        title=workload.title,
+        primary=primary.name,
+        metrics=tuple((each.name, each.unit, each.direction) for each in workload.metrics),
+    )
+
+
+def _check_same(before: Run, now: Run) -> None:
+    """A resumed run must go on under the conditions under which it began."""
+    differing = [
+        name
+        for name, first, second in (
+            ("root filesystem", before.rootfs_digest, now.rootfs_digest),
+            ("kernel", before.host.get("kernel"), now.host.get("kernel")),
+            ("CPU", before.host.get("cpu", {}).get("model"), now.host["cpu"]["model"]),
+        )
+        if first != second
+    ]
+    if differing:
+        raise HarnessFault(
+            f"run {before.run_id} cannot be resumed: {', '.join(differing)} changed since",
+            hint="its finished trials stay readable with invoke report; start a new run",
+        )

@@ -1,0 +1,113 @@
+"""One box's life inside a trial: start, first byte, checks, stop, remove, each with its instant."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from harness.context import Context
+from harness.errors import HarnessFault
+from harness.limits import parse_cpu_list
+from runtimes.base import Instance, LimitsRead
+
+FIRST_BYTE_S = 60.0
+STOP_S = 10.0
+
+
+@dataclass(slots=True)
+class Box:
+    """A running instance and what is known of it so far."""
+
+    backend: str
+    instance: Instance
+    marks: dict[str, int] = field(default_factory=dict)
+    """Phase → instant, ns on the host's monotonic clock."""
+    facts: dict[str, str] = field(default_factory=dict)
+    inside: LimitsRead = field(default_factory=lambda: LimitsRead(None, None, None))
+    outside: LimitsRead = field(default_factory=lambda: LimitsRead(None, None, None))
+    program_digest: str = ""
+
+
+@contextlib.contextmanager
+def started(context: Context, backend: str, profile: str) -> Iterator[Box]:
+    """Start a box and wait for its first byte; stop and remove it at the end, come what may.
+
+    The marks are complete only after the context has ended: ``request``, the runtime's own,
+    ``started`` (its call returned), ``first_byte``, ``stop_request``, ``stopped``, ``removed``.
+    """
+    clock = context.clock
+    spec = context.spec(profile)
+    request_ns = clock.now_ns()
+    instance = context.engines[backend].start(spec)
+    box = Box(backend, instance, {"request": request_ns})
+    try:
+        box.marks["started"] = clock.now_ns()
+        box.marks["first_byte"] = instance.agent.hello(FIRST_BYTE_S)
+        box.marks.update({name: at for name, at in instance.marks.items() if name not in box.marks})
+        yield box
+        end(context, box)
+    except BaseException as error:
+        if isinstance(error, Exception):
+            _keep_diagnostics(error, instance)
+        raise
+    finally:
+        instance.remove()
+        box.marks.setdefault("removed", clock.now_ns())
+
+
+def end(context: Context, box: Box) -> None:
+    """Stop and remove the box, and mark each; what ``started`` does unless it is done already."""
+    if "removed" in box.marks:
+        return
+    box.marks["stop_request"] = context.clock.now_ns()
+    box.instance.stop(STOP_S)
+    box.marks["stopped"] = context.clock.now_ns()
+    box.instance.remove()
+    box.marks["removed"] = context.clock.now_ns()
+
+
+def inspect(context: Context, box: Box, program: str) -> None:
+    """Read back, before any work: limits from inside and outside, and the program's digest."""
+    agent = box.instance.agent
+    box.facts = agent.facts()
+    box.program_digest = agent.digest(program)
+    box.outside = box.instance.limits()
+    box.inside = limits_inside(box.facts, context.host_memory_bytes)
+
+
+def limits_inside(facts: dict[str, str], host_memory_bytes: int) -> LimitsRead:
+    """Limits as the agent sees them; ``None`` for what cannot be seen from inside.
+
+    A container sees its host's memory size, which says nothing of its limit; a guest sees its own.
+    """
+    memory = _number(facts, "cgroup_memory_max_bytes")
+    if memory is None:
+        total = _number(facts, "memory_total_bytes")
+        memory = None if total is None or total >= host_memory_bytes else total
+    quota = _number(facts, "cgroup_cpu_max")
+    affinity = facts.get("affinity")
+    return LimitsRead(
+        cpus=parse_cpu_list(affinity) if affinity else None,
+        cpu_quota=quota,
+        memory_bytes=None if memory is None else int(memory),
+    )
+
+
+def _number(facts: dict[str, str], name: str) -> float | None:
+    text = facts.get(name)
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise HarnessFault(
+            f"the box reports {name}={text[:40]!r}, which is no number",
+            hint="the agent in the box is not ours: invoke clean --cache",
+        ) from None
+
+
+def _keep_diagnostics(error: Exception, instance: Instance) -> None:
+    if not getattr(error, "tail", ""):
+        with contextlib.suppress(AttributeError):  # exceptions with slots take no attribute
+            error.tail = instance.diagnostics()  # type: ignore[attr-defined]

@@ -1,0 +1,71 @@
+"""What all trials of a run share."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.clock import Clock
+from runtimes.agent import Agent
+from runtimes.base import Engine, InstanceSpec, Lease, Limits, Network
+from workloads.base import Size, Workload
+
+
+class Bits(Protocol):
+    """The one root filesystem, as far as a trial needs to know it."""
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` of its content."""
+        ...
+
+    def program_digest(self, path: str) -> str:
+        """sha256 of the program at ``path`` inside it, in hexadecimal."""
+        ...
+
+
+class LeasingNetwork(Network, Protocol):
+    """A testbed that hands out places on its bridge."""
+
+    slots: int
+
+    def lease(self, slot: int) -> Lease:
+        """Place number ``slot``, from 0 to ``slots`` - 1."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """A run's engines and plan, and the counter that names its instances."""
+
+    run: str
+    """Short id."""
+    run_id: str
+    clock: Clock
+    engines: Mapping[str, Engine]
+    workloads: Mapping[str, Workload]
+    network: LeasingNetwork
+    limits: Limits
+    size: Size
+    bits: Bits
+    host: Mapping[str, object]
+    host_memory_bytes: int
+    peer: Callable[[], AbstractContextManager[Agent]]
+    """Starts a native agent on the peer side of the wire."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def spec(self, profile: str) -> InstanceSpec:
+        """A fresh name and place: not the last one again, whose ARP and NAT entries linger."""
+        with self._lock:
+            number = next(self._numbers)
+        return InstanceSpec(
+            name=f"tb-{self.run}-{number}",
+            profile=profile,
+            limits=self.limits,
+            lease=self.network.lease(number % self.network.slots),
+        )

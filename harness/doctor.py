@@ -1,0 +1,223 @@
+"""What works on this host, what does not, why, and what to do: ``invoke doctor``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness import host
+from harness.limits import allot
+from harness.places import Places
+from runtimes.base import Runtime
+from runtimes.process import find
+
+State = Literal["works", "caution", "missing"]
+_NEEDED_BYTES = 3 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    subject: str
+    state: State
+    why: str
+    remedy: str = ""
+
+
+def examine(
+    runtimes: Mapping[str, Runtime],
+    broken: Mapping[str, str],
+    places: Places,
+    options: Mapping[str, str],
+) -> list[Row]:
+    """Every backend, then every condition of the host."""
+    rows = [_backend(name, each, options) for name, each in runtimes.items()]
+    rows += [
+        Row(f"backend {name}", "missing", why, "repair or remove that package")
+        for name, why in broken.items()
+    ]
+    facts = host.facts()
+    rows += [row for check in _CHECKS if (row := check(facts)) is not None]
+    rows.append(_space(places))
+    return rows
+
+
+def _backend(name: str, runtime: Runtime, options: Mapping[str, str]) -> Row:
+    answer = runtime.availability(options)
+    return Row(f"backend {name}", "works" if answer.ok else "missing", answer.reason, answer.fix)
+
+
+def _root(_facts: Mapping[str, Any]) -> Row:
+    if os.geteuid() == 0:
+        return Row("root", "works", "cgroups, namespaces and taps can be made")
+    return Row("root", "missing", f"running as user {os.geteuid()}", "run as root, e.g. with sudo")
+
+
+def _cgroups(facts: Mapping[str, Any]) -> Row:
+    mode = facts["cgroup"]
+    if mode == "none":
+        return Row(
+            "cgroups",
+            "missing",
+            "no cgroup file system is mounted",
+            "mount -t cgroup2 none /sys/fs/cgroup",
+        )
+    return Row("cgroups", "works", f"{mode}")
+
+
+def _platform(facts: Mapping[str, Any]) -> Row:
+    kind = facts["virtualisation"]
+    if kind == "none":
+        return Row("bare metal", "works", "this host is not a virtual machine")
+    return Row(
+        "bare metal",
+        "caution",
+        f"this host is itself a virtual machine ({kind})",
+        "VMs here are nested; judge VMs on bare metal",
+    )
+
+
+def _clock(facts: Mapping[str, Any]) -> Row:
+    source = facts["clock_source"] or "unknown"
+    if source in {"tsc", "arch_sys_counter", "kvm-clock"}:
+        return Row("clock source", "works", source)
+    return Row(
+        "clock source",
+        "caution",
+        f"{source}: slow to read or unstable",
+        "boot with tsc=reliable if the CPU's TSC is invariant",
+    )
+
+
+def _governor(facts: Mapping[str, Any]) -> Row:
+    governor = facts["cpu"]["governor"]
+    if governor in {"performance", "not visible"}:
+        return Row(
+            "CPU governor",
+            "works" if governor == "performance" else "caution",
+            governor,
+            "" if governor == "performance" else "frequency cannot be fixed or seen here",
+        )
+    return Row(
+        "CPU governor",
+        "caution",
+        f"{governor}: frequency follows load",
+        "cpupower frequency-set -g performance",
+    )
+
+
+def _turbo(facts: Mapping[str, Any]) -> Row | None:
+    if facts["cpu"]["turbo"] != "on":
+        return None
+    return Row(
+        "turbo",
+        "caution",
+        "the clock depends on temperature and on the other cores",
+        "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo",
+    )
+
+
+def _smt(facts: Mapping[str, Any]) -> Row:
+    if facts["cpu"]["smt"] == "on":
+        return Row(
+            "SMT",
+            "caution",
+            "two hardware threads share a core's units",
+            "echo off > /sys/devices/system/cpu/smt/control",
+        )
+    return Row("SMT", "works", facts["cpu"]["smt"])
+
+
+def _huge_pages(facts: Mapping[str, Any]) -> Row:
+    mode = facts["transparent_hugepages"] or "not built in"
+    if mode == "always":
+        return Row(
+            "huge pages",
+            "caution",
+            "always: memory figures depend on fragmentation",
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        )
+    return Row("huge pages", "works", mode)
+
+
+def _merging(facts: Mapping[str, Any]) -> Row:
+    if facts["ksm"]:
+        return Row(
+            "page merging",
+            "caution",
+            "KSM is on: footprints shrink behind the figures",
+            "echo 0 > /sys/kernel/mm/ksm/run",
+        )
+    return Row("page merging", "works", "KSM is off")
+
+
+def _swap(facts: Mapping[str, Any]) -> Row:
+    if facts["swap_bytes"]:
+        return Row("swap", "caution", f"{facts['swap_bytes'] >> 20} MiB of swap", "swapoff -a")
+    return Row("swap", "works", "none")
+
+
+def _stall_information(facts: Mapping[str, Any]) -> Row:
+    if facts["psi"]:
+        return Row("pressure", "works", "the kernel tells how long tasks waited (PSI)")
+    return Row(
+        "pressure", "caution", "no PSI: pressure from outside is not seen", "boot with psi=1"
+    )
+
+
+def _cpus(_facts: Mapping[str, Any]) -> Row:
+    split = allot(None, None, None)
+    if split.shared:
+        return Row(
+            "CPUs",
+            "caution",
+            "one CPU: harness and box disturb each other",
+            "use a host with at least two CPUs",
+        )
+    return Row(
+        "CPUs", "works", f"box on {split.box.cpus}, harness and peer on {split.harness_cpus}"
+    )
+
+
+def _tools(_facts: Mapping[str, Any]) -> Row:
+    needed = ("ip", "nft", "nsenter", "sysctl", "mmdebstrap", "cc")
+    absent = [tool for tool in needed if find(tool) is None]
+    if absent:
+        return Row("tools", "missing", f"not found: {', '.join(absent)}", "run ./bootstrap")
+    return Row("tools", "works", ", ".join(needed))
+
+
+def _space(places: Places) -> Row:
+    directory = places.cache
+    while not directory.exists():
+        directory = directory.parent
+    free = shutil.disk_usage(directory).free
+    if free < _NEEDED_BYTES:
+        return Row(
+            "disk space",
+            "missing",
+            f"{free >> 20} MiB free for {places.cache}",
+            "make 3 GiB free, or set TAREBENCH_CACHE to another disk",
+        )
+    return Row("disk space", "works", f"{free >> 30} GiB free for {places.cache}")
+
+
+_CHECKS: Sequence[Callable[[Mapping[str, Any]], Row | None]] = (
+    _root,
+    _tools,
+    _cgroups,
+    _cpus,
+    _platform,
+    _clock,
+    _governor,
+    _turbo,
+    _smt,
+    _huge_pages,
+    _merging,
+    _swap,
+    _stall_information,
+)

@@ -1,0 +1,102 @@
+"""Weigh idle boxes: what the first one adds to the host, and what each further one does.
+
+Three weights that do not agree, and the rest between them (design, rule 11):
+
+PSS       every process of the box and its helpers, shared pages divided among their users,
+          and what the daemons grew by
+cgroup    the charge of the box's own cgroup
+available how much ``MemAvailable`` of the whole host fell: kernel memory included, noise too
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import host
+from harness.box import Box, started
+from harness.context import Context
+from harness.errors import HarnessFault
+from runtimes.base import Instance
+from workloads.base import FootprintWork
+
+Reading = tuple[str, int, float]
+
+_PSS = re.compile(rb"^Pss:\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The host at one moment."""
+
+    pss_bytes: int
+    """Boxes, helpers and daemons."""
+    cgroup_bytes: int | None
+    available_bytes: int
+    disk_bytes: int
+    processes: int
+
+
+def pss_bytes(pids: Iterable[int]) -> int:
+    """Sum of the proportional set sizes of ``pids``; one that has ended weighs nothing.
+
+    Source: /proc/<pid>/smaps_rollup (proc_pid_smaps(5)), 0.03-1 ms each.
+    """
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
+            total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:
+    """Readings of a box that is up alone, then of ``work.instances`` of them.
+
+    The first one's ``MemAvailable`` is not given: at trial level it drowns in what the host
+    does anyway; the marginal one is a mean over several boxes.
+    """
+    profile = box.instance.spec.profile
+    daemons = context.engines[box.backend].daemon_pids
+    context.clock.sleep(work.settle_s)
+    first = _read([box.instance], daemons())
+    first_pss = pss_bytes(box.instance.stats().pids)
+    more = work.instances - 1
+    if more < 1:
+        raise HarnessFault("a footprint needs at least two instances")
+    with contextlib.ExitStack() as stack:
+        boxes = [stack.enter_context(started(context, box.backend, profile)) for _ in range(more)]
+        context.clock.sleep(work.settle_s)
+        several = _read([box.instance, *(other.instance for other in boxes)], daemons())
+    return [("pss_bytes_first", 1, float(first_pss)), *_readings(first, several, more)]
+
+
+def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
+    stats = [instance.stats() for instance in instances]
+    charges = [each.cgroup_memory_bytes for each in stats]
+    known = [charge for charge in charges if charge is not None]
+    return Weight(
+        pss_bytes=pss_bytes({*daemons, *(pid for each in stats for pid in each.pids)}),
+        cgroup_bytes=sum(known) if len(known) == len(charges) else None,
+        available_bytes=host.available_bytes(),
+        disk_bytes=sum(each.disk_bytes for each in stats),
+        processes=sum(len(each.pids) for each in stats),
+    )
+
+
+def _readings(first: Weight, several: Weight, more: int) -> list[Reading]:
+    pss = (several.pss_bytes - first.pss_bytes) / more
+    available = (first.available_bytes - several.available_bytes) / more
+    values: dict[str, float] = {
+        "pss_bytes_marginal": pss,
+        "available_bytes_marginal": available,
+        "unexplained_bytes_marginal": available - pss,
+        "disk_bytes_marginal": (several.disk_bytes - first.disk_bytes) / more,
+        "processes_marginal": (several.processes - first.processes) / more,
+    }
+    if first.cgroup_bytes is not None and several.cgroup_bytes is not None:
+        values["cgroup_bytes_marginal"] = (several.cgroup_bytes - first.cgroup_bytes) / more
+    return [(name, 1, value) for name, value in values.items()]

@@ -1,0 +1,185 @@
+"""Everything that is fixed before the first trial, and the same again when a run is resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness import selection
+from harness.errors import HarnessFault, UsageFault
+from harness.limits import Allotment, allot
+from harness.schedule import Arm, Slot, schedule
+from harness.suites import suite
+from results.records import Run, Skipped
+from results.store import new_run_id
+from runtimes.base import Capability, Limits, Runtime
+from workloads.base import Size, Workload
+
+LARGEST_BLOCKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for."""
+
+    backend: str = selection.ALL
+    workload: str = selection.ALL
+    suite: str = "quick"
+    blocks: int | None = None
+    seed: int | None = None
+    cpus: str | None = None
+    cpuset: str | None = None
+    memory: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Backend options: ``libvirt_uri``, ``docker_host``."""
+    command: tuple[str, ...] = ()
+    """The command line, for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does."""
+
+    run_id: str
+    arms: tuple[Arm, ...]
+    workloads: Mapping[str, Workload]
+    suite: str
+    size: Size
+    rounds: Mapping[str, int]
+    blocks: int
+    seed: int
+    allotment: Allotment
+    skipped: tuple[Skipped, ...]
+    options: Mapping[str, str]
+    command: tuple[str, ...]
+
+    @property
+    def run(self) -> str:
+        """Short id: six hexadecimal digits that are part of every name on the host."""
+        return self.run_id.rpartition("-")[2]
+
+    def slots(self, runtimes: Mapping[str, Runtime]) -> list[Slot]:
+        """Every trial in order, without those that a backend cannot have."""
+        order = schedule(
+            self.arms,
+            list(self.workloads),
+            blocks=self.blocks,
+            seed=self.seed,
+            rounds=self.rounds,
+        )
+        return [slot for slot in order if self._fits(slot, runtimes)]
+
+    def without(self, backend: str, skipped: Skipped) -> Plan:
+        """The plan without a backend that turned out not to run."""
+        return dataclasses.replace(
+            self,
+            arms=tuple(arm for arm in self.arms if arm.backend != backend),
+            skipped=(*self.skipped, skipped),
+        )
+
+    def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
+        return (
+            not self.workloads[slot.workload].needs_network
+            or Capability.NETWORK in runtimes[slot.arm.backend].capabilities
+        )
+
+
+def make_plan(
+    request: Request, runtimes: Mapping[str, Runtime], workloads: Mapping[str, Workload]
+) -> Plan:
+    """Plan a new run.  Nothing is started or written.
+
+    Raises:
+        UsageFault: unknown names or impossible limits.
+        HarnessFault: a backend asked for by name cannot run here, or none can.
+    """
+    chosen_suite = suite(request.suite)
+    arms, tolerant = selection.choose_arms(request.backend, runtimes)
+    named = {part.partition(":")[0] for part in selection.split(request.backend)}
+    chosen = selection.choose_workloads(request.workload, workloads)
+    blocks = chosen_suite.blocks if request.blocks is None else request.blocks
+    if not 1 <= blocks <= LARGEST_BLOCKS:
+        raise UsageFault(f"--blocks {blocks} is not between 1 and {LARGEST_BLOCKS}")
+    allotment = allot(request.cpus, request.cpuset, request.memory)
+    skipped = _unavailable(arms, runtimes, request.options)
+    for each in skipped:
+        if each.backend in named or not tolerant:
+            raise HarnessFault(
+                f"backend {each.backend} cannot run here: {each.reason}", hint=each.fix
+            )
+    missing = {each.backend for each in skipped}
+    arms = [arm for arm in arms if arm.backend not in missing]
+    if not arms:
+        reasons = "; ".join(f"{each.backend}: {each.reason}" for each in skipped)
+        raise HarnessFault(f"no backend can run here ({reasons})", hint="see invoke doctor")
+    return Plan(
+        run_id=new_run_id(),
+        arms=tuple(arms),
+        workloads=chosen,
+        suite=chosen_suite.name,
+        size=chosen_suite.size,
+        rounds=chosen_suite.rounds,
+        blocks=blocks,
+        seed=secrets.randbits(32) if request.seed is None else request.seed,
+        allotment=allotment,
+        skipped=tuple(skipped),
+        options=request.options,
+        command=request.command,
+    )
+
+
+def plan_of(
+    run: Run,
+    runtimes: Mapping[str, Runtime],
+    workloads: Mapping[str, Workload],
+    options: Mapping[str, str],
+) -> Plan:
+    """The plan of a run that was killed, to go on with.
+
+    Raises:
+        HarnessFault: it is finished, was imported, or needs a backend or workload that is gone.
+    """
+    if run.finished_utc:
+        raise HarnessFault(
+            f"run {run.run_id} is finished", hint="start a new one, or see its report.html"
+        )
+    if run.source != "bench":
+        raise HarnessFault(f"run {run.run_id} was imported ({run.source}): nothing to resume")
+    gone = [name for name in (each.name for each in run.workloads) if name not in workloads]
+    gone += [arm.backend for arm in run.arms if arm.backend not in runtimes]
+    if gone:
+        raise HarnessFault(f"run {run.run_id} needs {', '.join(gone)}, which is not installed here")
+    limits = Limits(
+        cpus=tuple(run.limits["cpus"]),
+        cpu_quota=float(run.limits["cpu_quota"]),
+        memory_bytes=int(run.limits["memory_bytes"]),
+    )
+    cpuset = ",".join(str(cpu) for cpu in limits.cpus)
+    allotment = allot(str(limits.cpu_quota), cpuset, str(limits.memory_bytes))
+    return Plan(
+        run_id=run.run_id,
+        arms=tuple(sorted(Arm(each.backend, each.profile) for each in run.arms)),
+        workloads={each.name: workloads[each.name] for each in run.workloads},
+        suite=run.suite,
+        size=Size(**run.size),
+        rounds=run.rounds,
+        blocks=run.blocks,
+        seed=run.seed,
+        allotment=allotment,
+        skipped=run.skipped,
+        options=options,
+        command=run.command,
+    )
+
+
+def _unavailable(
+    arms: Sequence[Arm], runtimes: Mapping[str, Runtime], options: Mapping[str, str]
+) -> list[Skipped]:
+    skipped = []
+    for backend in selection.backends_of(arms):
+        answer = runtimes[backend].availability(options)
+        if not answer.ok:
+            skipped.append(Skipped(backend, answer.reason, answer.fix))
+    return skipped

@@ -1,0 +1,181 @@
+"""Prepare a run's engines: root filesystem, testbed, images, daemons; all undone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtimes.native import peer_agent
+
+from harness import footprint, host, selection
+from harness.context import Context
+from harness.equipment import Equipment
+from harness.errors import describe
+from harness.places import Places
+from harness.plan import Plan
+from harness.progress import Observer
+from harness.testbed import testbed
+from results.records import ArmRecord, Skipped
+from runtimes.base import Engine, Runtime, RuntimeFault, Site
+from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
+from runtimes.images.rootfs import Rootfs, build
+from workloads.base import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready for its trials."""
+
+    plan: Plan
+    """Without backends that turned out not to run."""
+    context: Context
+    rootfs: Rootfs
+    arms: tuple[ArmRecord, ...]
+    host: dict[str, Any]
+
+
+def recipe_for(workloads: Mapping[str, Workload]) -> Recipe:
+    """The one root filesystem that serves every registered workload.
+
+    Of all that are registered, not only of those chosen: so its digest, and with it every result,
+    does not depend on what else was asked for.
+    """
+    packages = {package for each in workloads.values() for package in each.packages}
+    programs = {
+        program.path: ProgramSource(program.path, program.source, program.flags)
+        for each in workloads.values()
+        for program in each.programs
+    }
+    files = {path: text for each in workloads.values() for path, text in each.files.items()}
+    return Recipe(
+        suite=host_distribution().suite,
+        packages=tuple(sorted(packages)),
+        programs=tuple(programs[path] for path in sorted(programs)),
+        files=files,
+    )
+
+
+@contextlib.contextmanager
+def prepared(
+    plan: Plan,
+    equipment: Equipment,
+    observer: Observer,
+    *,
+    tolerant: bool,
+) -> Iterator[Prepared]:
+    """Make everything that trials need; release it in reverse, also on Ctrl-C.
+
+    Args:
+        plan: what is going to run.
+        equipment: what there is to run it with.
+        observer: told what is being done.
+        tolerant: a backend that cannot be prepared is left out, with its reason, instead of
+            ending the run.
+
+    Raises:
+        RuntimeFault: something could not be prepared.
+    """
+    with contextlib.ExitStack() as stack:
+        places = equipment.places
+        state = places.state / plan.run
+        state.mkdir(parents=True, mode=0o700, exist_ok=True)
+        stack.callback(_remove_state, state, places)
+        rootfs = build(recipe_for(equipment.workloads), places.cache, observer.doing)
+        observer.doing("laying the wire between boxes and peer")
+        network = stack.enter_context(testbed(plan.run))
+        site = Site(
+            run=plan.run,
+            state=state,
+            cache=places.cache,
+            rootfs=rootfs,
+            network=network,
+            limits=plan.allotment.box,
+            progress=observer.doing,
+            options=plan.options,
+        )
+        engines, plan = _engines(
+            stack, plan, site, equipment.runtimes, observer=observer, tolerant=tolerant
+        )
+        facts = host.facts()
+        harness_cpus = plan.allotment.harness_cpus
+        peer_site = _own_site(site, "peer")
+        context = Context(
+            run=plan.run,
+            run_id=plan.run_id,
+            clock=equipment.clock,
+            engines=engines,
+            workloads=plan.workloads,
+            network=network,
+            limits=plan.allotment.box,
+            size=plan.size,
+            bits=rootfs,
+            host=facts,
+            host_memory_bytes=facts["memory_bytes"],
+            peer=lambda: peer_agent(peer_site, harness_cpus),
+        )
+        yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts)
+
+
+def _engines(
+    stack: contextlib.ExitStack,
+    plan: Plan,
+    site: Site,
+    runtimes: Mapping[str, Runtime],
+    *,
+    observer: Observer,
+    tolerant: bool,
+) -> tuple[dict[str, Engine], Plan]:
+    engines: dict[str, Engine] = {}
+    for backend in selection.backends_of(plan.arms):
+        observer.doing(f"preparing {backend}")
+        profiles = selection.profiles_of(plan.arms, backend)
+        manager = runtimes[backend].prepare(_own_site(site, backend), profiles)
+        try:
+            engines[backend] = stack.enter_context(manager)
+        except RuntimeFault as error:
+            if not tolerant or backend == selection.BASELINE.backend:
+                raise
+            message, hint, _ = describe(error)
+            observer.note(f"{backend} is left out: {message}")
+            plan = plan.without(backend, Skipped(backend, message, hint))
+    return engines, plan
+
+
+def _own_site(site: Site, name: str) -> Site:
+    directory = site.state / name
+    directory.mkdir(exist_ok=True)
+    return Site(
+        run=site.run,
+        state=directory,
+        cache=site.cache,
+        rootfs=site.rootfs,
+        network=site.network,
+        limits=site.limits,
+        progress=site.progress,
+        options=site.options,
+    )
+
+
+def _arm_records(plan: Plan, engines: Mapping[str, Engine]) -> tuple[ArmRecord, ...]:
+    daemons = {name: engine.daemon_pids() for name, engine in engines.items()}
+    return tuple(
+        ArmRecord(
+            backend=arm.backend,
+            profile=arm.profile,
+            conditions=tuple(sorted(engines[arm.backend].conditions(arm.profile))),
+            versions=dict(engines[arm.backend].versions),
+            bits=dict(engines[arm.backend].bits()),
+            daemon_pss_bytes=footprint.pss_bytes(daemons[arm.backend]),
+        )
+        for arm in plan.arms
+    )
+
+
+def _remove_state(state: Path, places: Places) -> None:
+    shutil.rmtree(state, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another run's state is in it
+        places.state.rmdir()

@@ -1,0 +1,152 @@
+"""What is running, how far it is, and how long it will still take."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from harness.clock import Clock
+from harness.schedule import Slot
+
+PLAIN_INTERVAL_S = 30.0
+
+
+class Observer(Protocol):
+    """Told of everything that takes time."""
+
+    def doing(self, text: str) -> None:
+        """Preparing: a few words."""
+        ...
+
+    def starting(self, slot: Slot, remaining: Sequence[Slot]) -> None:
+        """A trial begins; ``remaining`` includes it."""
+        ...
+
+    def finished(self, slot: Slot, seconds: float, error: str) -> None:
+        """A trial has ended; ``error`` is empty unless it failed."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a reader should know, now and in the log."""
+        ...
+
+
+class Estimate:
+    """How long the remaining trials will take, from those that have ended."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def learn(self, slot: Slot, seconds: float) -> None:
+        """One more trial took ``seconds``."""
+        self._seconds[slot.workload, slot.arm.name].append(seconds)
+
+    def remaining_s(self, slots: Sequence[Slot]) -> float | None:
+        """Seconds for ``slots``; ``None`` before anything is known.
+
+        A kind of trial not yet seen counts as the mean of its workload, else of its arm, else of
+        all.
+        """
+        if not self._seconds:
+            return None
+        means = {key: statistics.fmean(values) for key, values in self._seconds.items()}
+        overall = statistics.fmean(means.values())
+
+        def one(slot: Slot) -> float:
+            key = (slot.workload, slot.arm.name)
+            if key in means:
+                return means[key]
+            same_arm = [value for (_, arm), value in means.items() if arm == slot.arm.name]
+            return statistics.fmean(same_arm) if same_arm else overall
+
+        return sum(one(slot) for slot in slots)
+
+
+def readable(seconds: float | None) -> str:
+    """``about 4 min left``; empty when nothing can be said."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+class TerminalObserver:
+    """A progress bar on a terminal; elsewhere a line now and then."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+        self._estimate = Estimate()
+        self._bar: Progress | None = None
+        self._said_ns: int | None = None
+        self._planned = 0
+
+    @contextlib.contextmanager
+    def showing(self, planned: int) -> Iterator[None]:
+        """Show the bar of ``planned`` trials while the context lasts."""
+        self._planned = planned
+        if not self._console.is_terminal:
+            yield
+            return
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+        ) as bar:
+            bar.add_task("preparing", total=planned or None, left="")
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
+
+    def doing(self, text: str) -> None:
+        """Show what is being prepared."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], description=text)
+        else:
+            self._console.print(text, markup=False, highlight=False)
+
+    def starting(self, slot: Slot, remaining: Sequence[Slot]) -> None:
+        """Show the trial and the estimate."""
+        what = f"{slot.workload} in {slot.arm.name}"
+        left = readable(self._estimate.remaining_s(remaining))
+        done = self._planned - len(remaining)
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                description=what,
+                completed=done,
+                left=left,
+                total=self._planned,
+            )
+            return
+        now = self._clock.now_ns()
+        if self._said_ns is None or now - self._said_ns > PLAIN_INTERVAL_S * 1e9:
+            self._said_ns = now
+            tail = f", {left}" if left else ""
+            self._console.print(
+                f"trial {done + 1} of {self._planned}: {what}{tail}", markup=False, highlight=False
+            )
+
+    def finished(self, slot: Slot, seconds: float, error: str) -> None:
+        """Learn how long it took; a failure is said at once."""
+        self._estimate.learn(slot, seconds)
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
+        if error:
+            self.note(f"{slot.trial_id} failed: {error}")
+
+    def note(self, text: str) -> None:
+        """Print above the bar."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

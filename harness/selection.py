@@ -1,0 +1,78 @@
+"""What a run is asked to do: names from the command line turned into arms and workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.errors import UsageFault
+from harness.schedule import Arm
+from harness.suites import choose
+from runtimes.base import DEFAULT_PROFILE, Runtime
+from workloads.base import Workload
+
+ALL = "all"
+BASELINE = Arm("native")
+SECOND_BASELINE = Arm("native", "aa")
+"""Native once more: native against native shows the smallest effect this machine can show."""
+DEMONSTRATION = "fake"
+"""Starts nothing; never part of ``all``."""
+
+
+def split(text: str) -> list[str]:
+    """``a, b,,c`` → ``[a, b, c]``."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], bool]:
+    """Arms named by ``--backend``, and whether ``all`` was among them.
+
+    Native and its twin are added wherever a real box is measured: every ratio is to native.
+
+    Raises:
+        UsageFault: unknown backend or profile, with the valid names.
+    """
+    named = split(text)
+    if not named:
+        raise UsageFault("--backend names nothing", hint=f"valid: all, {', '.join(runtimes)}")
+    arms: list[Arm] = []
+    for name in named:
+        if name == ALL:
+            arms += [Arm(each) for each in runtimes if each != DEMONSTRATION]
+            continue
+        backend, _, profile = name.partition(":")
+        choose(backend, {**dict.fromkeys(runtimes, 0), ALL: 0}, "backend")
+        valid = runtimes[backend].profiles
+        arms.append(Arm(backend, choose(profile or DEFAULT_PROFILE, valid, f"{backend} profile")))
+    if any(arm.backend != DEMONSTRATION for arm in arms) and BASELINE.backend in runtimes:
+        arms += [BASELINE, SECOND_BASELINE]
+    return sorted(set(arms)), ALL in named
+
+
+def choose_workloads(text: str, registered: Mapping[str, Workload]) -> dict[str, Workload]:
+    """Workloads named by ``--workload``: full names, whole resources (``cpu``), or ``all``.
+
+    Raises:
+        UsageFault: unknown name, with the valid ones.
+    """
+    chosen: dict[str, Workload] = {}
+    for name in split(text):
+        if name == ALL:
+            chosen.update(registered)
+            continue
+        of_resource = {key: each for key, each in registered.items() if each.resource == name}
+        if not of_resource:
+            choose(name, registered, "workload")
+        chosen.update(of_resource or {name: registered[name]})
+    if not chosen:
+        raise UsageFault("--workload names nothing", hint=f"valid: all, {', '.join(registered)}")
+    return dict(sorted(chosen.items()))
+
+
+def profiles_of(arms: Iterable[Arm], backend: str) -> frozenset[str]:
+    """Profiles of ``backend`` among ``arms``."""
+    return frozenset(arm.profile for arm in arms if arm.backend == backend)
+
+
+def backends_of(arms: Sequence[Arm]) -> list[str]:
+    """Backends of ``arms``, each once, in order."""
+    return list(dict.fromkeys(arm.backend for arm in arms))

@@ -1,0 +1,174 @@
+"""One trial: one workload in one fresh instance, with its gates, as a record and its samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness import gates, pressure, work
+from harness.box import Box, inspect, started
+from harness.clock import stamp
+from harness.context import Context
+from harness.errors import HarnessFault, describe
+from harness.schedule import Slot
+from results.records import GateFinding, Pressure, Sample, Status, Trial
+from runtimes.base import LimitsRead, RuntimeFault
+from workloads.base import StartupWork, Workload, WorkloadFault
+
+FAULTS = (RuntimeFault, WorkloadFault, HarnessFault, OSError, TimeoutError)
+"""What may go wrong in a trial without being our own mistake: the trial fails, the run goes on."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What has become of a trial so far."""
+
+    marks: Mapping[str, int] = field(default_factory=dict)
+    readings: list[work.Reading] = field(default_factory=list)
+    box: Box | None = None
+    error: str = ""
+    tail: str = ""
+
+
+def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[Sample]]:
+    """Run the trial planned in ``slot``; a failed one has a record and no samples."""
+    clock, workload = context.clock, context.workloads[slot.workload]
+    begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
+    before = pressure.take(clock)
+    outcome = _Outcome()
+    working_ns = clock.now_ns()
+    try:
+        _work(context, workload, slot, outcome)
+    except FAULTS as error:
+        message, hint, outcome.tail = describe(error)
+        outcome.error = f"{message} ({hint})" if hint else message
+        outcome.readings = []
+    worked_ns = clock.now_ns()
+    around = pressure.between(before, pressure.take(clock))
+    findings = _judge(context, workload, slot, outcome, around)
+    trial = _record(
+        context,
+        slot,
+        attempt,
+        outcome,
+        findings=findings,
+        around=around,
+        begun_utc=begun_utc,
+    )
+    samples = _samples(workload, trial, outcome.readings)
+    own_ns = clock.now_ns() - entered_ns - (worked_ns - working_ns)
+    return dataclasses.replace(trial, bookkeeping_ns=own_ns), samples
+
+
+def _work(context: Context, workload: Workload, slot: Slot, outcome: _Outcome) -> None:
+    backend, profile = slot.arm.backend, slot.arm.profile
+    task = workload.work(context.size)
+    if isinstance(task, StartupWork):
+        box, readings = work.time_startup(context, workload, task, backend, profile)
+    else:
+        with started(context, backend, profile) as box:
+            outcome.marks = box.marks
+            inspect(context, box, workload.program)
+            readings = work.perform(context, workload, box)
+    outcome.box, outcome.marks = box, box.marks
+    outcome.readings = _checked(workload, readings)
+
+
+def _checked(workload: Workload, readings: list[work.Reading]) -> list[work.Reading]:
+    known = {metric.name for metric in workload.metrics}
+    for name, _, value in readings:
+        if name not in known:
+            raise HarnessFault(f"{workload.name} yields a metric that it does not declare: {name}")
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  # NaN
+            raise HarnessFault(f"{workload.name}: {name} is {value}, which is no measurement")
+    return readings
+
+
+def _judge(
+    context: Context, workload: Workload, slot: Slot, outcome: _Outcome, around: Pressure
+) -> tuple[GateFinding, ...]:
+    box = outcome.box
+    if box is None:
+        return ()
+    return gates.judge(
+        gates.Evidence(
+            planned=context.limits,
+            outside=box.outside,
+            inside=box.inside,
+            conditions=context.engines[slot.arm.backend].conditions(slot.arm.profile),
+            expected_program=context.bits.program_digest(workload.program),
+            program=box.program_digest,
+            expected_rootfs=context.bits.digest,
+            rootfs=box.facts.get("rootfs_digest", ""),
+            pressure=around,
+            facts=box.facts,
+            host=context.host,
+        )
+    )
+
+
+def _status(outcome: _Outcome, findings: tuple[GateFinding, ...]) -> Status:
+    if outcome.error:
+        return "failed"
+    return "invalid" if any(each.severity == "invalid" for each in findings) else "ok"
+
+
+def _record(
+    context: Context,
+    slot: Slot,
+    attempt: int,
+    outcome: _Outcome,
+    *,
+    findings: tuple[GateFinding, ...],
+    around: Pressure,
+    begun_utc: str,
+) -> Trial:
+    request_ns = outcome.marks.get("request", 0)
+    nothing = LimitsRead(None, None, None)
+    box = outcome.box
+    return Trial(
+        run_id=context.run_id,
+        trial_id=slot.trial_id,
+        attempt=attempt,
+        block=slot.block,
+        position=slot.position,
+        backend=slot.arm.backend,
+        profile=slot.arm.profile,
+        workload=slot.workload,
+        status=_status(outcome, findings),
+        findings=findings,
+        error=outcome.error,
+        tail=outcome.tail,
+        started_utc=begun_utc,
+        phases_ns={name: at - request_ns for name, at in outcome.marks.items()},
+        limits_outside=dataclasses.asdict(box.outside if box else nothing),
+        limits_inside=dataclasses.asdict(box.inside if box else nothing),
+        program_digest=box.program_digest if box else "",
+        pressure=around,
+        bookkeeping_ns=0,
+    )
+
+
+def _samples(workload: Workload, trial: Trial, readings: list[work.Reading]) -> list[Sample]:
+    metrics = {metric.name: metric for metric in workload.metrics}
+    reasons = tuple(finding.code for finding in trial.findings)
+    return [
+        Sample(
+            run_id=trial.run_id,
+            trial_id=trial.trial_id,
+            attempt=trial.attempt,
+            block=trial.block,
+            backend=trial.backend,
+            profile=trial.profile,
+            workload=trial.workload,
+            metric=name,
+            unit=metrics[name].unit,
+            direction=metrics[name].direction,
+            iteration=iteration,
+            value=value,
+            valid=trial.status == "ok",
+            reasons=reasons,
+        )
+        for name, iteration, value in readings
+    ]

@@ -1,0 +1,129 @@
+"""The three kinds of work, each done in a box: commands, start-up, footprint.
+
+Each yields readings ``(metric, iteration, value)`` in the metric's own unit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from harness import services
+from harness.box import Box, end, inspect, started
+from harness.context import Context
+from harness.errors import HarnessFault
+from harness.footprint import weigh
+from runtimes import netns
+from runtimes.agent import Agent
+from workloads.base import (
+    CommandWork,
+    FootprintWork,
+    Output,
+    Side,
+    StartupWork,
+    Workload,
+)
+
+Reading = tuple[str, int, float]
+
+
+def perform(context: Context, workload: Workload, box: Box) -> list[Reading]:
+    """Do the workload's work in a box that is up and inspected."""
+    work = workload.work(context.size)
+    match work:
+        case CommandWork():
+            return _commands(context, workload, work, box)
+        case StartupWork():
+            raise AssertionError("start-up is timed from before the box exists: see time_startup")
+        case FootprintWork():
+            return weigh(context, work, box)
+
+
+def _commands(context: Context, workload: Workload, work: CommandWork, box: Box) -> list[Reading]:
+    readings: list[Reading] = []
+    places = _places(context, box)
+    with _sides(context, workload, box) as sides, services.running(work.services, sides, places):
+        for iteration in range(1, work.iterations + 1):
+            result = services.execute(work.command, sides, places)
+            output = Output(result.stdout, result.stderr, result.wall_ns)
+            readings += [(name, iteration, value) for name, value in workload.parse(output)]
+    return readings
+
+
+@contextlib.contextmanager
+def _sides(context: Context, workload: Workload, box: Box) -> Iterator[dict[Side, Agent]]:
+    if not workload.needs_network:
+        yield {Side.BOX: box.instance.agent}
+        return
+    with context.peer() as peer:
+        yield {Side.BOX: box.instance.agent, Side.PEER: peer}
+
+
+def _places(context: Context, box: Box) -> dict[str, str]:
+    address, port = box.instance.address()
+    return {"peer": context.network.peer_address, "box": address, "port": str(port)}
+
+
+def time_startup(
+    context: Context, workload: Workload, work: StartupWork, backend: str, profile: str
+) -> tuple[Box, list[Reading]]:
+    """Time one box from request to removal; every instant is the host's.
+
+    The checks that every trial makes come after the first answer, so that they cost it nothing.
+    """
+    # Made before the clock starts: only connecting and asking belong to the box's time.
+    with (
+        netns.inside(context.network.peer_netns, socket.socket) as connection,
+        started(context, backend, profile) as box,
+    ):
+        sides = {Side.BOX: box.instance.agent}
+        with services.running([work.service], sides, _places(context, box)):
+            box.marks["service_up"] = context.clock.now_ns()
+            _ask(connection, box.instance.address(), work)
+            box.marks["http_200"] = context.clock.now_ns()
+            inspect(context, box, workload.program)
+        end(context, box)
+    return box, _startup_readings(box.marks)
+
+
+def _ask(connection: socket.socket, address: tuple[str, int], work: StartupWork) -> None:
+    request = f"GET {work.path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n".encode("ascii")
+    try:
+        connection.settimeout(work.timeout_s)
+        connection.connect(address)
+        connection.sendall(request)
+        answer = b""
+        while b"\r\n" not in answer and len(answer) < 1024:
+            piece = connection.recv(1024)
+            if not piece:
+                break
+            answer += piece
+    except OSError as error:
+        raise HarnessFault(
+            f"GET {work.path} from {address[0]}:{address[1]}: {error.strerror or error}",
+            hint="the box's server is up but the peer does not reach it: see invoke doctor",
+        ) from None
+    if answer.split(b" ")[1:2] != [b"200"]:
+        first = answer[:80].decode("ascii", "replace").split("\r\n")[0]
+        raise HarnessFault(f"GET {work.path} from the box: answered {first!r}, not 200")
+
+
+STARTUP_SPANS = {
+    "created_ns": ("request", "started"),
+    "first_byte_ns": ("request", "first_byte"),
+    "first_http_200_ns": ("request", "http_200"),
+    "stopped_ns": ("stop_request", "stopped"),
+    "removed_ns": ("stopped", "removed"),
+    "total_ns": ("request", "removed"),
+}
+
+
+def _startup_readings(marks: dict[str, int]) -> list[Reading]:
+    readings = []
+    for metric, (first, last) in STARTUP_SPANS.items():
+        span = marks[last] - marks[first]
+        if span < 0:
+            raise HarnessFault(f"{last} is {-span} ns before {first}: the clock went backwards")
+        readings.append((metric, 1, float(span)))
+    return readings

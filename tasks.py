@@ -1,0 +1,270 @@
+"""The command line: thin invoke tasks, the only place that prints results or exits.
+
+Exit codes: 0 done; 1 done, but some trials failed, a target was missed or a check does not hold;
+2 something on the command line does not exist or fit; 3 this host cannot do it; 4 another run is
+measuring; 128 + N ended by signal N.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import ParamSpec
+
+from invoke.context import Context as Invocation
+from invoke.exceptions import Exit
+from invoke.tasks import task
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness import clean as cleaning
+from harness import doctor as examination
+from harness.bench import Result, write_report
+from harness.bench import bench as make_run
+from harness.bench import resume as go_on
+from harness.clock import HostClock
+from harness.equipment import Equipment
+from harness.errors import HarnessFault, UsageFault, describe
+from harness.interrupt import Interrupted
+from harness.places import PROJECT, places
+from harness.plan import Request
+from harness.progress import TerminalObserver
+from results.errors import StoreError
+from results.store import RunDirectory, latest
+from runtimes import process
+from runtimes.base import RuntimeFault
+from runtimes.registry import load as load_runtimes
+from workloads.base import WorkloadFault
+from workloads.registry import load as load_workloads
+
+P = ParamSpec("P")
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print one line as it is."""
+    stdout.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print one line as it is, to standard error."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, OSError)
+
+
+def edge(command: Callable[P, None]) -> Callable[P, None]:
+    """Render an error once, here, and turn it into an exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except Interrupted as interruption:
+            raise Exit(code=interruption.exit_code) from None
+        except FAULTS as error:
+            _tell(error)
+            raise Exit(code=getattr(error, "exit_code", 3)) from None
+
+    return wrapped
+
+
+def _tell(error: BaseException) -> None:
+    message, hint, tail = describe(error)
+    warn(f"error: {message}")
+    if tail:
+        warn("  its last output:")
+        for line in tail.splitlines()[-12:]:
+            warn(f"    {line}")
+    if hint:
+        warn(f"  → {hint}")
+
+
+def _equipment(out_directory: str | None) -> Equipment:
+    runtimes, workloads = load_runtimes(), load_workloads()
+    broken = {**runtimes.broken, **{each.name: each.reason for each in workloads.broken}}
+    for name, why in broken.items():
+        warn(f"warning: {name} is left out: {why}")
+    return Equipment(
+        runtimes=runtimes.runtimes,
+        workloads=workloads.workloads,
+        places=places(out_directory),
+        clock=HostClock(),
+    )
+
+
+def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]:
+    given = {"libvirt_uri": libvirt_uri, "docker_host": docker_host}
+    return {name: value for name, value in given.items() if value}
+
+
+@task(
+    name="bench",
+    help={
+        "backend": "all, or names such as native,ns,docker,kvm or docker:host-net",
+        "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
+        "suite": "quick, standard or full",
+        "blocks": "random blocks; default as the suite says",
+        "seed": "seed of the random order; default a new one",
+        "cpus": "CPUs' worth of time for each box; default half of this host's, at most 4",
+        "cpuset": "the box's CPUs by number, e.g. 2-3",
+        "memory": "memory limit of each box; default 512M",
+        "out": "directory for results; default results/runs",
+        "resume": "go on with this run, which was killed or interrupted",
+        "libvirt-uri": "libvirt connection; default an embedded driver of our own",
+        "docker-host": "Docker daemon; default the host's if it answers, else one of our own",
+        "wait": "wait for another run on this host to end",
+    },
+)
+@edge
+def bench(  # noqa: PLR0917  # invoke passes options by name
+    _: Invocation,
+    backend: str = "all",
+    workload: str = "all",
+    suite: str = "quick",
+    blocks: int | None = None,
+    seed: int | None = None,
+    cpus: str | None = None,
+    cpuset: str | None = None,
+    memory: str | None = None,
+    out: str | None = None,
+    resume: str | None = None,
+    libvirt_uri: str | None = None,
+    docker_host: str | None = None,
+    wait: bool = False,
+) -> None:
+    """Weigh boxes: run workloads in every backend and write the report."""
+    equipment = _equipment(out)
+    observer = TerminalObserver(stderr, equipment.clock)
+    options = _options(libvirt_uri, docker_host)
+    if resume:
+        result = go_on(equipment, resume, options, observer, wait=wait)
+    else:
+        request = Request(
+            backend=backend,
+            workload=workload,
+            suite=suite,
+            blocks=_whole("--blocks", blocks),
+            seed=_whole("--seed", seed),
+            cpus=cpus,
+            cpuset=cpuset,
+            memory=memory,
+            options=options,
+            command=("invoke", *sys.argv[1:]),
+        )
+        result = make_run(equipment, request, observer, wait=wait)
+    _summarise(result)
+
+
+def _whole(option: str, given: str | int | None) -> int | None:
+    if given is None:
+        return None
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageFault(f"{option} {given!r} is not a whole number") from None
+
+
+def _summarise(result: Result) -> None:
+    tally = result.tally
+    say(f"{tally.ok} trials valid, {tally.invalid} marked invalid by gates, {tally.failed} failed")
+    say(f"report: {result.report}")
+    if tally.failed:
+        raise Exit(code=1)
+
+
+@task(help={"run": "run to report on; default the latest", "out": "directory of results"})
+@edge
+def report(_: Invocation, run: str | None = None, out: str | None = None) -> None:
+    """Write report.html of a run again."""
+    where = places(out).runs
+    directory = RunDirectory.open(run, where) if run else latest(where)
+    say(f"report: {write_report(directory.path)}")
+
+
+@task(
+    help={
+        "as-json": "print JSON instead of a table",
+        "libvirt-uri": "libvirt connection to examine",
+        "docker-host": "Docker daemon to examine",
+    }
+)
+@edge
+def doctor(
+    _: Invocation,
+    as_json: bool = False,
+    libvirt_uri: str | None = None,
+    docker_host: str | None = None,
+) -> None:
+    """Say for every backend and host condition: works or not, why, what to do."""
+    runtimes = load_runtimes()
+    rows = examination.examine(
+        runtimes.runtimes, runtimes.broken, places(), _options(libvirt_uri, docker_host)
+    )
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    else:
+        stdout.print(_table(rows))
+    if any(row.state == "missing" for row in rows):
+        raise Exit(code=1)
+
+
+_WORDS: Mapping[str, str] = {
+    "works": "[green]✓ works[/]",
+    "caution": "[yellow]! caution[/]",
+    "missing": "[red]✗ missing[/]",
+}
+
+
+def _table(rows: list[examination.Row]) -> Table:
+    table = Table(title="This host", title_justify="left")
+    for heading in ("what", "state", "why", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(escape(row.subject), _WORDS[row.state], escape(row.why), escape(row.remedy))
+    return table
+
+
+@task(help={"cache": "also remove root filesystems, images and everything made from them"})
+@edge
+def clean(_: Invocation, cache: bool = False) -> None:
+    """Remove everything that killed runs left on this host; living runs are left alone."""
+    where = places()
+    removed = cleaning.clean_all(where.state, load_runtimes().runtimes)
+    if cache:
+        removed += cleaning.clean_cache(where.cache)
+    for line in removed:
+        say(line)
+    if not removed:
+        say("nothing was left")
+
+
+@task(help={"only": "a part of a test's name", "fast": "no engines, no browser: unit tests only"})
+@edge
+def test(  # a task, not a test
+    _: Invocation,
+    only: str | None = None,  # noqa: PT028
+    fast: bool = False,  # noqa: PT028
+) -> None:
+    """Run every check: types, style, imports, tests."""
+    python = [sys.executable, "-m"]
+    selected = ["-k", only] if only else []
+    paths = ["tests/unit"] if fast else []
+    checks = [
+        [*python, "ruff", "check", "."],
+        [*python, "ruff", "format", "--check", "."],
+        [*python, "mypy"],
+        [str(Path(sys.executable).with_name("lint-imports"))],
+        [*python, "pytest", *paths, *selected],
+    ]
+    failed = [check for check in checks if process.inherit(check, cwd=PROJECT) != 0]
+    if failed:
+        raise Exit(code=1)
