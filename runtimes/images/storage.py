@@ -56,7 +56,7 @@ def publish(made: Path, entry: Path) -> None:
 
 
 def _scratch_prefix(entry: Path) -> str:
-    return f".build-{entry.name[:24]}-"
+    return f".build-{entry.name}-"
 
 
 @contextlib.contextmanager
