@@ -90,26 +90,27 @@ def dockerd_config(layout: Layout, major: int) -> str:
     return json.dumps({"deprecated-key-path": str(layout.state / "key.json")}) + "\n"
 
 
-def in_namespaces(netns: Path) -> list[str]:
-    """Prefix that runs a program in ``netns`` with a mount namespace of its own.
-
-    Its mounts (image layers, container roots, namespace files) are then invisible to the host
-    and vanish with the daemons, however these end; mounts of the host still reach them.  ``ip
-    netns exec`` is no choice: it mounts a new /sys, without the host's control groups.
-    """
-    return ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "slave"]
-
-
 def containerd_argv(layout: Layout, netns: Path) -> list[str]:
-    """Command line of the private containerd."""
-    config = str(layout.directory / "containerd.toml")
-    return [*in_namespaces(netns), "containerd", "--config", config]
+    """Command line of the private containerd, in ``netns`` and a mount namespace of its own.
 
-
-def dockerd_argv(layout: Layout, netns: Path, mtu: int) -> list[str]:
-    """Command line of the private dockerd."""
+    Mounts in there (container roots, namespace files) are invisible to the host and vanish with
+    the daemons, however these end; mounts of the host still reach them.  ``ip netns exec`` is
+    no choice: it mounts a new /sys, without the host's control groups.
+    """
     return [
-        *in_namespaces(netns),
+        *("nsenter", f"--net={netns}"),
+        *("unshare", "--mount", "--propagation", "slave"),
+        *("containerd", "--config", str(layout.directory / "containerd.toml")),
+    ]
+
+
+def dockerd_argv(layout: Layout, netns: Path, mtu: int, containerd_pid: int) -> list[str]:
+    """Command line of the private dockerd, in ``netns`` and its containerd's mount namespace.
+
+    Theirs must be the same: the one mounts the roots that the other starts containers in.
+    """
+    return [
+        *("nsenter", f"--net={netns}", f"--mount=/proc/{containerd_pid}/ns/mnt"),
         "dockerd",
         f"--config-file={layout.directory / 'daemon.json'}",
         f"--host={layout.address}",

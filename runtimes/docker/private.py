@@ -61,7 +61,8 @@ class PrivateDaemon:
             self.layout.containerd_log,
         )
         self._dockerd = self._spawn(
-            layout.dockerd_argv(self.layout, self.netns, self.mtu), self.layout.dockerd_log
+            layout.dockerd_argv(self.layout, self.netns, self.mtu, self._containerd.pid),
+            self.layout.dockerd_log,
         )
         _until(
             lambda: locate.answers(self.layout.socket),
