@@ -131,22 +131,24 @@ class Agent:
         self._last = 0
         self._greeting: Frame | None = None
         self._broken = ""
-        self._received_ns = 0
+        self._first_ns = 0
 
     def hello(self, timeout_s: float) -> int:
-        """Wait for the agent's first byte; ns of the clock at which it was there."""
+        """Wait for the agent's first byte; ns of the clock at which it could be read.
+
+        The instant is that of the first call, should the byte have come before it: a runtime
+        whose ``start`` goes on for long after the box runs calls it itself meanwhile.
+        """
         deadline_ns = self.deadline(timeout_s)
-        first_ns = 0
         while self._greeting is None:
             self.pump(deadline_ns, "the agent's first byte")
-            first_ns = first_ns or self._received_ns
         version = frames.text(self._greeting.payload, "hello")
         if version != str(PROTOCOL_VERSION):
             raise self._break(
                 f"the agent speaks protocol {version[:20]!r}, not {PROTOCOL_VERSION}",
                 hint="rebuild the root filesystem: the agent in it is not this version's",
             )
-        return first_ns
+        return self._first_ns
 
     def facts(self, timeout_s: float = 5.0) -> dict[str, str]:
         """What the box looks like from inside."""
@@ -234,7 +236,7 @@ class Agent:
             data = None
         if data is None:
             raise AgentFault(f"gave up waiting for {awaited}")
-        self._received_ns = self._clock()
+        self._first_ns = self._first_ns or self._clock()
         if not data:
             raise self._break(f"the agent closed the channel while we waited for {awaited}")
         try:

@@ -172,7 +172,7 @@ class Job:
 
     def _check(self) -> None:
         if self._refusal:
-            raise AgentFault(f"the box refused to run {self.name}: {self._refusal}")
+            raise AgentFault(f"in the box: {self._refusal}")
 
     def _pump(self, deadline_ns: int, awaited: str) -> None:
         try:

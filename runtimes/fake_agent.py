@@ -1,0 +1,141 @@
+"""The other end of the agent's channel, in memory: it speaks the protocol and runs nothing."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runtimes.agent_frames import ENDING, HEADER, Frame
+from runtimes.base import RuntimeFault
+from runtimes.fake_script import Clock, Reply, Step
+
+PIECE = 32_768
+KILLED = -9
+NEVER_NS = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the box answers with; any of these may raise, to play a fault."""
+
+    step: Callable[[Step], None]
+    """Called first, at every request."""
+    facts: Callable[[], Mapping[str, str]]
+    digest: Callable[[str], str]
+    reply: Callable[[Sequence[str]], Reply | None]
+    """How a command goes; ``None``: there is no such program."""
+
+
+class FakeStream:
+    """A ``runtimes.agent.Stream``.  What is to come lies in a heap, by the instant it is due."""
+
+    def __init__(self, answers: Answers, clock: Clock, hello_ns: int) -> None:
+        self._answers = answers
+        self._clock = clock
+        self._due: list[tuple[int, int, Frame]] = []
+        self._order = itertools.count()
+        self._ends: dict[int, Frame] = {}
+        self._taken = b""
+        self._greeted = False
+        self._closed = False
+        self._push(Frame("h", 0, b"1"), hello_ns)
+
+    def recv(self, size: int, timeout_s: float) -> bytes:
+        """See Stream."""
+        if not self._greeted:
+            self._greeted = True
+            self._answers.step("hello")
+        if self._closed:
+            return b""
+        now_ns = self._clock.now_ns()
+        wait_ns = max(0, self._due[0][0] - now_ns) if self._due else NEVER_NS
+        self._clock.sleep(min(timeout_s, wait_ns / 1e9))
+        if wait_ns > timeout_s * 1e9:
+            raise TimeoutError
+        frame = heapq.heappop(self._due)[2]
+        if frame.type == "x":
+            self._ends.pop(frame.job, None)
+        data = frame.encode()
+        if len(data) > size:
+            raise ValueError("a frame longer than what is asked for")
+        return data
+
+    def send(self, data: bytes) -> None:
+        """See Stream."""
+        if self._closed:
+            raise BrokenPipeError
+        self._taken += data
+        while len(self._taken) >= HEADER.size:
+            kind, job, length = HEADER.unpack_from(self._taken)
+            end = HEADER.size + length
+            if len(self._taken) < end:
+                return
+            payload, self._taken = self._taken[HEADER.size : end], self._taken[end:]
+            self._take(Frame(kind.decode("ascii"), job, payload))
+
+    def close(self) -> None:
+        """See Stream."""
+        self._closed = True
+
+    def _push(self, frame: Frame, at_ns: int | None = None) -> None:
+        due_ns = self._clock.now_ns() if at_ns is None else at_ns
+        heapq.heappush(self._due, (due_ns, next(self._order), frame))
+
+    def _take(self, frame: Frame) -> None:
+        match frame.type:
+            case "R":
+                self._run(frame)
+            case "K":
+                self._kill(frame)
+            case "F":
+                self._answers.step("facts")
+                facts = self._answers.facts().items()
+                lines = "".join(f"{key}={value}\n" for key, value in facts)
+                self._push(Frame("f", frame.job, lines.encode()))
+            case "D":
+                self._digest(frame)
+            case _:
+                self.close()
+
+    def _digest(self, frame: Frame) -> None:
+        self._answers.step("digest")
+        try:
+            digest = self._answers.digest(frame.payload.decode())
+        except RuntimeFault as fault:
+            self._push(Frame("!", frame.job, str(fault).encode()))
+        else:
+            self._push(Frame("d", frame.job, digest.encode()))
+
+    def _run(self, frame: Frame) -> None:
+        self._answers.step("run")
+        limit_ms, variables, *rest = frame.payload.decode().split("\0")[:-1]
+        argv = rest[int(variables) :]
+        reply = self._answers.reply(argv)
+        if reply is None:
+            why = f"cannot run {argv[0]}: No such file or directory"
+            self._push(Frame("!", frame.job, why.encode()))
+            return
+        self._push(Frame("p", frame.job, b"2"))
+        for kind, output in (("o", reply.stdout), ("e", reply.stderr)):
+            for at in range(0, len(output), PIECE):
+                self._push(Frame(kind, frame.job, output[at : at + PIECE]))
+        limit_ns = int(limit_ms) * 1_000_000
+        wall_ns = NEVER_NS if reply.wall_ns is None else reply.wall_ns
+        late = wall_ns > limit_ns
+        self._end(frame.job, KILLED if late else reply.status, min(wall_ns, limit_ns), late=late)
+
+    def _end(self, job: int, status: int, after_ns: int, *, late: bool = False) -> None:
+        values = (status, int(late), after_ns, after_ns, 0, 1 << 20)
+        lines = "".join(f"{key}={value}\n" for key, value in zip(ENDING, values, strict=True))
+        self._ends[job] = Frame("x", job, lines.encode())
+        self._push(self._ends[job], self._clock.now_ns() + after_ns)
+
+    def _kill(self, frame: Frame) -> None:
+        planned = self._ends.pop(frame.job, None)
+        if planned is None:
+            return
+        self._due = [entry for entry in self._due if entry[2] is not planned]
+        heapq.heapify(self._due)
+        self._end(frame.job, -int(frame.payload), 0)
