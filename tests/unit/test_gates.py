@@ -1,0 +1,114 @@
+import dataclasses
+
+import pytest
+
+from harness import gates
+from results.records import Pressure
+from runtimes.base import Limits, LimitsRead
+
+PLANNED = Limits((2, 3), 2.0, 512 << 20)
+CALM = Pressure(
+    seconds=2.0,
+    steal_ratio=0.0,
+    load_1m=0.5,
+    cpu_some_ratio=0.0,
+    memory_some_ratio=0.0,
+    io_some_ratio=0.0,
+    swapped_bytes=0,
+)
+GOOD = gates.Evidence(
+    planned=PLANNED,
+    outside=LimitsRead((2, 3), 2.0, 512 << 20),
+    inside=LimitsRead((2, 3), 2.0, 512 << 20),
+    conditions=frozenset(),
+    expected_program="ab" * 32,
+    program="ab" * 32,
+    expected_rootfs="sha256:cd",
+    rootfs="sha256:cd",
+    pressure=CALM,
+    facts={},
+    host={"clock_source": "tsc", "ksm": False, "cpu": {"online": 8}},
+)
+
+
+def codes(evidence: gates.Evidence, severity: str = "invalid") -> set[str]:
+    return {each.code for each in gates.judge(evidence) if each.severity == severity}
+
+
+def test_a_clean_trial_has_no_findings() -> None:
+    assert gates.judge(GOOD) == ()
+
+
+def test_an_emulated_vm_is_never_valid() -> None:
+    assert codes(dataclasses.replace(GOOD, conditions=frozenset({"emulated"}))) == {"emulated"}
+
+
+def test_an_unknown_condition_is_a_caution_and_not_lost() -> None:
+    assert codes(dataclasses.replace(GOOD, conditions=frozenset({"odd"})), "caution") == {"odd"}
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        LimitsRead((3,), 2.0, 512 << 20),
+        LimitsRead((2, 3), 1.0, 512 << 20),
+        LimitsRead((2, 3), 2.0, 1 << 30),
+        LimitsRead((2, 3), 2.0, None),
+        LimitsRead((2, 3), None, 512 << 20),
+        LimitsRead(None, 2.0, 512 << 20),
+    ],
+)
+def test_a_limit_that_is_not_enforced_makes_the_trial_invalid(outside: LimitsRead) -> None:
+    assert codes(dataclasses.replace(GOOD, outside=outside)) == {"limits"}
+
+
+def test_what_a_box_cannot_see_of_its_limits_is_no_fault() -> None:
+    blind = dataclasses.replace(GOOD, inside=LimitsRead(None, None, None))
+    assert gates.judge(blind) == ()
+
+
+def test_a_guest_numbers_its_own_cpus() -> None:
+    guest = dataclasses.replace(GOOD, inside=LimitsRead((0, 1), None, 480 << 20))
+    assert gates.judge(guest) == ()
+
+
+def test_a_guest_with_one_cpu_too_few_is_found() -> None:
+    guest = dataclasses.replace(GOOD, inside=LimitsRead((0,), None, 480 << 20))
+    assert codes(guest) == {"limits"}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"program": "ee" * 32}, "program-digest"), ({"rootfs": ""}, "rootfs-digest")],
+)
+def test_other_bits_make_the_trial_invalid(change: dict[str, str], code: str) -> None:
+    assert codes(dataclasses.replace(GOOD, **change)) == {code}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"steal_ratio": 0.2}, "steal"),
+        ({"swapped_bytes": 4096}, "swap"),
+        ({"memory_some_ratio": 0.2}, "memory-pressure"),
+    ],
+)
+def test_a_disturbed_host_makes_the_trial_invalid(change: dict[str, float], code: str) -> None:
+    disturbed = dataclasses.replace(CALM, **change)
+    assert codes(dataclasses.replace(GOOD, pressure=disturbed)) == {code}
+
+
+def test_every_finding_says_why() -> None:
+    bad = dataclasses.replace(
+        GOOD,
+        conditions=frozenset({"emulated", "nested"}),
+        outside=LimitsRead(None, None, None),
+        program="",
+        pressure=dataclasses.replace(CALM, steal_ratio=1, load_1m=99, swapped_bytes=1),
+        host={"clock_source": "acpi_pm", "ksm": True},
+    )
+    findings = gates.judge(bad)
+    assert len(findings) >= 7
+    assert all(each.reason and each.code for each in findings)
+    assert findings[0].severity == "invalid"
+    assert findings[-1].severity == "caution"

@@ -1,0 +1,78 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.errors import UsageFault
+from harness.schedule import Arm
+from harness.selection import choose_arms, choose_workloads
+from harness.suites import suite
+
+
+@dataclass
+class Kind:
+    profiles: dict[str, str] = field(default_factory=lambda: {"default": ""})
+
+
+@dataclass
+class Work:
+    resource: str
+
+
+RUNTIMES = {
+    "native": Kind({"default": "", "aa": ""}),
+    "ns": Kind({"default": "", "no-seccomp": ""}),
+    "docker": Kind(),
+    "fake": Kind(),
+}
+WORKLOADS = {
+    "cpu.sysbench": Work("cpu"),
+    "cpu.openssl": Work("cpu"),
+    "network.http": Work("network"),
+}
+
+
+def arms(text: str) -> list[str]:
+    return [arm.name for arm in choose_arms(text, RUNTIMES)[0]]  # type: ignore[arg-type]
+
+
+def test_all_is_every_real_backend_and_native_twice() -> None:
+    assert arms("all") == ["docker", "native:aa", "native", "ns"]
+
+
+def test_native_comes_with_every_real_backend() -> None:
+    assert arms("docker") == ["docker", "native:aa", "native"]
+
+
+def test_the_demonstration_stands_alone() -> None:
+    assert arms("fake") == ["fake"]
+
+
+def test_a_profile_is_named_after_a_colon() -> None:
+    assert Arm("ns", "no-seccomp") in choose_arms("ns,ns:no-seccomp", RUNTIMES)[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("dokcer", "did you mean docker"), ("ns:none", "valid: default, no-seccomp"), (",", "valid")],
+)
+def test_unknown_names_are_answered_with_the_valid_ones(text: str, hint: str) -> None:
+    with pytest.raises(UsageFault) as caught:
+        choose_arms(text, RUNTIMES)  # type: ignore[arg-type]
+    assert hint in caught.value.hint
+
+
+def test_a_resource_stands_for_its_workloads() -> None:
+    assert list(choose_workloads("cpu", WORKLOADS)) == ["cpu.openssl", "cpu.sysbench"]  # type: ignore[arg-type]
+
+
+def test_an_unknown_workload_is_answered_with_the_valid_ones() -> None:
+    with pytest.raises(UsageFault) as caught:
+        choose_workloads("cpu.sysbnech", WORKLOADS)  # type: ignore[arg-type]
+    assert "did you mean cpu.sysbench" in caught.value.hint
+
+
+def test_an_unknown_suite_is_answered_with_the_valid_ones() -> None:
+    with pytest.raises(UsageFault) as caught:
+        suite("quik")
+    assert "quick" in caught.value.hint
+    assert "standard" in caught.value.hint
