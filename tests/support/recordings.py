@@ -1,0 +1,42 @@
+"""Recorded outputs, and how tests read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from workloads import cpu, iperf3, memory, sockperf, wrk
+from workloads.base import Measurement, Output
+
+DATA = Path(__file__).parents[1] / "data" / "workloads"
+
+Parser = Callable[[Output], tuple[Measurement, ...]]
+
+GOOD: dict[str, Parser] = {
+    "sysbench-1.0.20.txt": cpu.parse_sysbench,
+    "openssl-3.0.19.txt": cpu.parse_openssl,
+    "openssl-3.5-shape.txt": cpu.parse_openssl,
+    "memory-stream-1.txt": memory.parse_stream,
+    "memory-latency-1.txt": memory.parse_latency,
+    "iperf3-3.12.json": iperf3.parse,
+    "iperf3-3.19-shape.json": iperf3.parse,
+    "sockperf-3.7.txt": sockperf.parse,
+    "sockperf-3.8-shape.txt": sockperf.parse,
+    "wrk-4.1.0.txt": wrk.parse,
+}
+"""Recording → the parser that must understand it."""
+
+
+def recorded(name: str) -> bytes:
+    return (DATA / name).read_bytes()
+
+
+def output(stdout: bytes | str, stderr: bytes = b"") -> Output:
+    return Output(stdout if isinstance(stdout, bytes) else stdout.encode(), stderr, 10**9)
+
+
+def changed(name: str, old: str, new: str) -> Output:
+    """The recording ``name`` with ``old`` replaced, which must be in it."""
+    text = recorded(name).decode()
+    assert old in text
+    return output(text.replace(old, new))

@@ -1,0 +1,94 @@
+"""What holds for every workload of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtimes.base import AGENT_PATH, BOX_PORT
+from tests.support.recordings import output
+from workloads import cpu, footprint, memory, network, startup, web
+from workloads.base import (
+    CommandWork,
+    FootprintWork,
+    Side,
+    Size,
+    StartupWork,
+    Workload,
+    WorkloadFault,
+)
+from workloads.registry import faults_of
+
+COMMANDS = (
+    cpu.SYSBENCH_CPU,
+    cpu.OPENSSL_SHA256,
+    memory.STREAM,
+    memory.RANDOM_LATENCY,
+    network.IPERF3,
+    network.SOCKPERF,
+    network.HTTP,
+)
+ALL = (*COMMANDS, startup.STARTUP_HTTP, footprint.IDLE)
+SIZES = (Size(1, 1), Size(2, 1), Size(5, 3))
+
+
+def command_work(workload: Workload, size: Size) -> CommandWork:
+    work = workload.work(size)
+    assert isinstance(work, CommandWork)
+    return work
+
+
+@pytest.mark.parametrize("workload", ALL, ids=lambda workload: workload.name)
+def test_it_keeps_the_registrys_rules(workload: Workload) -> None:
+    assert faults_of(workload, workload.name) == []
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("workload", COMMANDS, ids=lambda workload: workload.name)
+def test_the_program_whose_digest_is_checked_is_the_one_that_runs(
+    workload: Workload, size: Size
+) -> None:
+    work = command_work(workload, size)
+    in_box = [step.argv[0] for step in (work.command, *work.services) if step.side is Side.BOX]
+    assert in_box == [workload.program]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("workload", COMMANDS, ids=lambda workload: workload.name)
+def test_the_size_decides_repeats_and_time(workload: Workload, size: Size) -> None:
+    work = command_work(workload, size)
+    assert work.iterations == size.iterations
+    assert work.command.timeout_s > 10 * size.seconds
+    assert any(str(size.seconds) in word for word in work.command.argv)
+    assert all(step.argv[0].startswith("/") for step in (work.command, *work.services))
+
+
+@pytest.mark.parametrize("workload", ALL, ids=lambda workload: workload.name)
+def test_what_needs_the_peer_says_that_it_needs_a_network(workload: Workload) -> None:
+    work = workload.work(Size(1, 1))
+    uses_peer = isinstance(work, StartupWork) or (
+        isinstance(work, CommandWork)
+        and any(step.side is Side.PEER for step in (work.command, *work.services))
+    )
+    assert workload.needs_network == uses_peer
+
+
+def test_the_web_servers_port_is_the_published_one() -> None:
+    assert web.PORT == BOX_PORT
+    assert f"listen 0.0.0.0:{BOX_PORT};" in web.FILES["/opt/tarebench/nginx.conf"]
+
+
+def test_the_page_has_the_promised_length() -> None:
+    assert len(web.FILES["/opt/tarebench/www/index.html"].encode()) == web.PAGE_BYTES
+
+
+def test_the_idle_box_runs_the_agent_and_nothing_else() -> None:
+    assert footprint.IDLE.program == AGENT_PATH
+    work = footprint.IDLE.work(Size(1, 1))
+    assert isinstance(work, FootprintWork)
+    assert work.instances > 1
+
+
+@pytest.mark.parametrize("workload", [startup.STARTUP_HTTP, footprint.IDLE], ids=lambda w: w.name)
+def test_work_without_output_has_nothing_to_parse(workload: Workload) -> None:
+    with pytest.raises(WorkloadFault, match="without output"):
+        workload.parse(output("x"))
