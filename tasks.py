@@ -8,7 +8,7 @@ measuring; 128 + N ended by signal N.
 from __future__ import annotations
 
 import functools
-import json
+import json as json_module
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from harness import clean as cleaning
 from harness import doctor as examination
+from harness import perf as targets
 from harness.bench import Result, write_report
 from harness.bench import bench as make_run
 from harness.bench import resume as go_on
@@ -59,6 +60,11 @@ def warn(text: str) -> None:
 
 
 FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, OSError)
+
+
+def encode_json(document: object) -> str:
+    """JSON for people and programs."""
+    return json_module.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def edge(command: Callable[P, None]) -> Callable[P, None]:
@@ -210,7 +216,7 @@ def doctor(
         runtimes.runtimes, runtimes.broken, places(), _options(libvirt_uri, docker_host)
     )
     if as_json:
-        sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        sys.stdout.write(encode_json([asdict(row) for row in rows]))
     else:
         stdout.print(_table(rows))
     if any(row.state == "missing" for row in rows):
@@ -268,3 +274,32 @@ def test(  # a task, not a test
     failed = [check for check in checks if process.inherit(check, cwd=PROJECT) != 0]
     if failed:
         raise Exit(code=1)
+
+
+@task(help={"only": "one entry by name", "json": "also write the entries to this file"})
+@edge
+def perf(_: Invocation, only: str | None = None, json: str | None = None) -> None:
+    """Measure the project itself against its speed and size targets."""
+    entries = targets.measure(only)
+    stdout.print(_perf_table(entries))
+    if json:
+        Path(json).write_text(encode_json([asdict(each) for each in entries]), encoding="utf-8")
+    if not all(each.met for each in entries):
+        raise Exit(code=1)
+
+
+def _perf_table(entries: list[targets.Entry]) -> Table:
+    table = Table(title="Targets", title_justify="left")
+    for heading in ("entry", "figure", "target", "of what is allowed", "beside, in the same run"):
+        table.add_column(heading, overflow="fold")
+    for each in entries:
+        beside = ", ".join(f"{name} {value:.4g}" for name, value in each.beside.items())
+        mark = "[green]✓[/]" if each.met else "[red]✗[/]"
+        table.add_row(
+            escape(each.name),
+            f"{each.figure:.4g} {each.unit}",
+            escape(each.target),
+            f"{mark} {each.ratio:.2f}",
+            escape(beside),
+        )
+    return table

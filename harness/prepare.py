@@ -11,8 +11,8 @@ from typing import Any
 
 from runtimes.native import peer_agent
 
-from harness import footprint, host, selection
-from harness.context import Context
+from harness import footprint, host, paper, selection
+from harness.context import Context, LeasingNetwork
 from harness.equipment import Equipment
 from harness.errors import describe
 from harness.places import Places
@@ -20,7 +20,7 @@ from harness.plan import Plan
 from harness.progress import Observer
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped
-from runtimes.base import Engine, Runtime, RuntimeFault, Site
+from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
 from workloads.base import Workload
@@ -84,9 +84,7 @@ def prepared(
         state = places.state / plan.run
         state.mkdir(parents=True, mode=0o700, exist_ok=True)
         stack.callback(_remove_state, state, places)
-        rootfs = build(recipe_for(equipment.workloads), places.cache, observer.doing)
-        observer.doing("laying the wire between boxes and peer")
-        network = stack.enter_context(testbed(plan.run))
+        rootfs, network = _ground(stack, plan, equipment, observer)
         site = Site(
             run=plan.run,
             state=state,
@@ -118,6 +116,18 @@ def prepared(
             peer=lambda: peer_agent(peer_site, harness_cpus),
         )
         yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts)
+
+
+def _ground(
+    stack: contextlib.ExitStack, plan: Plan, equipment: Equipment, observer: Observer
+) -> tuple[Rootfs, LeasingNetwork]:
+    """What boxes stand on; on paper where no backend starts anything."""
+    chosen = [equipment.runtimes[backend] for backend in selection.backends_of(plan.arms)]
+    if all(Capability.IMAGINARY in each.capabilities for each in chosen):
+        return paper.rootfs(), paper.network()
+    rootfs = build(recipe_for(equipment.workloads), equipment.places.cache, observer.doing)
+    observer.doing("laying the wire between boxes and peer")
+    return rootfs, stack.enter_context(testbed(plan.run))
 
 
 def _engines(

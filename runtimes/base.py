@@ -67,6 +67,8 @@ class Capability(enum.Enum):
     """CPU set, CPU quota and memory limit are enforced."""
     STATS = "stats"
     """Processes, memory and disk of a box can be read from outside."""
+    IMAGINARY = "imaginary"
+    """It starts nothing, so it needs neither root nor a root filesystem nor the testbed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class FakeScript:
     profiles: Mapping[str, str] = field(
         default_factory=lambda: {"default": "no box at all", "aa": "the same once more"}
     )
-    capabilities: frozenset[Capability] = frozenset(Capability)
+    capabilities: frozenset[Capability] = frozenset(Capability) - {Capability.NETWORK}
     conditions: frozenset[str] = frozenset({"simulated"})
     """Gate codes of every instance."""
     replies: Mapping[tuple[str, ...], tuple[Reply, ...]] = field(default_factory=dict)

@@ -1,0 +1,182 @@
+"""One suite that every runtime passes: what the trial engine relies on, for each kind of box."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.box import limits_inside
+from harness.host import facts as host_facts
+from harness.testbed import Testbed
+from runtimes import netns
+from runtimes.agent import AgentFault
+from runtimes.base import (
+    AGENT_PATH,
+    DEFAULT_PROFILE,
+    Capability,
+    Engine,
+    InstanceSpec,
+    Runtime,
+    Site,
+)
+from runtimes.registry import load
+from workloads import web
+
+BOOT_S = 60.0
+RUNTIMES = load().runtimes
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", params=sorted(RUNTIMES))
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    chosen = RUNTIMES[request.param]
+    answer = chosen.availability({})
+    if not answer.ok:
+        pytest.skip(f"{request.param} cannot run here: {answer.reason} ({answer.fix})")
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def engine(runtime: Runtime, site: Site) -> Iterator[Engine]:
+    state = site.state / runtime.name
+    state.mkdir()
+    with runtime.prepare(replace(site, state=state), frozenset({DEFAULT_PROFILE})) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def spec(site: Site, bed: Testbed) -> InstanceSpec:
+    number = next(_numbers)
+    return InstanceSpec(
+        name=f"tb-{site.run}-{number}",
+        profile=DEFAULT_PROFILE,
+        limits=site.limits,
+        lease=bed.lease(number % bed.slots),
+    )
+
+
+def real(runtime: Runtime) -> bool:
+    return Capability.IMAGINARY not in runtime.capabilities
+
+
+def test_a_box_says_hello_runs_commands_and_is_gone_when_removed(
+    engine: Engine, spec: InstanceSpec
+) -> None:
+    before = time.monotonic_ns()
+    instance = engine.start(spec)
+    try:
+        first_byte = instance.agent.hello(BOOT_S)
+        assert before < first_byte < time.monotonic_ns()
+        assert instance.agent.run(["true"], timeout_s=10).status == 0
+        assert instance.agent.run(["false"], timeout_s=10).status == 1
+        pids = instance.stats().pids
+        instance.stop(10)
+        instance.wait(1)
+    finally:
+        instance.remove()
+    instance.remove()
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_the_box_runs_the_one_root_filesystem(
+    engine: Engine, spec: InstanceSpec, site: Site
+) -> None:
+    instance = engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        assert instance.agent.facts()["rootfs_digest"] == site.rootfs.digest
+        assert instance.agent.digest(AGENT_PATH) == site.rootfs.program_digest(AGENT_PATH)
+        assert engine.bits()["rootfs"] == site.rootfs.digest
+    finally:
+        instance.remove()
+
+
+def test_limits_are_enforced_as_planned(engine: Engine, spec: InstanceSpec) -> None:
+    instance = engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        outside = instance.limits()
+        inside = limits_inside(instance.agent.facts(), host_facts()["memory_bytes"])
+        assert outside.cpus == spec.limits.cpus
+        assert outside.cpu_quota == pytest.approx(spec.limits.cpu_quota, rel=0.02)
+        assert outside.memory_bytes == spec.limits.memory_bytes
+        assert inside.cpus is not None
+        assert len(inside.cpus) == len(spec.limits.cpus)
+    finally:
+        instance.remove()
+
+
+def test_a_box_that_is_removed_while_it_runs_is_gone(
+    runtime: Runtime, engine: Engine, spec: InstanceSpec
+) -> None:
+    instance = engine.start(spec)
+    instance.agent.hello(BOOT_S)
+    pids = instance.stats().pids
+    if real(runtime):
+        assert pids
+    instance.remove()
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    with pytest.raises(AgentFault):
+        instance.agent.run(["true"], timeout_s=1)
+
+
+def test_a_box_that_never_said_hello_can_be_removed(engine: Engine, spec: InstanceSpec) -> None:
+    engine.start(spec).remove()
+
+
+def test_a_command_that_outlives_its_limit_is_ended(engine: Engine, spec: InstanceSpec) -> None:
+    instance = engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        result = instance.agent.run(["sleep", "60"], timeout_s=0.3)
+        assert result.timed_out
+        assert instance.agent.run(["true"], timeout_s=10).status == 0
+    finally:
+        instance.remove()
+
+
+def test_the_peer_reaches_a_server_in_the_box(
+    runtime: Runtime, engine: Engine, spec: InstanceSpec, bed: Testbed
+) -> None:
+    if Capability.NETWORK not in runtime.capabilities:
+        pytest.skip(f"{runtime.name} has no network")
+    instance = engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        served = instance.agent.run(web.SERVER.argv, timeout_s=60)
+        assert served.status == 0, served.stderr
+        with netns.inside(bed.peer_netns, socket.socket) as connection:
+            connection.settimeout(20)
+            connection.connect(instance.address())
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        instance.remove()
+
+
+def test_several_boxes_live_side_by_side(engine: Engine, spec: InstanceSpec, bed: Testbed) -> None:
+    other = replace(spec, name=f"{spec.name}x", lease=bed.lease(spec.lease.slot + 100))
+    first = engine.start(spec)
+    try:
+        second = engine.start(other)
+        try:
+            for instance in (first, second):
+                instance.agent.hello(BOOT_S)
+                assert instance.agent.run(["true"], timeout_s=10).status == 0
+            assert not set(first.stats().pids) & set(second.stats().pids)
+        finally:
+            second.remove()
+        assert first.agent.run(["true"], timeout_s=10).status == 0
+    finally:
+        first.remove()
+
+
+def test_versions_name_every_engine(runtime: Runtime, engine: Engine) -> None:
+    assert engine.versions
+    assert all(engine.versions.values()), runtime.name

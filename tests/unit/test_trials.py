@@ -1,0 +1,154 @@
+"""The trial engine, exactly, on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.loop import run_all
+from runtimes.base import LimitsRead, RuntimeFault
+from runtimes.fake import DEMO_ARGV, FakeScript, Fault, Reply
+from tests.support.bench_on_paper import bench_on_paper
+
+GOOD = FakeScript(conditions=frozenset())
+STEPS = ["start", "hello", "facts", "digest", "run", "limits", "stop", "remove"]
+
+
+def test_every_trial_has_a_fresh_instance_that_is_removed(tmp_path: Path) -> None:
+    with bench_on_paper(tmp_path, {"a": GOOD, "b": GOOD}) as paper:
+        tally = run_all(paper.context, paper.slots(blocks=3), paper.directory, paper)
+        assert (tally.ok, tally.invalid, tally.failed) == (6, 0, 0)
+        started = [
+            event
+            for each in paper.runtimes.values()
+            for event in each.events
+            if event.startswith("start ")
+        ]
+        assert len(started) == len(set(started)) == 6
+        assert paper.living() == []
+
+
+def test_every_iteration_is_a_sample_of_its_trial(tmp_path: Path) -> None:
+    with bench_on_paper(tmp_path, {"a": GOOD}, iterations=3) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        samples = list(paper.directory.samples())
+    assert [sample.iteration for sample in samples] == [1, 2, 3]
+    assert {sample.trial_id for sample in samples} == {"cpu.demo-b001-a"}
+    assert all(sample.valid and not sample.reasons for sample in samples)
+
+
+def test_phases_are_instants_after_the_request(tmp_path: Path) -> None:
+    script = FakeScript(
+        conditions=frozenset(),
+        start_delay_ns=5_000_000,
+        first_byte_delay_ns=2_000_000,
+        stop_delay_ns=3_000_000,
+        remove_delay_ns=1_000_000,
+    )
+    with bench_on_paper(tmp_path, {"a": script}) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        (trial,) = paper.directory.trials()
+    phases = trial.phases_ns
+    assert phases["request"] == 0
+    assert phases["started"] == 5_000_000
+    assert phases["first_byte"] == 7_000_000
+    assert phases["stopped"] - phases["stop_request"] == 3_000_000
+    assert phases["removed"] - phases["stopped"] == 1_000_000
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_fault_at_any_step_fails_that_trial_alone_and_leaves_nothing(
+    tmp_path: Path, step: str
+) -> None:
+    fault = Fault(step, RuntimeFault("it broke", hint="mend it", tail="last words"), call=1)  # type: ignore[arg-type]
+    scripts = {"bad": FakeScript(conditions=frozenset(), faults=(fault,)), "good": GOOD}
+    with bench_on_paper(tmp_path, scripts) as paper:
+        tally = run_all(paper.context, paper.slots(blocks=2), paper.directory, paper)
+        trials = {(t.backend, t.block): t for t in paper.directory.trials()}
+        samples = list(paper.directory.samples())
+        assert paper.living() == []
+    assert (tally.ok, tally.failed) == (2, 2)
+    failed = trials["bad", 1]
+    assert failed.status == "failed"
+    assert "it broke" in failed.error
+    assert {sample.backend for sample in samples} == {"good"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interrupt_at_any_step_leaves_no_instance(tmp_path: Path, step: str) -> None:
+    fault = Fault(step, KeyboardInterrupt(), call=1)  # type: ignore[arg-type]
+    with bench_on_paper(
+        tmp_path, {"a": FakeScript(conditions=frozenset(), faults=(fault,))}
+    ) as paper:
+        with pytest.raises(KeyboardInterrupt):
+            run_all(paper.context, paper.slots(), paper.directory, paper)
+        if step != "remove":  # an interrupt inside removal is the orderly handler's to prevent
+            assert paper.living() == []
+        assert paper.directory.trials() == ()
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply(stdout=b"banana\n"), "demo wrote no number"),
+        (Reply(stdout=b"1\n", status=3), "exit status 3"),
+        (Reply(status=-9), "killed by signal 9"),
+        (Reply(wall_ns=None), "outlived its time limit"),
+        (Reply(stdout=b"nan\n"), "no measurement"),
+        (Reply(stdout=b"x" * (9 << 20)), "more output"),
+    ],
+)
+def test_a_workload_that_misbehaves_fails_its_trial_with_the_reason(
+    tmp_path: Path, reply: Reply, why: str
+) -> None:
+    script = FakeScript(conditions=frozenset(), replies={DEMO_ARGV: (reply,)})
+    with bench_on_paper(tmp_path, {"a": script}) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        (trial,) = paper.directory.trials()
+        assert list(paper.directory.samples()) == []
+        assert paper.living() == []
+    assert trial.status == "failed"
+    assert why in trial.error
+
+
+def test_an_invalid_trial_keeps_its_samples_and_marks_them(tmp_path: Path) -> None:
+    script = FakeScript(conditions=frozenset({"emulated"}))
+    with bench_on_paper(tmp_path, {"vm": script}) as paper:
+        tally = run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        samples = list(paper.directory.samples())
+    assert tally.invalid == 1
+    assert samples
+    assert all(not sample.valid and sample.reasons == ("emulated",) for sample in samples)
+
+
+def test_limits_that_are_not_enforced_are_found(tmp_path: Path) -> None:
+    script = FakeScript(conditions=frozenset(), limits=LimitsRead((1,), 2.0, 512 << 20))
+    with bench_on_paper(tmp_path, {"a": script}) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        (trial,) = paper.directory.trials()
+    assert [finding.code for finding in trial.findings] == ["limits"]
+
+
+def test_a_box_with_other_bits_is_found(tmp_path: Path) -> None:
+    script = FakeScript(conditions=frozenset(), program_digest="ee" * 32)
+    with bench_on_paper(tmp_path, {"a": script}) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        (trial,) = paper.directory.trials()
+    assert [finding.code for finding in trial.findings] == ["program-digest"]
+
+
+def test_a_resumed_run_continues_where_the_journal_ends(tmp_path: Path) -> None:
+    stop_in_third = Fault("run", KeyboardInterrupt(), instance="*-2", call=1)
+    with bench_on_paper(
+        tmp_path, {"a": FakeScript(conditions=frozenset(), faults=(stop_in_third,))}
+    ) as paper, pytest.raises(KeyboardInterrupt):
+        run_all(paper.context, paper.slots(blocks=4), paper.directory, paper)
+    with bench_on_paper(tmp_path, {"a": GOOD}) as paper:
+        done = {trial.trial_id for trial in paper.directory.trials()}
+        assert len(done) == 2
+        rest = [slot for slot in paper.slots(blocks=4) if slot.trial_id not in done]
+        run_all(paper.context, rest, paper.directory, paper)
+        ids = [trial.trial_id for trial in paper.directory.trials()]
+    assert sorted(ids) == sorted(set(ids))
+    assert len(ids) == 4
