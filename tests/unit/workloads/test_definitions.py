@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.recordings import output
 
 from runtimes.base import AGENT_PATH, BOX_PORT
-from tests.support.recordings import output
 from workloads import cpu, footprint, memory, network, startup, web
 from workloads.base import (
     CommandWork,

@@ -7,8 +7,8 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.recordings import GOOD, Parser, output, recorded
 
-from tests.support.recordings import GOOD, Parser, output, recorded
 from workloads import cpu, iperf3, memory, sockperf, wrk
 from workloads.base import WorkloadFault
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.recordings import changed, output, recorded
 
-from tests.support.recordings import changed, output, recorded
 from workloads.base import WorkloadFault
 from workloads.iperf3 import parse
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.recordings import changed, output, recorded
 
 from runtimes import process
-from tests.support.recordings import changed, output, recorded
 from workloads.base import WorkloadFault
 from workloads.memory import STREAM, parse_latency, parse_stream
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from support.recordings import output
 
-from tests.support.recordings import output
 from workloads.base import WorkloadFault
 from workloads.reading import LONGEST_BYTES, Reader, fewest_observations
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from support.recordings import changed, output, recorded
 
-from tests.support.recordings import changed, output, recorded
 from workloads.base import WorkloadFault
 from workloads.wrk import parse
 
