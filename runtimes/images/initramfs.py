@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes.images.compile import compile_static
 from runtimes.images.kernel import Kernel, Module, read_module
-from runtimes.process import run
 
 INIT_SOURCE = Path(__file__).with_name("init.c")
-INIT_FLAGS = ("-std=gnu11", "-static", "-Os", "-s", "-Wall", "-Wextra")
-COMPILE_TIMEOUT_S = 120
+INIT_FLAGS = ("-std=gnu11", "-Os")
 TRAILER = "TRAILER!!!"
 ALIGNMENT = 4
 
@@ -101,7 +100,7 @@ def compile_init(cache: Path, source: Path = INIT_SOURCE) -> Path:
     """The static init, compiled once per source text.
 
     Raises:
-        CommandFailed: no compiler, or it refused.
+        RuntimeFault: no compiler, or it refused.
     """
     key = hashlib.sha256(source.read_bytes() + repr((INIT_FLAGS, os.uname().machine)).encode())
     target = cache / f"init-{key.hexdigest()[:16]}"
@@ -109,9 +108,7 @@ def compile_init(cache: Path, source: Path = INIT_SOURCE) -> Path:
         return target
     cache.mkdir(parents=True, exist_ok=True)
     draft = cache / f".{target.name}.{os.getpid()}"
-    hint = "install a C compiler and a static libc: apt-get install gcc libc6-dev"
-    argv = ["gcc", *INIT_FLAGS, "-o", str(draft), str(source)]
-    run(argv, timeout_s=COMPILE_TIMEOUT_S, hint=hint)
+    compile_static(source, draft, INIT_FLAGS)
     draft.rename(target)
     return target
 

@@ -32,6 +32,7 @@ class Nic:
     """One tap on a bridge of the namespace in which the domain is created."""
 
     tap: str
+    bridge: str
     mac: str
     mtu: int
 
@@ -174,9 +175,10 @@ def _disk(devices: Element, config: Disk) -> Element:
 
 
 def _interface(devices: Element, nic: Nic) -> Element:
-    interface = SubElement(devices, "interface", type="ethernet")
+    interface = SubElement(devices, "interface", type="bridge")
     SubElement(interface, "mac", address=nic.mac)
-    SubElement(interface, "target", dev=nic.tap, managed="no")
+    SubElement(interface, "source", bridge=nic.bridge)
+    SubElement(interface, "target", dev=nic.tap)
     SubElement(interface, "model", type="virtio")
     SubElement(interface, "mtu", size=str(nic.mtu))
     SubElement(interface, "rom", enabled="no")

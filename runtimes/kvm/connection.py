@@ -1,0 +1,168 @@
+"""The connection to libvirt: one event loop per process, one listener per domain.
+
+The default is libvirt's embedded QEMU driver (https://libvirt.org/drvqemu.html, "Embedded
+driver"): the driver runs in this process, below a root directory of ours, without any daemon.
+libvirt allows one such root per process and never lets go of it; so the first root stays for
+the life of the process, and later engines use it as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from runtimes.base import RuntimeFault
+from runtimes.kvm.faults import translated
+
+SOCKET_LIMIT_BYTES = 107
+"""Longest path of a Unix socket (unix(7), sun_path without its end)."""
+
+DEEPEST_SOCKET = "lib/qemu/domain-9999-tb-ffffff-99999/monitor.sock"
+"""What libvirt puts below the embedded root, at its longest."""
+
+QEMU_CONF = """\
+# Written by tarebench for its own embedded libvirt.
+cgroup_controllers = []
+security_driver = "none"
+namespaces = []
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+stdio_handler = "file"
+"""
+# cgroup_controllers: boxes of all backends live in cgroups of our own making, equally limited.
+# security_driver, namespaces, ownership: no relabelling of images shared by all instances.
+# stdio_handler: without it libvirt wants a virtlogd daemon for the console's log.
+
+Listener = Callable[[int, int], None]
+"""Called with a lifecycle event and its detail, on the event loop's thread."""
+
+_lock = threading.Lock()
+_loop: threading.Thread | None = None
+_embedded: Connection | None = None
+
+
+def _ignore_error(_context: object, _error: object) -> None:
+    """Errors reach the caller as exceptions; libvirt's own printing is noise."""
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _start_loop() -> None:
+    """libvirt's event loop, once per process, before the first connection."""
+    global _loop  # noqa: PLW0603  # libvirt's loop is the process's own
+    if _loop is None:
+        libvirt.registerErrorHandler(_ignore_error, None)
+        libvirt.virEventRegisterDefaultImpl()
+        _loop = threading.Thread(target=_run_events, name="libvirt events", daemon=True)
+        _loop.start()
+
+
+@dataclass(slots=True)
+class Connection:
+    """An open connection and who listens to which domain."""
+
+    uri: str
+    link: libvirt.virConnect
+    root: Path | None
+    """Root of the embedded driver; ``None`` for a daemon."""
+    _listeners: dict[str, Listener] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kind = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+        self.link.domainEventRegisterAny(None, kind, self._dispatch, None)
+
+    def _dispatch(
+        self, _link: libvirt.virConnect, domain: libvirt.virDomain, event: int, detail: int, _: Any
+    ) -> None:
+        listener = self._listeners.get(domain.name())
+        if listener is not None:
+            listener(event, detail)
+
+    def listen(self, name: str, listener: Listener) -> None:
+        """Hand lifecycle events of domain ``name`` to ``listener``."""
+        self._listeners[name] = listener
+
+    def unlisten(self, name: str) -> None:
+        """Stop listening.  Idempotent."""
+        self._listeners.pop(name, None)
+
+    def close(self) -> None:
+        """Close a daemon's connection; an embedded driver stays (see above)."""
+        if self.root is None:
+            with contextlib.suppress(libvirt.libvirtError):
+                self.link.close()
+
+    @property
+    def pid_directory(self) -> Path:
+        """Where libvirt keeps ``<domain>.pid``."""
+        return self.root / "run/qemu" if self.root else Path("/run/libvirt/qemu")
+
+    @property
+    def log_directory(self) -> Path:
+        """Where libvirt keeps ``<domain>.log``, with QEMU's own words."""
+        return self.root / "log/qemu" if self.root else Path("/var/log/libvirt/qemu")
+
+
+def connect(uri: str | None, root: Path, capabilities: Path) -> Connection:
+    """Connect to ``uri``, or to the embedded driver below ``root``.
+
+    Args:
+        uri: ``None`` for the embedded driver.
+        root: used if this process has no embedded driver yet; short, see SOCKET_LIMIT_BYTES.
+        capabilities: directory kept between runs in which libvirt caches what QEMU can do
+            (asking it takes some seconds).
+
+    Raises:
+        RuntimeFault: libvirt refuses, or ``root`` is too long.
+    """
+    with _lock:
+        _start_loop()
+        if uri is not None:
+            with translated(f"connect to libvirt at {uri}"):
+                return Connection(uri, libvirt.open(uri), None)
+        return _open_embedded(root, capabilities)
+
+
+def _open_embedded(root: Path, capabilities: Path) -> Connection:
+    global _embedded  # noqa: PLW0603  # one embedded driver per process is libvirt's rule
+    if _embedded is not None and _embedded.root is not None:
+        _furnish(_embedded.root, capabilities)
+        return _embedded
+    if len(str(root / DEEPEST_SOCKET)) > SOCKET_LIMIT_BYTES:
+        hint = "set TAREBENCH_STATE to a shorter directory"
+        message = f"{root} is too long for the Unix sockets that libvirt makes below it"
+        raise RuntimeFault(message, hint=hint)
+    _furnish(root, capabilities)
+    uri = f"qemu:///embed?root={root}"
+    with translated("start libvirt's embedded QEMU driver"):
+        _embedded = Connection(uri, libvirt.open(uri), root)
+    return _embedded
+
+
+def _furnish(root: Path, capabilities: Path) -> None:
+    """Make what the driver expects below its root; again, if an earlier run took it away."""
+    etc = root / "etc"
+    etc.mkdir(parents=True, exist_ok=True)
+    (etc / "qemu.conf").write_text(QEMU_CONF)
+    for name in ("lib/qemu", "run/qemu", "run/qemu/dbus", "run/qemu/slirp", "log/qemu"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    cache = root / "cache/qemu"
+    cache.mkdir(parents=True, exist_ok=True)
+    capabilities.mkdir(parents=True, exist_ok=True)
+    link = cache / "capabilities"
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    if not link.is_symlink():
+        link.symlink_to(capabilities.resolve())

@@ -1,0 +1,217 @@
+"""Starting guests: everything of a run that stands before the first instance, and ``start``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import libvirt
+import libvirt_qemu
+
+from runtimes import cgroups, netns
+from runtimes.agent import FdStream
+from runtimes.base import InstanceSpec, RuntimeFault, Site
+from runtimes.kvm import assets, host, proof
+from runtimes.kvm.assets import Assets
+from runtimes.kvm.connection import Connection, connect
+from runtimes.kvm.faults import translated
+from runtimes.kvm.host import Virtualisation
+from runtimes.kvm.hypervisor import Hypervisor, adopting
+from runtimes.kvm.instance import Events, KvmInstance, remove_files, tail
+from runtimes.kvm.profiles import Files, Platform, machine, tap_name
+from runtimes.kvm.proof import Proof
+from runtimes.kvm.xml import domain_xml
+
+CONNECT_S = 5.0
+
+
+@dataclass(slots=True)
+class KvmEngine:
+    """Implements runtimes.base.Engine."""
+
+    site: Site
+    connection: Connection
+    assets: Assets
+    platform: Platform
+    proof: Proof
+    virtualisation: Virtualisation
+    hierarchy: cgroups.Hierarchy
+    _running: dict[str, KvmInstance] = field(default_factory=dict, init=False)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of libvirt, QEMU and the guest's kernel; and how guests are accelerated, and why."""
+        kind = self.virtualisation.kind
+        nested = ", nested" if self.virtualisation.nested else ""
+        how = f"kvm ({kind}{nested})" if self.proof.works else f"tcg: {self.proof.reason}"
+        return {
+            "libvirt": dotted(self.connection.link.getLibVersion()),
+            "qemu": dotted(self.connection.link.getVersion()),
+            "libvirt_uri": self.connection.uri,
+            "guest_kernel": self.assets.kernel.release,
+            "acceleration": how,
+        }
+
+    def conditions(self, profile: str) -> frozenset[str]:  # noqa: ARG002  # holds for all profiles
+        """``emulated`` under TCG; ``nested`` and ``software-kvm`` where KVM works so."""
+        if not self.proof.works:
+            return frozenset({"emulated"})
+        found = {"nested"} if self.virtualisation.nested else set()
+        return frozenset(found | ({"software-kvm"} if self.virtualisation.kind == "pvm" else set()))
+
+    def bits(self) -> Mapping[str, str]:
+        """Digests of image, kernel and initramfs."""
+        return assets.bits(self.assets)
+
+    def daemon_pids(self) -> tuple[int, ...]:
+        """None for the embedded driver: it is part of the harness."""
+        return ()
+
+    def start(self, spec: InstanceSpec) -> KvmInstance:
+        """Create the guest paused, put QEMU under its limits, let it run."""
+        files = Files.below(self.site.state, spec.name)
+        config = machine(self.platform, spec, files, tap_name(self.site.run, spec.lease.slot))
+        marks = {"api_call": time.monotonic_ns()}
+        events = Events(marks)
+        with contextlib.ExitStack() as undo:
+            undo.callback(remove_files, self.connection, files, spec.name)
+            shutil.copyfile(self.assets.overlay, files.overlay)
+            group = self._group(spec)
+            undo.callback(group.remove)
+            self.connection.listen(spec.name, events.hear)
+            undo.callback(self.connection.unlisten, spec.name)
+            domain = self._create(spec.name, domain_xml(config))
+            hypervisor = Hypervisor(self._pid(spec.name, domain))
+            undo.callback(hypervisor.kill)
+            group.add(hypervisor.pid)
+            stream = _dial(files.channel)
+            undo.callback(stream.close)
+            self._confirm_acceleration(domain)
+            with translated(f"let {spec.name} run"):
+                domain.resume()
+            marks["resumed"] = time.monotonic_ns()
+            undo.pop_all()
+        instance = KvmInstance(
+            spec=spec,
+            connection=self.connection,
+            domain=domain,
+            hypervisor=hypervisor,
+            group=group,
+            files=files,
+            events=events,
+            host_address=self.site.network.host_address,
+            stream=stream,
+        )
+        self._running[spec.name] = instance
+        return instance
+
+    def _group(self, spec: InstanceSpec) -> cgroups.Group:
+        """QEMU's cgroup: CPU set and quota as of every box, but no memory limit.
+
+        The guest's limit is its memory.  QEMU's own is part of the price that is weighed, and
+        must not eat into what the guest was given.
+        """
+        bounds = cgroups.Bounds(spec.limits.cpus, spec.limits.cpu_quota)
+        cgroups.create(self.hierarchy.creation(self.site.run, spec.name, bounds))
+        return self.hierarchy.group(self.site.run, spec.name)
+
+    def _create(self, name: str, xml: str) -> libvirt.virDomain:
+        """In a thread inside the host-side namespace: QEMU and its tap are born there."""
+
+        def create() -> libvirt.virDomain:
+            with translated(f"start {name}"), adopting():
+                return self.connection.link.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+
+        try:
+            return netns.inside(self.site.network.host_netns, create)
+        except RuntimeFault as fault:
+            log = tail(self.connection.log_directory / f"{name}.log")
+            raise RuntimeFault(str(fault), hint=fault.hint, tail=fault.tail or log) from None
+
+    def _pid(self, name: str, domain: libvirt.virDomain) -> int:
+        path = self.connection.pid_directory / f"{name}.pid"
+        try:
+            return int(path.read_text())
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.destroy()
+            raise RuntimeFault(f"libvirt left no process id of {name} in {path}: {error}") from None
+
+    def _confirm_acceleration(self, domain: libvirt.virDomain) -> None:
+        """Ask QEMU itself whether KVM is on: what was proved must be what runs."""
+        with translated("ask QEMU whether KVM is on"):
+            answer = libvirt_qemu.qemuMonitorCommand(domain, '{"execute": "query-kvm"}', 0)
+        enabled = bool(json.loads(answer).get("return", {}).get("enabled"))
+        if enabled != self.proof.works:
+            state = "on" if enabled else "off"
+            raise RuntimeFault(f"KVM is {state} in QEMU, against what the probe showed")
+
+    def close(self) -> None:
+        """End whatever still runs, and the connection."""
+        for instance in list(self._running.values()):
+            with contextlib.suppress(RuntimeFault):
+                instance.remove()
+        self._running.clear()
+        self.connection.close()
+
+
+def dotted(version: int) -> str:
+    """libvirt's version number, 9000000, as 9.0.0."""
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
+
+
+def _dial(path: Path) -> FdStream:
+    """QEMU listens before its guest runs, so nothing that the guest writes is lost."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(CONNECT_S)
+        try:
+            client.connect(str(path))
+        except OSError as error:
+            raise RuntimeFault(f"cannot connect to the guest's channel {path}: {error}") from None
+        descriptor = client.detach()
+    return FdStream(descriptor, descriptor)
+
+
+@contextlib.contextmanager
+def prepared(site: Site) -> Iterator[KvmEngine]:
+    """The engine of one run; nothing of it is left afterwards.
+
+    Raises:
+        RuntimeFault: see assets, connection and host.
+    """
+    name = host.architecture()
+    emulator = host.emulator(name)
+    made = assets.prepare(site)
+    cache = site.cache / "kvm"
+    site.progress("proving KVM by a probe boot")
+    proved = proof.prove(emulator, name, made.kernel, made.probe, cache)
+    network = site.network
+    platform = Platform(
+        architecture=name,
+        accelerator="kvm" if proved.works else "tcg",
+        emulator=emulator,
+        kernel=made.kernel.image,
+        initramfs=made.initramfs,
+        image=made.image,
+        bridge=network.bridge,
+        gateway=network.gateway,
+        prefix_length=network.prefix_length,
+        mtu=network.mtu,
+    )
+    site.progress("opening libvirt")
+    uri = site.options.get("libvirt_uri") or None
+    connection = connect(uri, site.state / "v", cache / "capabilities")
+    kind = host.read_virtualisation(name)
+    hierarchy = cgroups.detect()
+    hierarchy.prepare(site.run)
+    engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy)
+    try:
+        yield engine
+    finally:
+        engine.close()

@@ -1,0 +1,70 @@
+"""What this host offers for virtual machines: architecture, QEMU, kind of virtualisation."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.process import find
+
+ALIASES = {"arm64": "aarch64", "amd64": "x86_64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Virtualisation:
+    """How the processor, and whoever is below us, virtualise."""
+
+    kind: str
+    """``vmx``, ``svm``, ``arm``, ``pvm`` (KVM in software) or ``none``."""
+    nested: bool
+    """This host is itself a guest."""
+
+
+def architecture(machine: str | None = None) -> str:
+    """Architecture of this host, as QEMU and libvirt spell it.
+
+    Raises:
+        RuntimeFault: one that is not supported.
+    """
+    name = machine or os.uname().machine
+    name = ALIASES.get(name, name)
+    if name not in {"x86_64", "aarch64"}:
+        raise RuntimeFault(f"guests on {name} are not supported: x86_64 and aarch64 are")
+    return name
+
+
+def emulator(name: str) -> Path:
+    """QEMU for architecture ``name``.
+
+    Raises:
+        RuntimeFault: it is not installed.
+    """
+    path = find(f"qemu-system-{name}")
+    if path is None:
+        package = "qemu-system-x86" if name == "x86_64" else "qemu-system-arm"
+        raise RuntimeFault(f"no qemu-system-{name}", hint=f"apt-get install {package}")
+    return path
+
+
+def virtualisation(cpuinfo: str, modules: frozenset[str], architecture_name: str) -> Virtualisation:
+    """From /proc/cpuinfo, the names in /sys/module and the architecture."""
+    found = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    flags = frozenset(found[1].split()) if found else frozenset[str]()
+    nested = "hypervisor" in flags
+    if "kvm_pvm" in modules:
+        return Virtualisation("pvm", nested)
+    if architecture_name == "aarch64":
+        return Virtualisation("arm" if "kvm" in modules else "none", nested)
+    kind = next((flag for flag in ("vmx", "svm") if flag in flags), "none")
+    return Virtualisation(kind, nested)
+
+
+def read_virtualisation(architecture_name: str) -> Virtualisation:
+    """``virtualisation`` of this host."""
+    modules = Path("/sys/module")
+    names = frozenset(entry.name for entry in modules.iterdir()) if modules.is_dir() else frozenset()
+    cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
+    return virtualisation(cpuinfo, names, architecture_name)

@@ -1,0 +1,218 @@
+"""One running guest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import libvirt
+
+from runtimes.agent import Agent, FdStream
+from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
+from runtimes.cgroups import Group
+from runtimes.kvm.connection import Connection
+from runtimes.kvm.faults import translated
+from runtimes.kvm.hypervisor import Hypervisor
+from runtimes.kvm.profiles import Files
+from runtimes.process import TAIL_BYTES
+
+RELEASE_S = 10.0
+"""How long libvirt may take to let go of a guest whose QEMU is gone."""
+
+BLOCK_BYTES = 512
+"""Unit of st_blocks (stat(2))."""
+
+EVENT_MARKS = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: "qemu_started",
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: "cpu_running",
+    libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: "guest_off",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: "released",
+}
+
+
+@dataclass(slots=True)
+class Events:
+    """Instants of a domain's lifecycle events, as libvirt tells them."""
+
+    marks: dict[str, int] = field(default_factory=dict)
+    released: threading.Event = field(default_factory=threading.Event)
+    """libvirt has let go of the domain: socket, monitor and tap are gone."""
+
+    def hear(self, event: int, _detail: int) -> None:
+        """Called on the event loop's thread."""
+        now_ns = time.monotonic_ns()
+        if event in EVENT_MARKS:
+            self.marks.setdefault(EVENT_MARKS[event], now_ns)
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            self.released.set()
+
+
+class GuestStream:
+    """The agent's channel; when it ends, it says what became of the guest."""
+
+    def __init__(self, stream: FdStream, explain: Callable[[], RuntimeFault | None]) -> None:
+        self._stream = stream
+        self._explain = explain
+
+    def recv(self, size: int, timeout_s: float) -> bytes:
+        """See runtimes.agent.Stream; raises RuntimeFault where the guest is known to have died."""
+        data = self._stream.recv(size, timeout_s)
+        if not data:
+            fault = self._explain()
+            if fault is not None:
+                raise fault
+        return data
+
+    def send(self, data: bytes) -> None:
+        """See runtimes.agent.Stream."""
+        self._stream.send(data)
+
+    def close(self) -> None:
+        """See runtimes.agent.Stream."""
+        self._stream.close()
+
+
+@dataclass(slots=True)
+class KvmInstance:
+    """A guest; implements runtimes.base.Instance."""
+
+    spec: InstanceSpec
+    connection: Connection
+    domain: libvirt.virDomain
+    hypervisor: Hypervisor
+    group: Group
+    files: Files
+    events: Events
+    host_address: str
+    stream: FdStream
+    agent: Agent = field(init=False)
+    _stopping: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.agent = Agent(GuestStream(self.stream, self._death))
+
+    @property
+    def marks(self) -> dict[str, int]:
+        """Instants of the phases, from libvirt's events and the pidfd."""
+        marks = dict(self.events.marks)
+        if self.hypervisor.gone_ns:
+            marks["qemu_gone"] = self.hypervisor.gone_ns
+        return marks
+
+    def limits(self) -> LimitsRead:
+        """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it."""
+        if self.hypervisor.pid not in self.group.pids():
+            raise RuntimeFault(f"QEMU of {self.spec.name} is not in its cgroup")
+        enforced = self.group.limits()
+        with translated(f"ask for the memory of {self.spec.name}"):
+            memory_bytes = self.domain.maxMemory() * 1024
+        return LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes)
+
+    def stats(self) -> InstanceStats:
+        """QEMU, its kernel threads, its cgroup and its files."""
+        return InstanceStats(
+            pids=(self.hypervisor.pid, *vhost_threads(self.hypervisor.pid)),
+            cgroup_memory_bytes=self.group.memory_bytes(),
+            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
+            cgroup_cpu_ns=self.group.cpu_ns(),
+            disk_bytes=allocated_bytes(self.files.overlay) + allocated_bytes(self.files.console),
+        )
+
+    def address(self) -> tuple[str, int]:
+        """Where the peer reaches the guest's port, through the host side's NAT."""
+        return self.host_address, self.spec.lease.port
+
+    def diagnostics(self) -> str:
+        """End of the guest's console and of QEMU's log, and how QEMU ended."""
+        console = tail(self.files.console)
+        log = tail(self.connection.log_directory / f"{self.spec.name}.log", TAIL_BYTES // 4)
+        ended = f"QEMU ended by {self.hypervisor.how}" if self.hypervisor.how else ""
+        parts = (("console", console), ("QEMU's log", log), ("", ended))
+        return "\n".join(f"{name}: {text}" if name else text for name, text in parts if text)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the guest to end; the agent's exit status as init told it on the console."""
+        if not self.hypervisor.wait(timeout_s):
+            raise TimeoutError(f"{self.spec.name} still runs after {timeout_s:g} s")
+        return agent_status(tail(self.files.console))
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the agent to quit, upon which the guest powers off; else destroy it."""
+        self._stopping = True
+        self.agent.quit()
+        if not self.hypervisor.wait(timeout_s):
+            self.hypervisor.kill()
+
+    def remove(self) -> None:
+        """Destroy what runs; remove files and cgroup."""
+        self._stopping = True
+        self.agent.close()
+        self.hypervisor.kill()
+        if not self.events.released.wait(RELEASE_S):
+            with contextlib.suppress(libvirt.libvirtError):
+                self.domain.destroy()
+        self.connection.unlisten(self.spec.name)
+        remove_files(self.connection, self.files, self.spec.name)
+        self.group.remove()
+
+    def _death(self) -> RuntimeFault | None:
+        """Why the channel ended, if the guest is gone and nobody asked it to go."""
+        if self._stopping or not self.hypervisor.wait(2.0):
+            return None
+        how = self.hypervisor.how or "an unknown cause"
+        if "guest_off" in self.events.marks:
+            message = f"the guest {self.spec.name} switched itself off"
+        else:
+            message = f"QEMU of {self.spec.name} ended by {how} in the middle of its work"
+        return RuntimeFault(
+            message, hint="killed by hand, or out of memory: see dmesg", tail=self.diagnostics()
+        )
+
+
+def remove_files(connection: Connection, files: Files, name: str) -> None:
+    """Remove an instance's files, libvirt's log among them.  Idempotent."""
+    log = connection.log_directory / f"{name}.log" if connection.root else None
+    for path in filter(None, (files.overlay, files.channel, files.console, log)):
+        path.unlink(missing_ok=True)
+
+
+def agent_status(console: str) -> int:
+    """The agent's exit status from init's last words; 1 where there are none."""
+    found = re.findall(r"tarebench-init: agent exited with (-?\d{1,3})\b", console)
+    return int(found[-1]) if found else 1
+
+
+def tail(path: Path, limit_bytes: int = TAIL_BYTES) -> str:
+    """End of a file that may be missing and may hold anything."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - limit_bytes))
+        text = file.read(limit_bytes).decode("utf-8", "replace")
+        return "".join(char for char in text if char.isprintable() or char == "\n").strip()
+    return ""
+
+
+def allocated_bytes(path: Path) -> int:
+    """Bytes on disk; 0 where there is no such file."""
+    try:
+        return path.stat().st_blocks * BLOCK_BYTES
+    except OSError:
+        return 0
+
+
+def vhost_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
+    """Kernel threads that serve this QEMU's vhost devices, called ``vhost-<pid>``.
+
+    Since Linux 6.4 they are threads of QEMU itself and need no looking for.
+    """
+    found = []
+    for comm in proc.glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == f"vhost-{pid}":
+                found.append(int(comm.parent.name))
+    return tuple(sorted(found))

@@ -1,0 +1,90 @@
+"""The kvm backend: whether it can run here, and cleaning up after a run that was killed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
+from runtimes.images.kernel import choose
+from runtimes.kvm import host
+from runtimes.kvm.profiles import PROFILES
+from runtimes.process import find
+
+EXTRA_HINT = "install the kvm extra: apt-get install libvirt-dev gcc; pip install libvirt-python"
+TOOLS: Mapping[str, str] = {
+    "qemu-img": "qemu-utils",
+    "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
+}
+
+
+class KvmRuntime:
+    """Virtual machines through libvirt.  Implements runtimes.base.Runtime."""
+
+    name = "kvm"
+    profiles = PROFILES
+    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+
+    def availability(self, options: Mapping[str, str]) -> Availability:
+        """Whether libvirt, QEMU, a kernel and the rights are there.  Boots nothing."""
+        try:
+            summary = self._check(options)
+        except RuntimeFault as fault:
+            return Availability(ok=False, reason=str(fault), fix=fault.hint)
+        return Availability(ok=True, reason=summary)
+
+    def _check(self, options: Mapping[str, str]) -> str:
+        if os.geteuid() != 0:
+            raise RuntimeFault("guests with taps and cgroups need root", hint="run it with sudo")
+        if importlib.util.find_spec("libvirt") is None:
+            raise RuntimeFault("libvirt-python is not installed", hint=EXTRA_HINT)
+        check_uri(options.get("libvirt_uri", ""))
+        for tool, package in TOOLS.items():
+            if find(tool) is None:
+                raise RuntimeFault(f"no {tool}", hint=f"apt-get install {package}")
+        name = host.architecture()
+        host.emulator(name)
+        kernel = choose()
+        kind = host.read_virtualisation(name)
+        device = "with /dev/kvm" if Path("/dev/kvm").exists() else "without /dev/kvm: emulated"
+        return f"QEMU {device} ({kind.kind}), guest kernel {kernel.release}"
+
+    def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
+        """See runtimes.kvm.engine; imported here, so that doctor needs no libvirt."""
+        # The embedded driver logs to our standard error unless told so before it is loaded; what
+        # it has to say reaches us as exceptions, and QEMU's words are in its own log.
+        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
+        from runtimes.kvm.engine import prepared  # noqa: PLC0415  # an optional dependency
+
+        unknown = profiles - set(self.profiles)
+        if unknown:
+            known = ", ".join(sorted(self.profiles))
+            raise RuntimeFault(f"kvm has no profile {min(unknown)}", hint=f"it has: {known}")
+        check_uri(site.options.get("libvirt_uri", ""))
+        return prepared(site)
+
+    def clean(self, state: Path, run: str) -> list[str]:
+        """See runtimes.kvm.leftovers."""
+        from runtimes.kvm.leftovers import clean  # noqa: PLC0415  # kept with prepare
+
+        return clean(state, run)
+
+
+def check_uri(uri: str) -> None:
+    """Only QEMU on this host can be given our cgroups, taps and files.
+
+    Raises:
+        RuntimeFault: another driver, or another host.
+    """
+    hint = "use qemu:///system, or leave --libvirt-uri away: no daemon is needed then"
+    scheme, separator, rest = uri.partition("://")
+    if not uri:
+        return
+    if not separator or scheme.split("+")[0] != "qemu":
+        raise RuntimeFault(f"{uri!r} is no URI of libvirt's QEMU driver", hint=hint)
+    if not rest.startswith("/"):
+        raise RuntimeFault(f"{uri!r} is on another host; boxes are weighed on this one", hint=hint)
