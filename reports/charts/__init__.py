@@ -1,0 +1,10 @@
+"""Charts as inline SVG: drawn with matplotlib and seaborn, the same bytes for the same data."""
+
+from __future__ import annotations
+
+from reports.charts.footprint import footprint_charts
+from reports.charts.speed import speed_charts
+from reports.charts.startup import ecdf_chart, phases_chart
+from reports.charts.svg import Chart
+
+__all__ = ["Chart", "ecdf_chart", "footprint_charts", "phases_chart", "speed_charts"]

@@ -1,0 +1,98 @@
+"""One self-contained HTML page from a report's view: template, style, script and charts inlined.
+
+Everything from the data passes autoescaping.  Three kinds of text are taken as they are: this
+package's own style sheet and script, and the SVG that its chart writer made and escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from reports import text
+from reports.charts import (
+    Chart,
+    ecdf_chart,
+    footprint_charts,
+    phases_chart,
+    speed_charts,
+)
+from reports.view.model import MetricView, ReportView
+from reports.view.startup import PHASES
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_FAILURES = 200
+
+LEVEL_WORDS = {"stop": "No claim", "caution": "Caution", "info": "Note", "good": "Good"}
+LEVEL_ICONS = {"stop": "✕", "caution": "!", "info": "i", "good": "✓"}
+
+
+def render(view: ReportView) -> str:
+    """The page.  The same bytes for the same view."""
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    starts = [m for m in view.metrics if m.resource == "startup" and m.primary]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            view=view,
+            css=_own((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=_own(script),
+            policy=_policy(script),
+            speed=speed_charts(view.metrics),
+            ecdfs=[chart for metric in starts[:1] if (chart := ecdf_chart(metric))],
+            phases=phases_chart(view.phases),
+            phase_labels=[label for _, label, _ in PHASES],
+            footprint=footprint_charts(view.metrics, view.daemons),
+            resources=_resources(view.metrics),
+            failures=view.failures[:MAX_FAILURES],
+            level_words=LEVEL_WORDS,
+            level_icons=LEVEL_ICONS,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "quantity": text.quantity,
+        "times": text.times,
+        "percent": text.percent,
+        "own_svg": _svg,
+    }
+    return environment
+
+
+def _own(source: str) -> Markup:
+    return Markup(source)  # noqa: S704 — a file of this package
+
+
+def _svg(chart: Chart) -> Markup:
+    figures = f'<div class="wide">{chart.wide}</div><div class="narrow">{chart.narrow}</div>'
+    return Markup(figures)  # noqa: S704 — escaped by the chart's XML writer
+
+
+def _policy(script: str) -> str:
+    """Nothing is loaded, nothing sent, and no script runs but ours, known by its digest.
+
+    Inline styles stay allowed: matplotlib writes its strokes and fills as such.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _resources(metrics: tuple[MetricView, ...]) -> list[str]:
+    return list(dict.fromkeys(metric.resource for metric in metrics))
