@@ -20,7 +20,8 @@ from runtimes.images.contents import UNPACKED_NEVER
 from runtimes.images.recipe import Recipe
 
 TIMEOUT_S = 1800.0
-_STOP_S = 20.0
+_EXIT_S = 20.0
+"""From the last line to the exit."""
 _TAIL_LINES = 25
 
 _STAGES: Mapping[str, str] = {
@@ -73,7 +74,7 @@ def build_tar(
             hint="run ./bootstrap, or: apt-get install mmdebstrap",
         )
     archive = directory / "base.tar"
-    argv = [*_dies_with_us(), str(program), *_arguments(recipe, directory), str(archive), *sources]
+    argv = [*_enclosure(), str(program), *_arguments(recipe, directory), str(archive), *sources]
     _follow(argv, directory, progress)
     return archive
 
@@ -106,10 +107,19 @@ def _apt_settings() -> Iterator[str]:
             yield f'Dir::Etc::{option} "/etc/apt/{path}";'
 
 
-def _dies_with_us() -> list[str]:
-    """Prefix that ends the build should we be killed outright: it may not outlive its lock."""
-    setpriv = process.find("setpriv")
-    return [str(setpriv), "--pdeathsig", "TERM"] if setpriv else []
+def _enclosure() -> list[str]:
+    """Prefix that puts the build in PID and mount namespaces of its own, bound to our life.
+
+    Killing its first process, or us, ends every descendant at once and undoes every mount.
+    mmdebstrap left to itself ignores a signal until its current step ends, and survives us.
+    """
+    setpriv, unshare = process.find("setpriv"), process.find("unshare")
+    if setpriv is None or unshare is None:
+        return []
+    return [
+        *(str(setpriv), "--pdeathsig", "KILL", str(unshare)),
+        *("--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    ]
 
 
 def _environment(directory: Path) -> dict[str, str]:
@@ -138,7 +148,7 @@ def _follow(argv: Sequence[str], directory: Path, progress: Callable[[str], None
             stage = _stage(line)
             if stage:
                 progress(stage)
-        status = child.wait(timeout=_STOP_S)
+        status = child.wait(timeout=_EXIT_S)
     except (TimeoutError, subprocess.TimeoutExpired):
         raise RuntimeFault(
             f"mmdebstrap was still running after {TIMEOUT_S:g} s", tail="\n".join(tail)
@@ -175,14 +185,11 @@ def _lines(child: subprocess.Popen[bytes], deadline_s: float) -> Iterator[str]:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a build that still runs, first politely: mmdebstrap then unmounts what it mounted."""
     if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(timeout=_STOP_S)
-        except subprocess.TimeoutExpired:
+        child.kill()
+        if not _enclosure():
             os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        child.wait()
     if child.stderr is not None:
         child.stderr.close()
 

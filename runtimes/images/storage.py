@@ -8,11 +8,15 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
 from runtimes.images.unpack import remove_tree
+
+_RETRIES_S = (0.1, 0.3, 1.0)
+"""A lock is free an instant before the children of its holder have died with it."""
 
 
 @contextlib.contextmanager
@@ -37,8 +41,7 @@ def building(
     try:
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home / f"{entry.name}.lock", progress, what):
-            for leftover in home.glob(f"{_scratch_prefix(entry)}*"):
-                remove_tree(leftover)
+            _remove_leftovers(entry)
             with _scratch(entry, needed_bytes) as scratch:
                 yield scratch
     except OSError as error:
@@ -57,6 +60,19 @@ def publish(made: Path, entry: Path) -> None:
 
 def _scratch_prefix(entry: Path) -> str:
     return f".build-{entry.name}-"
+
+
+def _remove_leftovers(entry: Path) -> None:
+    """What a killed process left: we hold its lock, and its children are dead or about to be."""
+    for leftover in entry.parent.glob(f"{_scratch_prefix(entry)}*"):
+        for pause_s in _RETRIES_S:
+            try:
+                remove_tree(leftover)
+                break
+            except RuntimeFault:
+                time.sleep(pause_s)
+        else:
+            remove_tree(leftover)
 
 
 @contextlib.contextmanager
