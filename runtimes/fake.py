@@ -114,6 +114,7 @@ class FakeInstance:
             return
         self.step("remove")
         self._engine.clock.sleep(self._script.remove_delay_ns / 1e9)
+        self.agent.close()
         self._engine.living.pop(self.spec.name, None)
         self._running = False
         self._removed = True
