@@ -130,10 +130,12 @@ def resolve(index: ModuleIndex, wanted: Iterable[str]) -> list[Module]:
         RuntimeFault: one of them does not exist for this kernel.
     """
     ordered: dict[str, Module] = {}
+    begun: set[str] = set()  # soft dependencies may run in circles
 
     def visit(name: str) -> None:
-        if name in ordered or name in index.builtin:
+        if name in begun or name in index.builtin:
             return
+        begun.add(name)
         if name not in index.files:
             message = f"kernel {index.root.name} has no driver {name}"
             raise RuntimeFault(message, hint=INSTALL_HINT)
@@ -182,7 +184,7 @@ def version_key(release: str) -> tuple[bool, tuple[int, ...]]:
 
 def candidates(boot: Path, modules: Path) -> list[Kernel]:
     """Installed kernels with modules, best first."""
-    found = {}
+    found: dict[str, Kernel] = {}
     for pattern in ("vmlinuz-*", "vmlinux-*"):
         for image in boot.glob(pattern):
             release = image.name.split("-", 1)[1]

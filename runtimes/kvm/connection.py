@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import libvirt
 
@@ -77,6 +76,9 @@ class Connection:
     link: libvirt.virConnect
     root: Path | None
     """Root of the embedded driver; ``None`` for a daemon."""
+    _directories: tuple[Path, ...] = ()
+    """What the embedded driver made below its root when it started."""
+    _users: int = 0
     _listeners: dict[str, Listener] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,11 +86,24 @@ class Connection:
         self.link.domainEventRegisterAny(None, kind, self._dispatch, None)
 
     def _dispatch(
-        self, _link: libvirt.virConnect, domain: libvirt.virDomain, event: int, detail: int, _: Any
+        self,
+        _link: libvirt.virConnect,
+        domain: libvirt.virDomain,
+        event: int,
+        detail: int,
+        _: object,
     ) -> None:
         listener = self._listeners.get(domain.name())
         if listener is not None:
             listener(event, detail)
+
+    def used(self) -> Connection:
+        """Count one more user, and make again what an earlier one took away at its end."""
+        if self._users == 0:
+            for directory in self._directories:
+                directory.mkdir(parents=True, exist_ok=True)
+        self._users += 1
+        return self
 
     def listen(self, name: str, listener: Listener) -> None:
         """Hand lifecycle events of domain ``name`` to ``listener``."""
@@ -99,10 +114,17 @@ class Connection:
         self._listeners.pop(name, None)
 
     def close(self) -> None:
-        """Close a daemon's connection; an embedded driver stays (see above)."""
-        if self.root is None:
-            with contextlib.suppress(libvirt.libvirtError):
-                self.link.close()
+        """Let go of a daemon; of the embedded driver's files once nobody uses it.
+
+        The driver itself stays (see above); ``connect`` makes its directories again.
+        """
+        with _lock:
+            self._users -= 1
+            if self.root is None:
+                with contextlib.suppress(libvirt.libvirtError):
+                    self.link.close()
+            elif self._users == 0:
+                shutil.rmtree(self.root, ignore_errors=True)
 
     @property
     def pid_directory(self) -> Path:
@@ -131,8 +153,8 @@ def connect(uri: str | None, root: Path, capabilities: Path) -> Connection:
         _start_loop()
         if uri is not None:
             with translated(f"connect to libvirt at {uri}"):
-                return Connection(uri, libvirt.open(uri), None)
-        return _open_embedded(root, capabilities)
+                return Connection(uri, libvirt.open(uri), None).used()
+        return _open_embedded(root, capabilities).used()
 
 
 def _open_embedded(root: Path, capabilities: Path) -> Connection:
@@ -147,7 +169,11 @@ def _open_embedded(root: Path, capabilities: Path) -> Connection:
     _furnish(root, capabilities)
     uri = f"qemu:///embed?root={root}"
     with translated("start libvirt's embedded QEMU driver"):
-        _embedded = Connection(uri, libvirt.open(uri), root)
+        link = libvirt.open(uri)
+    made = tuple(
+        sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())
+    )
+    _embedded = Connection(uri, link, root, made)
     return _embedded
 
 
@@ -156,8 +182,6 @@ def _furnish(root: Path, capabilities: Path) -> None:
     etc = root / "etc"
     etc.mkdir(parents=True, exist_ok=True)
     (etc / "qemu.conf").write_text(QEMU_CONF)
-    for name in ("lib/qemu", "run/qemu", "run/qemu/dbus", "run/qemu/slirp", "log/qemu"):
-        (root / name).mkdir(parents=True, exist_ok=True)
     cache = root / "cache/qemu"
     cache.mkdir(parents=True, exist_ok=True)
     capabilities.mkdir(parents=True, exist_ok=True)

@@ -42,21 +42,8 @@ class KvmEngine:
     proof: Proof
     virtualisation: Virtualisation
     hierarchy: cgroups.Hierarchy
+    versions: Mapping[str, str]
     _running: dict[str, KvmInstance] = field(default_factory=dict, init=False)
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Of libvirt, QEMU and the guest's kernel; and how guests are accelerated, and why."""
-        kind = self.virtualisation.kind
-        nested = ", nested" if self.virtualisation.nested else ""
-        how = f"kvm ({kind}{nested})" if self.proof.works else f"tcg: {self.proof.reason}"
-        return {
-            "libvirt": dotted(self.connection.link.getLibVersion()),
-            "qemu": dotted(self.connection.link.getVersion()),
-            "libvirt_uri": self.connection.uri,
-            "guest_kernel": self.assets.kernel.release,
-            "acceleration": how,
-        }
 
     def conditions(self, profile: str) -> frozenset[str]:  # noqa: ARG002  # holds for all profiles
         """``emulated`` under TCG; ``nested`` and ``software-kvm`` where KVM works so."""
@@ -87,7 +74,7 @@ class KvmEngine:
             self.connection.listen(spec.name, events.hear)
             undo.callback(self.connection.unlisten, spec.name)
             domain = self._create(spec.name, domain_xml(config))
-            hypervisor = Hypervisor(self._pid(spec.name, domain))
+            hypervisor = Hypervisor(self._pid(spec.name, domain), events.ended)
             undo.callback(hypervisor.kill)
             group.add(hypervisor.pid)
             stream = _dial(files.channel)
@@ -158,7 +145,22 @@ class KvmEngine:
             with contextlib.suppress(RuntimeFault):
                 instance.remove()
         self._running.clear()
+        self.assets.overlay.unlink(missing_ok=True)
         self.connection.close()
+
+
+def _versions(
+    connection: Connection, release: str, proved: Proof, kind: Virtualisation
+) -> Mapping[str, str]:
+    """Of libvirt, QEMU and the guest's kernel; and how guests are accelerated, and why."""
+    nested = ", nested" if kind.nested else ""
+    return {
+        "libvirt": dotted(connection.link.getLibVersion()),
+        "qemu": dotted(connection.link.getVersion()),
+        "libvirt_uri": connection.uri,
+        "guest_kernel": release,
+        "acceleration": f"kvm ({kind.kind}{nested})" if proved.works else f"tcg: {proved.reason}",
+    }
 
 
 def dotted(version: int) -> str:
@@ -210,7 +212,8 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
     kind = host.read_virtualisation(name)
     hierarchy = cgroups.detect()
     hierarchy.prepare(site.run)
-    engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy)
+    versions = _versions(connection, made.kernel.release, proved, kind)
+    engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy, versions)
     try:
         yield engine
     finally:

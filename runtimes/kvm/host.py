@@ -65,6 +65,8 @@ def virtualisation(cpuinfo: str, modules: frozenset[str], architecture_name: str
 def read_virtualisation(architecture_name: str) -> Virtualisation:
     """``virtualisation`` of this host."""
     modules = Path("/sys/module")
-    names = frozenset(entry.name for entry in modules.iterdir()) if modules.is_dir() else frozenset()
+    names = (
+        frozenset(entry.name for entry in modules.iterdir()) if modules.is_dir() else frozenset()
+    )
     cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
     return virtualisation(cpuinfo, names, architecture_name)

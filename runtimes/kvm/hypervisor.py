@@ -15,7 +15,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from runtimes.base import RuntimeFault
 
@@ -48,15 +48,18 @@ def adopting() -> Iterator[None]:
 class Hypervisor:
     """A running QEMU."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, on_end: Callable[[int], None] = lambda _: None) -> None:
         """Watch ``pid``.
+
+        Args:
+            pid: QEMU's process.
+            on_end: told the instant (ns, monotonic) in which it ended, on the watcher's thread.
 
         Raises:
             RuntimeFault: it is gone already.
         """
         self.pid = pid
-        self.gone_ns = 0
-        """When it ended; 0 while it runs."""
+        self._on_end = on_end
         self._how = ""
         self._gone = threading.Event()
         self._open = threading.Lock()  # a signal goes to the pidfd only while it is open
@@ -71,7 +74,7 @@ class Hypervisor:
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         poll.poll()
-        self.gone_ns = time.monotonic_ns()
+        self._on_end(time.monotonic_ns())
         try:
             ended = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
         except ChildProcessError:  # a daemon's child: its parent learns how it ended

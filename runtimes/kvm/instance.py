@@ -6,7 +6,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,10 @@ class Events:
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             self.released.set()
 
+    def ended(self, at_ns: int) -> None:
+        """QEMU's process has ended; called on its watcher's thread."""
+        self.marks.setdefault("qemu_gone", at_ns)
+
 
 class GuestStream:
     """The agent's channel; when it ends, it says what became of the guest."""
@@ -91,18 +95,13 @@ class KvmInstance:
     host_address: str
     stream: FdStream
     agent: Agent = field(init=False)
+    marks: Mapping[str, int] = field(init=False)
+    """Instants of the phases, from libvirt's events and the pidfd."""
     _stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.agent = Agent(GuestStream(self.stream, self._death))
-
-    @property
-    def marks(self) -> dict[str, int]:
-        """Instants of the phases, from libvirt's events and the pidfd."""
-        marks = dict(self.events.marks)
-        if self.hypervisor.gone_ns:
-            marks["qemu_gone"] = self.hypervisor.gone_ns
-        return marks
+        self.marks = self.events.marks
 
     def limits(self) -> LimitsRead:
         """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it."""

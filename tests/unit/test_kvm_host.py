@@ -1,0 +1,142 @@
+"""What is concluded from the host and from a probe boot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtimes import process
+from runtimes.base import RuntimeFault
+from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof
+from runtimes.kvm.runtime import check_uri
+
+INTEL = "flags\t\t: fpu vmx sse2\n"
+GUEST = "flags\t\t: fpu svm hypervisor\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "modules", "architecture", "expected"),
+    [
+        (INTEL, {"kvm", "kvm_intel"}, "x86_64", ("vmx", False)),
+        (GUEST, {"kvm", "kvm_amd"}, "x86_64", ("svm", True)),
+        ("flags\t\t: fpu hypervisor\n", {"kvm", "kvm_pvm"}, "x86_64", ("pvm", True)),
+        ("flags\t\t: fpu\n", set(), "x86_64", ("none", False)),
+        ("Features\t: fp asimd\n", {"kvm"}, "aarch64", ("arm", False)),
+        ("", set(), "aarch64", ("none", False)),
+    ],
+)
+def test_the_kind_of_virtualisation_is_told_apart(
+    cpuinfo: str, modules: set[str], architecture: str, expected: tuple[str, bool]
+) -> None:
+    found = host.virtualisation(cpuinfo, frozenset(modules), architecture)
+    assert (found.kind, found.nested) == expected
+
+
+def test_another_architecture_is_refused_by_name() -> None:
+    with pytest.raises(RuntimeFault, match="riscv64"):
+        host.architecture("riscv64")
+
+
+def test_the_reason_names_the_internal_error() -> None:
+    output = b"KVM internal error. Suberror: 1\nemulation failure\nRAX=0000 RBX=0000\n"
+    reason = proof.reason_in(output, ended=False, limit_s=10)
+    assert reason == "a guest stops with a KVM internal error (suberror 1 emulation failure)"
+
+
+def test_the_reason_is_qemus_own_complaint() -> None:
+    output = b"qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69\nqemu: more\n"
+    reason = proof.reason_in(output, ended=True, limit_s=10)
+    assert reason == "QEMU refuses under KVM: failed to set MSR 0x10a to 0x69"
+
+
+def test_silence_until_the_time_limit_is_a_reason() -> None:
+    reason = proof.reason_in(b"", ended=False, limit_s=10)
+    assert "did not reach user space in 10 s" in reason
+    assert "wrote nothing" in reason
+
+
+def test_a_probe_that_reaches_user_space_is_a_proof() -> None:
+    assert proof.boot(["echo", proof.REACHED.decode()]).works
+
+
+def test_a_probe_that_ends_early_is_none() -> None:
+    outcome = proof.boot(["echo", "qemu-system-x86_64: no luck"])
+    assert not outcome.works
+    assert "no luck" in outcome.reason
+
+
+def test_a_probe_that_hangs_is_killed_at_its_limit() -> None:
+    outcome = proof.boot(["sleep", "60"], limit_s=0.2)
+    assert not outcome.works
+    assert "0.2 s" in outcome.reason
+
+
+def test_a_probe_that_writes_without_end_is_killed_at_its_limit() -> None:
+    assert not proof.boot(["yes"], limit_s=0.3).works
+
+
+def test_a_missing_qemu_is_no_proof() -> None:
+    assert not proof.boot(["/nonexistent/qemu"]).works
+
+
+def test_guests_of_a_run_are_known_by_their_name() -> None:
+    argv = ["/usr/bin/qemu-system-x86_64", "-name", "guest=tb-abcdef-1,debug-threads=on", "-S"]
+    assert leftovers.guest_name(argv) == "tb-abcdef-1"
+    assert leftovers.guest_name(["/bin/sleep", "-name", "guest=tb-abcdef-1"]) == ""
+    assert leftovers.guest_name(["qemu", "-name"]) == ""
+
+
+def test_only_this_runs_guests_are_found(tmp_path: Path) -> None:
+    for pid, run in ((10, "abcdef"), (11, "123456")):
+        (tmp_path / str(pid)).mkdir()
+        words = ("qemu-system-x86_64", "-name", f"guest=tb-{run}-0,debug-threads=on", "")
+        (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
+    assert leftovers.guests("abcdef", tmp_path) == [(10, "tb-abcdef-0")]
+
+
+def test_the_agents_status_is_inits_last_word() -> None:
+    console = "tarebench-init: agent exited with 7\nx\ntarebench-init: agent exited with 0\n"
+    assert instance.agent_status(console) == 0
+    assert instance.agent_status("tarebench-init: agent exited with -9\n") == -9
+    assert instance.agent_status("panic") == 1
+
+
+def test_a_tail_of_rubbish_is_printable(tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    console.write_bytes(b"\x1b[2J\xff\x00last words\n")
+    assert instance.tail(console).endswith("last words")
+    assert "\x1b" not in instance.tail(console)
+    assert instance.tail(tmp_path / "missing") == ""
+
+
+@pytest.mark.parametrize("uri", ["", "qemu:///system", "qemu+unix:///system", "qemu:///session"])
+def test_a_local_qemu_is_accepted(uri: str) -> None:
+    check_uri(uri)
+
+
+@pytest.mark.parametrize("uri", ["xen:///", "qemu+ssh://elsewhere/system", "nonsense"])
+def test_another_driver_or_host_is_refused_with_the_remedy(uri: str) -> None:
+    with pytest.raises(RuntimeFault) as caught:
+        check_uri(uri)
+    assert "qemu:///system" in caught.value.hint
+
+
+def test_without_a_tool_the_backend_is_unavailable_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("runtimes.kvm.runtime.find", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    answer = KvmRuntime().availability({})
+    assert not answer.ok
+    assert "qemu-utils" in answer.fix
+
+
+def test_not_root_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert "root" in KvmRuntime().availability({}).reason
+
+
+def test_the_environment_has_what_the_probe_tests_use() -> None:
+    assert process.find("echo") is not None
