@@ -1,0 +1,40 @@
+"""cgroups v1, v2 and hybrid behind one small protocol: limits, accounting, killing, removal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtimes.base import Limits, RuntimeFault
+from runtimes.cgroups import v1, v2
+from runtimes.cgroups.base import Bounds, Creation, Group, Hierarchy, create
+from runtimes.cgroups.mounts import parse
+
+__all__ = ["Bounds", "Creation", "Group", "Hierarchy", "bounds", "create", "detect"]
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+
+def detect(mountinfo: str | None = None) -> Hierarchy:
+    """The hierarchy that holds CPU and memory controllers on this host.
+
+    Args:
+        mountinfo: text to look in; this process's by default.
+
+    Raises:
+        RuntimeFault: there is none.
+    """
+    found = parse(MOUNTINFO.read_text() if mountinfo is None else mountinfo)
+    used = {name: found.v1[name] for name in v1.USED if name in found.v1}
+    if all(name in used for name in v1.REQUIRED):
+        return v1.V1(used, "v1" if found.v2 is None else "hybrid")
+    if found.v2 is not None:
+        return v2.V2(found.v2)
+    raise RuntimeFault(
+        "no cgroup hierarchy with the cpu, cpuset and memory controllers is mounted",
+        hint="mount -t cgroup2 none /sys/fs/cgroup",
+    )
+
+
+def bounds(limits: Limits) -> Bounds:
+    """A box's limits as bounds of its cgroup."""
+    return Bounds(limits.cpus, limits.cpu_quota, limits.memory_bytes)

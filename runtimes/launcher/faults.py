@@ -1,0 +1,124 @@
+"""What a failed operation means: operation, object, cause, and the next step."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from runtimes.base import RuntimeFault
+from runtimes.launcher.operations import (
+    Address,
+    Bind,
+    BindIdmapped,
+    Clone,
+    EnterNamespace,
+    Execute,
+    Hostname,
+    IdMap,
+    JoinCgroup,
+    MakeDirectory,
+    Mount,
+    Operation,
+    PivotRoot,
+    Seccomp,
+    Veth,
+    Wait,
+    WriteFile,
+)
+from runtimes.launcher.plan import Plan
+
+
+class LaunchFault(RuntimeFault):
+    """A box that could not be started.
+
+    Attributes:
+        operation: what failed; ``None`` where the launcher itself did.
+        code: errno.
+    """
+
+    def __init__(
+        self, message: str, *, operation: Operation | None, code: int, hint: str, tail: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, tail=tail)
+        self.operation = operation
+        self.code = code
+
+
+_OLD_KERNEL = "this kernel is too old or built without it: Linux 5.12 is needed"
+
+_HINTS: dict[tuple[type[Operation] | None, int], str] = {
+    (Clone, errno.ENOSPC): "raise /proc/sys/user/max_*_namespaces",
+    (Clone, errno.EUSERS): "user namespaces are nested too deeply (32)",
+    (Clone, errno.EAGAIN): "too many processes: see pids.max of this cgroup, ulimit -u and "
+    "/proc/sys/kernel/pid_max",
+    (Clone, errno.ENOSYS): "clone3 is needed (Linux 5.3); a seccomp filter of an outer container "
+    "may hide it",
+    (Clone, errno.EINVAL): "this kernel is built without one of these namespaces: "
+    "see /proc/self/ns",
+    (Clone, errno.EPERM): "root is needed, outside of a container",
+    (IdMap, errno.EPERM): "root of the host's user namespace may write any map; this is not it",
+    (IdMap, errno.EINVAL): "the map overlaps or is outside of this user namespace's own: "
+    "see /proc/self/uid_map",
+    (BindIdmapped, errno.EINVAL): "this file system cannot map ids: keep the cache "
+    "(TAREBENCH_CACHE) on ext4, xfs or btrfs, or use profile no-userns",
+    (BindIdmapped, errno.EPERM): "root of the host's user namespace is needed",
+    (BindIdmapped, errno.ENOSYS): _OLD_KERNEL,
+    (Bind, errno.ENOSYS): _OLD_KERNEL,
+    (Mount, errno.ENODEV): "the kernel does not know this file system: modprobe it",
+    (Mount, errno.EPERM): "/proc or /sys of the host is itself partly hidden (a container?), and "
+    "the kernel allows no fuller view in a user namespace: run on the host, or use profile "
+    "no-userns",
+    (Mount, errno.ENOSPC): "too many mounts (/proc/sys/fs/mount-max) or too many layers "
+    "(500 on Linux 5 and later): squash the image",
+    (Mount, errno.ELOOP): "overlay inside overlay is nested too deeply (2): keep the state "
+    "directory (TAREBENCH_STATE) on a plain file system",
+    (Mount, errno.EINVAL): "for an overlay: its upper directory cannot be on an overlay, NFS or "
+    "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs",
+    (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
+    (Execute, errno.ENOENT): "the program, or the interpreter it names, is not in the root "
+    "file system",
+    (Execute, errno.ENOEXEC): "built for another architecture, or not a program",
+    (Execute, errno.EACCES): "not executable for the box's user",
+    (Execute, errno.E2BIG): "arguments and environment are too long",
+    (Veth, errno.ENODEV): "the bridge is not in the host-side namespace: the testbed is gone",
+    (Veth, errno.EEXIST): "an interface of that name is left from a killed run: invoke clean",
+    (Veth, errno.EOPNOTSUPP): "modprobe veth bridge",
+    (Address, errno.EADDRNOTAVAIL): "the address is not usable on this interface",
+    (Address, errno.EEXIST): "the address is there already",
+    (EnterNamespace, errno.ENOENT): "the testbed's namespace is gone",
+    (Seccomp, errno.EINVAL): "the filter is malformed, or the kernel lacks CONFIG_SECCOMP_FILTER",
+    (Wait, errno.EPIPE): "the launcher was killed: see dmesg for the OOM killer",
+    (MakeDirectory, errno.EEXIST): "left from a killed run: invoke clean",
+    (MakeDirectory, errno.ENOSPC): "the file system is full, or there are too many cgroups: "
+    "invoke clean",
+    (WriteFile, errno.EINVAL): "the kernel refuses this value: check --cpus and --memory",
+    (WriteFile, errno.EBUSY): "the memory limit is below what is in use already",
+    (JoinCgroup, errno.ENOSPC): "the cpuset has no CPUs or memory nodes",
+    (Hostname, errno.EINVAL): "at most 64 characters",
+}
+
+_GENERAL: dict[int, str] = {
+    errno.EPERM: "root is needed, outside of a container",
+    errno.EACCES: "root is needed; a security module (AppArmor, SELinux) may also forbid it",
+    errno.ENOSPC: "the file system is full",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOMEM: "out of memory, or the box's memory limit is too small to start in",
+    errno.EMFILE: "too many open files: ulimit -n",
+    errno.ENFILE: "too many open files on this host: /proc/sys/fs/file-max",
+}
+
+
+def explain(plan: Plan, index: int, code: int) -> LaunchFault:
+    """The fault for errno ``code`` at step ``index``."""
+    cause = f"{errno.errorcode.get(code, str(code))} ({os.strerror(code)})"
+    if not 0 <= index < len(plan.steps):
+        return LaunchFault(
+            f"the launcher cannot read its plan: {cause}",
+            operation=None,
+            code=code,
+            hint="the launcher and this program are of different versions: empty the cache",
+        )
+    operation = plan.steps[index].operation
+    hint = _HINTS.get((type(operation), code)) or _GENERAL.get(code, "")
+    words = f"{operation.verb} {operation.thing}".strip()
+    return LaunchFault(f"{words}: {cause}", operation=operation, code=code, hint=hint)

@@ -1,0 +1,169 @@
+"""One box that the launcher started: the part that ``native`` and ``ns`` have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes.agent import Agent, FdStream
+from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
+from runtimes.cgroups import Group
+from runtimes.launcher.plan import Plan
+from runtimes.launcher.program import Launcher
+from runtimes.launcher.started import Started
+from runtimes.process import tail_of
+
+KILL_S = 10.0
+_BLOCK_BYTES = 512
+
+
+@dataclass(slots=True)
+class LaunchedInstance:
+    """Implements ``runtimes.base.Instance``."""
+
+    spec: InstanceSpec
+    agent: Agent
+    marks: Mapping[str, int]
+    started: Started
+    group: Group
+    endpoint: tuple[str, int] | None
+    """Where the peer reaches the box."""
+    writable: Path | None
+    """Directory of everything the box alone has on disk."""
+    log_fd: int
+    undo: contextlib.ExitStack
+    """What is to be removed, in reverse of how it came to be."""
+    _removed: bool = field(default=False, init=False)
+
+    def limits(self) -> LimitsRead:
+        """See Instance."""
+        return self.group.limits()
+
+    def stats(self) -> InstanceStats:
+        """See Instance."""
+        return InstanceStats(
+            pids=self.group.pids(),
+            cgroup_memory_bytes=self.group.memory_bytes(),
+            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
+            cgroup_cpu_ns=self.group.cpu_ns(),
+            disk_bytes=0 if self.writable is None else disk_bytes(self.writable),
+        )
+
+    def address(self) -> tuple[str, int]:
+        """See Instance.
+
+        Raises:
+            RuntimeFault: the profile has no network.
+        """
+        if self.endpoint is None:
+            raise RuntimeFault(
+                f"{self.spec.name} has no address: profile {self.spec.profile} has no network",
+                hint="choose another profile for a network workload",
+            )
+        return self.endpoint
+
+    def diagnostics(self) -> str:
+        """See Instance."""
+        parts = []
+        with contextlib.suppress(OSError):
+            size = os.fstat(self.log_fd).st_size
+            parts.append(os.pread(self.log_fd, 4096, max(0, size - 4096)))
+        with contextlib.suppress(OSError, RuntimeFault):
+            if kills := self.group.oom_kills():
+                parts.append(f"the kernel killed {kills} for the memory limit".encode())
+        return tail_of(*parts)
+
+    def wait(self, timeout_s: float) -> int:
+        """See Instance."""
+        return self.started.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """See Instance.  SIGTERM to the main process, SIGKILL to it and then to whoever is left."""
+        if not self.started.ended():
+            self.started.signal(signal.SIGTERM)
+            try:
+                self.started.wait(timeout_s)
+            except TimeoutError:
+                self.started.signal(signal.SIGKILL)
+                self.started.wait(KILL_S)
+        self.group.kill(KILL_S)
+
+    def remove(self) -> None:
+        """See Instance."""
+        if self._removed:
+            return
+        self.stop(timeout_s=0.0)
+        self._removed = True
+        self.undo.close()
+
+
+def start(
+    launcher: Launcher,
+    spec: InstanceSpec,
+    plan: Plan,
+    group: Group,
+    *,
+    undo: contextlib.ExitStack,
+    endpoint: tuple[str, int] | None,
+    writable: Path | None,
+    pass_fds: tuple[int, ...],
+) -> LaunchedInstance:
+    """Start ``plan``, whose program is the agent, and connect to it.
+
+    ``undo`` already removes what the plan makes on the host; on any error it is closed, with
+    the processes ended first.
+
+    Raises:
+        RuntimeFault: see Launcher.start.
+    """
+    try:
+        log_fd = os.memfd_create(f"{spec.name}-log", os.MFD_CLOEXEC)
+        undo.callback(os.close, log_fd)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            stream_fd = ours.detach()
+            agent = Agent(FdStream(stream_fd, stream_fd))
+            undo.callback(agent.close)
+            started = launcher.start(
+                plan,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=log_fd,
+                pass_fds=pass_fds,
+            )
+    except BaseException:
+        undo.close()
+        raise
+    return LaunchedInstance(
+        spec, agent, started.marks(), started, group, endpoint, writable, log_fd, undo
+    )
+
+
+def tolerant(action: Callable[[], None]) -> Callable[[], None]:
+    """``action`` for an undo stack: what cannot be removed must not keep the rest from going."""
+
+    def run() -> None:
+        with contextlib.suppress(OSError, RuntimeFault):
+            action()
+
+    return run
+
+
+def disk_bytes(directory: Path) -> int:
+    """Bytes of blocks that a tree takes; what vanishes meanwhile is not counted."""
+    total = 0
+    pending = [str(directory)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    total += status.st_blocks * _BLOCK_BYTES
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+    return total

@@ -1,0 +1,98 @@
+/* The launcher: a small static program that executes a plan computed by runtimes/launcher.
+ *
+ * Two processes run the same list of steps, each only its own side's:
+ *   launcher  started by the harness; makes cgroups, clones the child, does what needs the
+ *             host's privileges (id maps, overlay, device nodes, veth), then exits
+ *   child     the clone, in the new namespaces; builds its view, drops its rights, and runs
+ *             the program, under a tiny init where it is the first process of a PID namespace
+ * The child is made with CLONE_PARENT: the harness itself is its parent, holds its pidfd and
+ * gets its exit status, and no helper process stays behind.
+ */
+#ifndef TAREBENCH_LAUNCHER_H
+#define TAREBENCH_LAUNCHER_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum { MAX_NUMBERS = 8, MAX_STRINGS = 512 };
+
+enum side { LAUNCHER = 0, CHILD = 1 };
+
+/* One step of the plan, pointing into the plan's buffer. */
+struct step {
+    uint16_t code, side, number_count, string_count;
+    uint64_t numbers[MAX_NUMBERS];
+    char **strings;
+    uint32_t *lengths;
+};
+
+struct context {
+    enum side side;
+    int status_fd;
+    int mount_namespace;    /* of the child, as seen by the launcher: its pidfd */
+    int sync_read, sync_write;
+    pid_t child;
+    uint32_t index;         /* of the step being executed */
+};
+
+/* Every operation returns 0 or a negative errno; the step's index tells the rest. */
+typedef int operation(struct context *context, const struct step *step);
+
+operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_mounts, op_enter_namespace;
+operation op_mount, op_bind_idmapped, op_bind, op_mask, op_pivot_root, op_chroot, op_symlink;
+operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identity;
+operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
+operation op_resource_limit, op_remove_link, op_unshare, op_hold;
+
+/* plan.c */
+int plan_read(int fd, struct step **steps, uint32_t *count);
+
+/* status.c: records are kept and written together: each write wakes the harness. */
+enum record { MARK = 1, FAILED = 2, CHILD_PID = 3, READY = 4 };
+void status_add(enum record kind, uint32_t index, int64_t value);
+void status_flush(int fd);
+
+/* init.c */
+int init_run(pid_t main_child, int lifeline_fd);
+
+static inline int negative(long result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+/* Interrupted and partial writes are finished; 0 or a negative errno. */
+static inline int write_whole(int fd, const void *data, size_t length)
+{
+    const char *at = data;
+    while (length > 0) {
+        ssize_t n = write(fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        at += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static inline int write_path(const char *path, const char *value)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    /* One write: cgroup and /proc files take a value whole or not at all. */
+    ssize_t n = write(fd, value, strlen(value));
+    int result = n < 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
+#endif

@@ -1,0 +1,164 @@
+"""Operations that build the box's view of files."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import ClassVar
+
+from runtimes.launcher.operations.base import NODEV, RDONLY, OnPath, Plain
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory(OnPath):
+    """Make a directory, with owner."""
+
+    CODE: ClassVar[int] = 1
+    verb: ClassVar[str] = "make directory"
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    may_exist: bool = False
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.mode, self.uid, self.gid, self.may_exist)
+
+
+@dataclass(frozen=True, slots=True)
+class EnterMounts(Plain):
+    """The launcher joins the child's mount namespace, keeping its privileges."""
+
+    CODE: ClassVar[int] = 5
+    verb: ClassVar[str] = "enter the child's mount namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount(Plain):
+    """mount(2)."""
+
+    CODE: ClassVar[int] = 7
+    verb: ClassVar[str] = "mount"
+    source: str
+    target: str
+    kind: str
+    flags: int = 0
+    data: str = ""
+
+    @property
+    def thing(self) -> str:
+        what = self.kind or "propagation"
+        return f"{what} on {self.target}" + (f" ({self.data})" if self.data else "")
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.flags,)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.source, self.target, self.kind, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class BindIdmapped(Plain):
+    """Bind a tree whose files' owners are seen through a user namespace's map."""
+
+    CODE: ClassVar[int] = 8
+    verb: ClassVar[str] = "bind with mapped ids"
+    source: str
+    target: str
+    user_namespace_fd: int
+    attributes: int = RDONLY | NODEV
+
+    @property
+    def thing(self) -> str:
+        return f"{self.source} on {self.target}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.user_namespace_fd, self.attributes)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Bind(Plain):
+    """Bind a tree, with attributes on every mount of it from the first instant."""
+
+    CODE: ClassVar[int] = 9
+    verb: ClassVar[str] = "bind"
+    source: str
+    target: str
+    recursive: bool = True
+    attributes: int = 0
+    may_be_missing: bool = False
+
+    @property
+    def thing(self) -> str:
+        return f"{self.source} on {self.target}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.recursive, self.attributes, self.may_be_missing)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask(OnPath):
+    """Hide a path of /proc or /sys."""
+
+    CODE: ClassVar[int] = 10
+    verb: ClassVar[str] = "mask"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PivotRoot(OnPath):
+    """Make a mount the root and leave no way back."""
+
+    CODE: ClassVar[int] = 11
+    verb: ClassVar[str] = "pivot root to"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chroot(OnPath):
+    """Change the root directory."""
+
+    CODE: ClassVar[int] = 12
+    verb: ClassVar[str] = "change root to"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink(OnPath):
+    """Make a symbolic link."""
+
+    CODE: ClassVar[int] = 13
+    verb: ClassVar[str] = "make link"
+    path: str
+    text: str
+    uid: int = 0
+    gid: int = 0
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.uid, self.gid)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.text, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeNode(OnPath):
+    """Make a character device."""
+
+    CODE: ClassVar[int] = 14
+    verb: ClassVar[str] = "make device"
+    path: str
+    major: int
+    minor: int
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o666
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.mode | stat.S_IFCHR, self.major, self.minor, self.uid, self.gid)

@@ -1,0 +1,255 @@
+"""Operations on processes: cgroups, the clone, ids, rights, and the program itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from runtimes.launcher.operations.base import CLONE_NEWNET, OnPath, Plain, namespace_names
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile(OnPath):
+    """Write a value to a cgroup or /proc file."""
+
+    CODE: ClassVar[int] = 2
+    verb: ClassVar[str] = "write"
+    path: str
+    value: str
+
+    @property
+    def thing(self) -> str:
+        return f"{self.value!r} to {self.path}"
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.path, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCgroup(OnPath):
+    """The launcher joins, so that the child is born inside.
+
+    On v1 the file is ``tasks``: moving one's own single thread spares the kernel the
+    system-wide lock that ``cgroup.procs`` takes (commit 9a3284fad42f).
+    """
+
+    CODE: ClassVar[int] = 2
+    verb: ClassVar[str] = "join cgroup"
+    path: str
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.path, "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Clone(Plain):
+    """Make the child, in new namespaces and, on v2, born in its cgroup."""
+
+    CODE: ClassVar[int] = 3
+    verb: ClassVar[str] = "clone the child with"
+    flags: int
+    cgroup: str = ""
+
+    @property
+    def thing(self) -> str:
+        return f"namespaces {namespace_names(self.flags)}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.flags,)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.cgroup,)
+
+
+@dataclass(frozen=True, slots=True)
+class Unshare(Plain):
+    """Leave namespaces after the clone.
+
+    For the cgroup namespace on v2: its root is the *cloning* process's cgroup, not the one that
+    the child is born in.
+    """
+
+    CODE: ClassVar[int] = 28
+    verb: ClassVar[str] = "unshare"
+    flags: int
+
+    @property
+    def thing(self) -> str:
+        return f"namespaces {namespace_names(self.flags)}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.flags,)
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap(Plain):
+    """Write the child's user and group id maps (lines as in user_namespaces(7))."""
+
+    CODE: ClassVar[int] = 4
+    verb: ClassVar[str] = "map ids"
+    uids: str
+    gids: str
+
+    @property
+    def thing(self) -> str:
+        return self.uids.replace("\n", ", ")
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.uids, self.gids)
+
+
+@dataclass(frozen=True, slots=True)
+class EnterNamespace(OnPath):
+    """Join an existing namespace by its file."""
+
+    CODE: ClassVar[int] = 6
+    verb: ClassVar[str] = "enter namespace"
+    path: str
+    kind: int = CLONE_NEWNET
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.kind,)
+
+
+@dataclass(frozen=True, slots=True)
+class Hostname(Plain):
+    """Name the box."""
+
+    CODE: ClassVar[int] = 15
+    verb: ClassVar[str] = "set host name"
+    name: str
+
+    @property
+    def thing(self) -> str:
+        return self.name
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Plain):
+    """Become a user and group, with no further groups."""
+
+    CODE: ClassVar[int] = 19
+    verb: ClassVar[str] = "become"
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def thing(self) -> str:
+        return f"uid {self.uid}, gid {self.gid}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.uid, self.gid)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities(Plain):
+    """Keep these capabilities (a bit each), in the bounding set too; drop all others."""
+
+    CODE: ClassVar[int] = 20
+    verb: ClassVar[str] = "drop all capabilities but"
+    kept: int
+
+    @property
+    def thing(self) -> str:
+        return f"{self.kept:#x}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.kept,)
+
+
+@dataclass(frozen=True, slots=True)
+class NoNewPrivileges(Plain):
+    """No exec gains rights from here on."""
+
+    CODE: ClassVar[int] = 21
+    verb: ClassVar[str] = "set no_new_privs"
+
+
+@dataclass(frozen=True, slots=True)
+class Seccomp(Plain):
+    """Load a compiled filter (an array of ``struct sock_filter``)."""
+
+    CODE: ClassVar[int] = 22
+    verb: ClassVar[str] = "load seccomp filter"
+    program: bytes
+
+    @property
+    def thing(self) -> str:
+        return f"of {len(self.program) // 8} instructions"
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.program,)
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Plain):
+    """The launcher lets the child go on."""
+
+    CODE: ClassVar[int] = 23
+    verb: ClassVar[str] = "release the child"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Plain):
+    """The child waits for the launcher."""
+
+    CODE: ClassVar[int] = 24
+    verb: ClassVar[str] = "wait for the launcher"
+
+
+@dataclass(frozen=True, slots=True)
+class Execute(Plain):
+    """Run the program; under an init that reaps, passes signals on and hears the lifeline."""
+
+    CODE: ClassVar[int] = 25
+    verb: ClassVar[str] = "execute"
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    init: bool
+    lifeline_fd: int = -1
+    directory: str = "/"
+
+    @property
+    def thing(self) -> str:
+        return self.argv[0] + (f" in {self.directory}" if self.directory != "/" else "")
+
+    def numbers(self) -> tuple[int, ...]:
+        return (len(self.argv), self.init, self.lifeline_fd)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        pairs = tuple(f"{name}={value}" for name, value in self.environment.items())
+        return (self.directory, *self.argv, *pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(Plain):
+    """Instead of a program: keep the namespaces alive until a pipe's other end is closed."""
+
+    CODE: ClassVar[int] = 29
+    verb: ClassVar[str] = "hold"
+    lifeline_fd: int
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.lifeline_fd,)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLimit(Plain):
+    """setrlimit(2)."""
+
+    CODE: ClassVar[int] = 26
+    verb: ClassVar[str] = "set resource limit"
+    resource: int
+    soft: int
+    hard: int
+
+    @property
+    def thing(self) -> str:
+        return f"{self.resource} to {self.soft}:{self.hard}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.resource, self.soft, self.hard)

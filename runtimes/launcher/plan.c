@@ -1,0 +1,86 @@
+/* The plan's wire format: steps as runtimes/launcher/plan.py packs them, in host byte order.
+ *
+ *   "TBPL" | u32 step count | step…
+ *   step: u16 code | u16 side | u16 numbers | u16 strings | u64… | (u32 length | bytes | NUL)…
+ *
+ * The plan comes from the harness over a memory file; it is trusted, and still bounded.
+ */
+#include "launcher.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+struct cursor {
+    char *at, *end;
+};
+
+static int take(struct cursor *cursor, void *target, size_t length)
+{
+    if ((size_t)(cursor->end - cursor->at) < length)
+        return -EBADMSG;
+    memcpy(target, cursor->at, length);
+    cursor->at += length;
+    return 0;
+}
+
+static int take_strings(struct cursor *cursor, struct step *step)
+{
+    size_t count = step->string_count;
+    step->strings = calloc(count + 1, sizeof *step->strings);
+    step->lengths = calloc(count + 1, sizeof *step->lengths);
+    if (!step->strings || !step->lengths)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t length;
+        if (take(cursor, &length, sizeof length) ||
+            (size_t)(cursor->end - cursor->at) < (size_t)length + 1 || cursor->at[length] != '\0')
+            return -EBADMSG;
+        step->strings[i] = cursor->at;
+        step->lengths[i] = length;
+        cursor->at += (size_t)length + 1;
+    }
+    return 0;
+}
+
+static int take_step(struct cursor *cursor, struct step *step)
+{
+    uint16_t head[4];
+    if (take(cursor, head, sizeof head))
+        return -EBADMSG;
+    step->code = head[0];
+    step->side = head[1];
+    step->number_count = head[2];
+    step->string_count = head[3];
+    if (step->number_count > MAX_NUMBERS || step->string_count > MAX_STRINGS)
+        return -EBADMSG;
+    if (take(cursor, step->numbers, step->number_count * sizeof *step->numbers))
+        return -EBADMSG;
+    return take_strings(cursor, step);
+}
+
+int plan_read(int fd, struct step **steps, uint32_t *count)
+{
+    struct stat status;
+    char magic[4];
+    if (fstat(fd, &status))
+        return -errno;
+    if (status.st_size < 8 || status.st_size > 16 << 20)
+        return -EBADMSG;
+    char *text = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (text == MAP_FAILED)
+        return -errno;
+    struct cursor cursor = {text, text + status.st_size};
+    if (take(&cursor, magic, sizeof magic) || memcmp(magic, "TBPL", 4) ||
+        take(&cursor, count, sizeof *count) || *count > 4096)
+        return -EBADMSG;
+    *steps = calloc(*count + 1, sizeof **steps);
+    if (!*steps)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < *count; i++) {
+        int error = take_step(&cursor, &(*steps)[i]);
+        if (error)
+            return error;
+    }
+    return 0;
+}

@@ -1,0 +1,232 @@
+/* Processes: cgroup files, the clone, id maps, identity and rights, and the program itself. */
+#include "launcher.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+/* numbers: mode, uid, gid, whether an existing one is fine */
+int op_make_directory(struct context *context, const struct step *step)
+{
+    (void)context;
+    const char *path = step->strings[0];
+    if (mkdir(path, (mode_t)step->numbers[0]) && !(errno == EEXIST && step->numbers[3]))
+        return -errno;
+    if (step->numbers[1] || step->numbers[2])
+        return negative(chown(path, (uid_t)step->numbers[1], (gid_t)step->numbers[2]));
+    return 0;
+}
+
+int op_write_file(struct context *context, const struct step *step)
+{
+    (void)context;
+    return write_path(step->strings[0], step->strings[1]);
+}
+
+static int into_child(struct context *context)
+{
+    context->side = CHILD;
+    context->child = 0;
+    close(context->sync_write);     /* so that the launcher's death ends our waiting */
+    context->sync_write = -1;
+    return 0;
+}
+
+/* numbers: clone flags; strings: v2 cgroup directory to be born in, or empty */
+int op_clone(struct context *context, const struct step *step)
+{
+    int ends[2], pidfd = -1, group = -1;
+    struct clone_args arguments = {
+        .flags = step->numbers[0] | CLONE_PARENT | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+    };
+    if (pipe2(ends, O_CLOEXEC))
+        return -errno;
+    context->sync_read = ends[0];
+    context->sync_write = ends[1];
+    if (step->lengths[0]) {
+        group = open(step->strings[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (group < 0)
+            return -errno;
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (unsigned)group;
+    }
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        return into_child(context);
+    if (group >= 0)
+        close(group);
+    close(context->sync_read);
+    context->sync_read = -1;
+    context->child = (pid_t)pid;
+    context->mount_namespace = pidfd;
+    status_add(CHILD_PID, context->index, pid);
+    return 0;
+}
+
+/* numbers: flags, as for clone */
+int op_unshare(struct context *context, const struct step *step)
+{
+    (void)context;
+    return negative(unshare((int)step->numbers[0]));
+}
+
+/* strings: uid_map and gid_map of the child's user namespace */
+int op_id_map(struct context *context, const struct step *step)
+{
+    static const char *const files[] = {"uid_map", "gid_map"};
+    for (int i = 0; i < 2; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)context->child, files[i]);
+        int error = write_path(path, step->strings[i]);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/* Let the child go on. The records so far go first, so that they are there when it is ready. */
+int op_post(struct context *context, const struct step *step)
+{
+    (void)step;
+    status_flush(context->status_fd);
+    return write_whole(context->sync_write, "", 1);
+}
+
+int op_wait(struct context *context, const struct step *step)
+{
+    (void)step;
+    char byte;
+    ssize_t n;
+    do
+        n = read(context->sync_read, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : n < 0 ? -errno : -EPIPE;
+}
+
+/* numbers: uid, gid */
+int op_identity(struct context *context, const struct step *step)
+{
+    (void)context;
+    uid_t uid = (uid_t)step->numbers[0];
+    gid_t gid = (gid_t)step->numbers[1];
+    if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+        return -errno;
+    return 0;
+}
+
+/* numbers: the capabilities to keep, one bit each, in every set but the ambient one */
+int op_capabilities(struct context *context, const struct step *step)
+{
+    (void)context;
+    uint64_t kept = step->numbers[0];
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {0};
+    for (unsigned cap = 0; cap < 64; cap++)
+        if (!(kept >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)) {
+            if (errno != EINVAL)
+                return -errno;
+            break;      /* beyond the last one this kernel knows */
+        }
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+        return -errno;
+    for (int half = 0; half < 2; half++)
+        data[half].effective = data[half].permitted = (uint32_t)(kept >> (32 * half));
+    return negative(syscall(SYS_capset, &header, data));
+}
+
+int op_no_new_privileges(struct context *context, const struct step *step)
+{
+    (void)context, (void)step;
+    return negative(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+/* strings: the compiled filter, an array of struct sock_filter */
+int op_seccomp(struct context *context, const struct step *step)
+{
+    (void)context;
+    struct sock_fprog program = {
+        .len = (unsigned short)(step->lengths[0] / sizeof(struct sock_filter)),
+        .filter = (struct sock_filter *)(void *)step->strings[0],
+    };
+    return negative(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program));
+}
+
+/* numbers: resource, soft, hard */
+int op_resource_limit(struct context *context, const struct step *step)
+{
+    (void)context;
+    struct rlimit limit = {step->numbers[1], step->numbers[2]};
+    return negative(setrlimit((__rlimit_resource_t)step->numbers[0], &limit));
+}
+
+static int become(const struct step *step, uint64_t arguments)
+{
+    char **argv = step->strings + 1, **environment;
+    static char *copy[MAX_STRINGS + 1];
+    sigset_t none;
+    memcpy(copy, argv, arguments * sizeof *argv);       /* a NULL must part argv from envp */
+    environment = step->strings + 1 + arguments;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    umask(022);
+    setsid();
+    if (chdir(step->strings[0]))
+        return -errno;
+    execve(copy[0], copy, environment);
+    return -errno;
+}
+
+/* numbers: argv length, whether under an init, lifeline descriptor (-1: none)
+ * strings: working directory, argv…, environment… */
+int op_execute(struct context *context, const struct step *step)
+{
+    uint64_t arguments = step->numbers[0];
+    volatile int failure = 0;
+    if (arguments == 0 || step->string_count < arguments + 1)
+        return -EBADMSG;
+    signal(SIGPIPE, SIG_DFL);       /* Python ignores it, and ignored signals survive an exec */
+    if (!step->numbers[1]) {
+        status_add(READY, context->index, 0);
+        status_flush(context->status_fd);
+        return become(step, arguments);
+    }
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    pid_t pid = vfork();    /* shares our memory until the exec: the failure comes back in it */
+    if (pid == 0) {
+        failure = become(step, arguments);
+        _exit(127);
+    }
+    if (pid < 0 || failure)
+        return pid < 0 ? -errno : failure;
+    status_add(READY, context->index, 0);
+    status_flush(context->status_fd);
+    _exit(init_run(pid, (int)(int64_t)step->numbers[2]));
+}
+
+/* Keep the namespaces alive until the other end of a pipe is closed.  numbers: descriptor */
+int op_hold(struct context *context, const struct step *step)
+{
+    char byte;
+    status_add(READY, context->index, 0);
+    status_flush(context->status_fd);
+    while (read((int)step->numbers[0], &byte, 1) < 0 && errno == EINTR)
+        ;
+    _exit(0);
+}

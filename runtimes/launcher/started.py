@@ -1,0 +1,171 @@
+"""A started box's main process: what the launcher told about it, its end, its exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runtimes.launcher.faults import LaunchFault, explain
+from runtimes.launcher.operations import Execute, Hold
+from runtimes.launcher.plan import Plan
+
+_RECORD = struct.Struct("=IIqQ")
+_MARK, _FAILED, _CHILD_PID, _READY = 1, 2, 3, 4
+_WHOLE_LAUNCHER = 0xFFFF_FFFF
+
+
+@dataclass(slots=True)
+class Started:
+    """The child: our own child, held by its pidfd, so its number cannot come to mean another."""
+
+    pid: int
+    pidfd: int
+    plan: Plan
+    ended_ns: Mapping[int, int]
+    """Step → instant (ns, monotonic) at which it had been done."""
+    launched_ns: int
+    """Instant at which the launcher began."""
+    ready_ns: int
+    """Instant at which the program had been executed (or, without an init, was about to be)."""
+    _launcher: subprocess.Popen[bytes]
+    _status: int | None = field(default=None, init=False)
+
+    def marks(self) -> dict[str, int]:
+        """Stage → instant at which its last step had been done."""
+        marks = {"launched": self.launched_ns}
+        for index, instant in sorted(self.ended_ns.items()):
+            stage = self.plan.steps[index].stage
+            marks[stage] = max(instant, marks.get(stage, 0))
+        marks["executed"] = self.ready_ns
+        return marks
+
+    def wait(self, timeout_s: float) -> int:
+        """Exit status, 128 + signal for a killed one.
+
+        Raises:
+            TimeoutError: it is still running.
+        """
+        if self._status is None:
+            poller = select.poll()
+            poller.register(self.pidfd, select.POLLIN)
+            if not poller.poll(max(0.0, timeout_s) * 1000):
+                raise TimeoutError(f"process {self.pid} is still running after {timeout_s:g} s")
+            self._status = _reap(self.pidfd)
+            os.close(self.pidfd)
+            self._launcher.wait()
+        return self._status
+
+    def ended(self) -> bool:
+        """Whether it has been waited for."""
+        return self._status is not None
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens where it has ended."""
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+
+def _reap(pidfd: int) -> int:
+    # P_PIDFD through waitid: no race with a reused pid.
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    if result is None or result.si_code == os.CLD_EXITED:
+        return result.si_status if result else 0
+    return 128 + result.si_status
+
+
+@dataclass(slots=True)
+class _Told:
+    """Records read so far."""
+
+    ended_ns: dict[int, int] = field(default_factory=dict)
+    pid: int = 0
+    launched_ns: int = 0
+    ready_ns: int = 0
+    failure: tuple[int, int] | None = None
+
+    def take(self, data: bytes) -> None:
+        for kind, index, value, instant in _RECORD.iter_unpack(data):
+            if kind == _MARK and index == _WHOLE_LAUNCHER:
+                self.launched_ns = instant
+            elif kind == _MARK:
+                self.ended_ns[index] = instant
+            elif kind == _CHILD_PID:
+                self.pid = value
+            elif kind == _READY:
+                self.ready_ns = instant
+            elif kind == _FAILED and self.failure is None:
+                self.failure = (index, value)
+
+
+def read_status(
+    plan: Plan, launcher: subprocess.Popen[bytes], status: int, timeout_s: float
+) -> Started:
+    """Follow a start until the program runs.
+
+    Without an init, READY is told just before the exec, and the pipe's end (it closes on exec)
+    tells that it succeeded; with one, READY is told after it.
+
+    Raises:
+        LaunchFault: see Launcher.start.
+    """
+    told = _Told()
+    try:
+        _listen(told, status, timeout_s, to_the_end=not _told_after_exec(plan))
+        if told.failure is not None:
+            raise explain(plan, *told.failure)
+        if not told.ready_ns or not told.pid:
+            raise _silent("the launcher ended without a word")
+        pidfd = os.pidfd_open(told.pid)
+    except BaseException:
+        _undo(told.pid, launcher)
+        raise
+    return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns, launcher)
+
+
+def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> None:
+    """Read records until the program runs; after a failure until the child's pid is known.
+
+    The two sides write independently: a child's failure may arrive before its pid does.
+    """
+    deadline = time.monotonic() + timeout_s
+    poller = select.poll()
+    poller.register(status, select.POLLIN)
+    rest = b""
+    while not (told.pid if told.failure else told.ready_ns and not to_the_end):
+        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise _silent(f"still starting after {timeout_s:g} s")
+        piece = os.read(status, 65536)
+        if not piece:
+            return
+        rest += piece
+        whole = len(rest) - len(rest) % _RECORD.size
+        told.take(rest[:whole])
+        rest = rest[whole:]
+
+
+def _told_after_exec(plan: Plan) -> bool:
+    last = plan.steps[-1].operation
+    return isinstance(last, Hold) or (isinstance(last, Execute) and last.init)
+
+
+def _silent(why: str) -> LaunchFault:
+    hint = "was it killed?  see dmesg for the OOM killer"
+    return LaunchFault(f"start of the box: {why}", operation=None, code=0, hint=hint)
+
+
+def _undo(pid: int, launcher: subprocess.Popen[bytes]) -> None:
+    """End both processes of a failed start."""
+    launcher.kill()
+    launcher.wait()
+    if pid:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -1,0 +1,62 @@
+"""``ns``: the in-repo container runtime.
+
+Python computes a typed plan (build.py, view.py), a small static C launcher executes it
+(runtimes/launcher).  Nothing but the kernel stands between a box and the host: what a container
+is made of can be read here, and each mechanism can be left out by profile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from runtimes import cgroups
+from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
+from runtimes.namespaces import engine
+from runtimes.namespaces.profiles import PROFILES
+
+
+class NamespaceRuntime:
+    """Implements ``runtimes.base.Runtime``."""
+
+    name = "ns"
+    profiles: Mapping[str, str] = {name: one.summary for name, one in PROFILES.items()}
+    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+
+    def availability(self, options: Mapping[str, str]) -> Availability:
+        """See Runtime."""
+        del options
+        if os.geteuid() != 0:
+            return Availability(False, "not root", "run as root")
+        missing = [
+            kind
+            for kind in ("user", "pid", "mnt", "net", "uts", "ipc", "cgroup")
+            if not Path("/proc/self/ns", kind).exists()
+        ]
+        if missing:
+            return Availability(False, f"the kernel lacks namespaces: {', '.join(missing)}")
+        try:
+            hierarchy = cgroups.detect()
+        except RuntimeFault as fault:
+            return Availability(False, str(fault), fault.hint)
+        return Availability(True, f"Linux {os.uname().release}, cgroups {hierarchy.version}")
+
+    def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
+        """See Runtime."""
+        return engine.prepared(site, profiles)
+
+    def clean(self, state: Path, run: str) -> list[str]:
+        """See Runtime.
+
+        Mounts and interfaces went with their namespaces when the cgroups were emptied.
+        """
+        try:
+            removed = cgroups.detect().remove_all(run)
+        except RuntimeFault as fault:
+            removed = [f"cgroups of run {run} not removed: {fault}"]
+        if state.exists():
+            engine.remove_tree(state)
+            removed.append(f"directory {state}")
+        return removed

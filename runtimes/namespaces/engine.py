@@ -1,0 +1,151 @@
+"""The prepared namespace runtime: from a spec to a started box."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes import cgroups
+from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, Site
+from runtimes.launcher import Launcher, instance
+from runtimes.launcher.instance import LaunchedInstance, tolerant
+from runtimes.launcher.program import opened, source_digest
+from runtimes.namespaces import build, seccomp, userns
+from runtimes.namespaces.build import Attachment, Box
+from runtimes.namespaces.links import Links
+from runtimes.namespaces.profiles import PROFILES, NetworkMode
+from runtimes.namespaces.view import Places
+from runtimes.process import ENVIRONMENT
+
+DIGEST_FILE = "opt/tarebench/rootfs.digest"
+
+
+@dataclass(slots=True)
+class NamespaceEngine:
+    """Implements ``runtimes.base.Engine``."""
+
+    site: Site
+    launcher: Launcher
+    hierarchy: cgroups.Hierarchy
+    links: Links
+    user_namespace_fd: int
+    """-1 where no profile in use has a user namespace."""
+    lifeline_fd: int
+    filter: bytes
+    versions: Mapping[str, str]
+
+    def start(self, spec: InstanceSpec) -> LaunchedInstance:
+        """See Engine."""
+        places = Places(self.site.state / spec.name)
+        profile = PROFILES[spec.profile]
+        group = self.hierarchy.group(self.site.run, spec.name)
+        outside = f"tb{self.site.run}n{spec.lease.slot}"
+        undo = contextlib.ExitStack()
+        undo.callback(tolerant(lambda: remove_tree(places.state)))
+        undo.callback(tolerant(group.remove))
+        if profile.network is NetworkMode.BRIDGE:
+            undo.callback(tolerant(lambda: self.links.remove(outside)))
+        plan = build.plan(self._box(spec, places, outside))
+        return instance.start(
+            self.launcher,
+            spec,
+            plan,
+            group,
+            undo=undo,
+            endpoint=self._endpoint(spec, profile.network),
+            writable=places.state,
+            pass_fds=tuple(fd for fd in (self.user_namespace_fd, self.lifeline_fd) if fd >= 0),
+        )
+
+    def _box(self, spec: InstanceSpec, places: Places, outside: str) -> Box:
+        network = self.site.network
+        mounts = getattr(self.hierarchy, "mounts", None)
+        return Box(
+            profile=PROFILES[spec.profile],
+            hostname=spec.name,
+            layers=(self.site.rootfs.directory,),
+            places=places,
+            argv=(AGENT_PATH,),
+            environment=ENVIRONMENT,
+            creation=self.hierarchy.creation(self.site.run, spec.name, cgroups.bounds(spec.limits)),
+            controllers=mounts,
+            attachment=Attachment(
+                namespace=network.host_netns,
+                bridge=network.bridge,
+                outside=outside,
+                address=spec.lease.address,
+                prefix_length=network.prefix_length,
+                gateway=network.gateway,
+                mac=spec.lease.mac,
+                mtu=network.mtu,
+            ),
+            user_namespace_fd=self.user_namespace_fd,
+            lifeline_fd=self.lifeline_fd,
+            filter=self.filter,
+        )
+
+    def _endpoint(self, spec: InstanceSpec, mode: NetworkMode) -> tuple[str, int] | None:
+        host = self.site.network.host_address
+        if mode is NetworkMode.BRIDGE:
+            return (host, spec.lease.port)
+        return (host, BOX_PORT) if mode is NetworkMode.HOST else None
+
+    def daemon_pids(self) -> tuple[int, ...]:
+        """See Engine.  There is no daemon."""
+        return ()
+
+    def conditions(self, profile: str) -> frozenset[str]:
+        """See Engine."""
+        del profile
+        return frozenset()
+
+    def bits(self) -> Mapping[str, str]:
+        """See Engine."""
+        return {"rootfs": read_digest(self.site.rootfs.directory)}
+
+
+@contextlib.contextmanager
+def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
+    """Everything a start must not wait for.  See Runtime.prepare."""
+    wanted = [PROFILES[name] for name in profiles]
+    hierarchy = cgroups.detect()
+    with contextlib.ExitStack() as stack:
+        launcher = stack.enter_context(opened(site.cache, site.progress))
+        site.state.mkdir(parents=True, exist_ok=True)
+        stack.callback(tolerant(lambda: remove_tree(site.state)))
+        hierarchy.prepare(site.run)
+        stack.callback(tolerant(lambda: hierarchy.release(site.run)))
+        links = Links(site.network.host_netns)
+        stack.callback(links.close)
+        lifeline, held = os.pipe()
+        stack.callback(os.close, held)
+        stack.callback(os.close, lifeline)
+        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
+        needs_user = any(profile.user for profile in wanted)
+        yield NamespaceEngine(
+            site=site,
+            launcher=launcher,
+            hierarchy=hierarchy,
+            links=links,
+            user_namespace_fd=(
+                stack.enter_context(userns.mapped(launcher, line)) if needs_user else -1
+            ),
+            lifeline_fd=lifeline,
+            filter=seccomp.compile_filter() if any(one.seccomp for one in wanted) else b"",
+            versions={"launcher": source_digest()[:16], "cgroups": hierarchy.version},
+        )
+
+
+def read_digest(root: Path) -> str:
+    """The digest that a root filesystem says it has."""
+    return (root / DIGEST_FILE).read_text().strip()
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a tree whose contents a box may have made up (rmtree follows no link)."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory)

@@ -1,0 +1,69 @@
+"""Profiles of the namespace runtime: which mechanisms a box is made of."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+class NetworkMode(enum.Enum):
+    """How a box is on the network."""
+
+    NONE = "none"
+    """A network namespace with loopback only."""
+    BRIDGE = "bridge"
+    """veth to the testbed's bridge, NAT to the wire: Docker's default."""
+    HOST = "host"
+    """The testbed's host side itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The mechanisms of one profile.  Each can be left out."""
+
+    summary: str
+    user: bool = True
+    """User namespace: the box's root is an ordinary, subordinate id outside."""
+    pid: bool = True
+    uts: bool = True
+    ipc: bool = True
+    cgroup: bool = True
+    """cgroup namespace, and a read-only view of the box's own cgroups."""
+    time: bool = False
+    network: NetworkMode = NetworkMode.BRIDGE
+    masks: bool = True
+    """Hidden and read-only paths of /proc and /sys."""
+    capabilities: bool = True
+    """Drop all but the default set; else the full set is kept."""
+    no_new_privileges: bool = True
+    seccomp: bool = True
+
+
+DEFAULT = Profile("every namespace, overlay root, default capabilities and seccomp, bridge + NAT")
+
+PROFILES: Mapping[str, Profile] = {
+    "default": DEFAULT,
+    "no-seccomp": replace(DEFAULT, summary="default without the seccomp filter", seccomp=False),
+    "no-userns": replace(
+        DEFAULT,
+        summary="default without a user namespace: root is root, as Docker has it",
+        user=False,
+    ),
+    "host-net": replace(
+        DEFAULT,
+        summary="default in the host side's network namespace",
+        network=NetworkMode.HOST,
+    ),
+    "no-net": replace(DEFAULT, summary="default with loopback only", network=NetworkMode.NONE),
+    "no-masks": replace(
+        DEFAULT, summary="default with all of /proc and /sys to be seen", masks=False
+    ),
+    "all-caps": replace(
+        DEFAULT,
+        summary="default with every capability (of its user namespace)",
+        capabilities=False,
+    ),
+    "no-cgroupns": replace(DEFAULT, summary="default in the host's cgroup namespace", cgroup=False),
+    "timens": replace(DEFAULT, summary="default and a time namespace", time=True),
+}

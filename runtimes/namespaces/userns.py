@@ -1,0 +1,51 @@
+"""A user namespace that only holds an id map, for mounts whose owners are seen through it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from runtimes.launcher import Launcher, Plan, Side, Step
+from runtimes.launcher.operations import Clone, Hold, IdMap, Operation, Post, Wait
+from runtimes.launcher.operations.base import CLONE_NEWUSER
+
+
+@contextlib.contextmanager
+def mapped(launcher: Launcher, line: str) -> Iterator[int]:
+    """Descriptor of a user namespace with id map ``line``, valid in the context.
+
+    The descriptor alone keeps the namespace; no process lives in it.
+
+    Raises:
+        LaunchFault: user namespaces are switched off on this host.
+    """
+    descriptor = _open_mapped(launcher, line)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_mapped(launcher: Launcher, line: str) -> int:
+    lifeline, held = os.pipe()
+    try:
+        steps: list[tuple[Side, Operation]] = [
+            (Side.LAUNCHER, Clone(CLONE_NEWUSER)),
+            (Side.LAUNCHER, IdMap(line, line)),
+            (Side.LAUNCHER, Post()),
+            (Side.CHILD, Wait()),
+            (Side.CHILD, Hold(lifeline)),
+        ]
+        plan = Plan(tuple(Step(side, "idmap", operation) for side, operation in steps))
+        started = launcher.start(plan, pass_fds=(lifeline,))
+        try:
+            return os.open(f"/proc/{started.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(held)
+            held = -1
+            started.wait(timeout_s=5.0)
+    finally:
+        os.close(lifeline)
+        if held >= 0:
+            os.close(held)

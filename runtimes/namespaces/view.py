@@ -1,0 +1,209 @@
+"""The box's view of files, as operations: overlay root, /dev, /proc, /sys, what is hidden.
+
+Paths are those of Docker's default (moby daemon/pkg/oci/defaults.go).  What needs the host's
+privileges is the launcher's, what needs the box's own namespaces is the child's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.launcher.operations import (
+    Bind,
+    BindIdmapped,
+    MakeDirectory,
+    MakeNode,
+    Mask,
+    Mount,
+    Operation,
+    Symlink,
+)
+from runtimes.launcher.operations.base import NODEV, NOEXEC, NOSUID, RDONLY
+
+DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+
+LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+
+MASKED = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+TTY_GROUP = 5
+SHM_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """One instance's directories on the host."""
+
+    state: Path
+
+    @property
+    def upper(self) -> Path:
+        """The writable layer."""
+        return self.state / "upper"
+
+    @property
+    def work(self) -> Path:
+        """overlayfs' own."""
+        return self.state / "work"
+
+    @property
+    def root(self) -> Path:
+        """Where the root is put together, in the box's mount namespace only."""
+        return self.state / "root"
+
+    def lower(self, index: int) -> Path:
+        """Where a layer is seen with mapped ids; the first one is at ``root`` for a while."""
+        return self.root if index == 0 else self.state / f"lower{index}"
+
+
+def make_directories(places: Places, layers: int, owner: int) -> list[Operation]:
+    """The instance's directories.  The upper one becomes the box's ``/``, so root's is its owner."""
+    made: list[Operation] = [
+        MakeDirectory(str(places.state), 0o755),
+        MakeDirectory(str(places.upper), 0o755, owner, owner),
+        MakeDirectory(str(places.work), 0o700, owner, owner),
+        MakeDirectory(str(places.root), 0o755),
+    ]
+    made.extend(MakeDirectory(str(places.lower(index))) for index in range(1, layers))
+    return made
+
+
+def overlay(
+    layers: Sequence[Path], places: Places, user_namespace_fd: int | None
+) -> list[Operation]:
+    """The root: ``layers`` (topmost first) below the instance's own.
+
+    With a user namespace each layer is first seen through its id map, so that files of root
+    outside are files of root inside without a copy; the overlay itself is the host's.
+
+    Raises:
+        RuntimeFault: a path that overlayfs' option syntax cannot say.
+    """
+    lower = list(layers)
+    steps: list[Operation] = []
+    if user_namespace_fd is not None:
+        for index, layer in enumerate(layers):
+            lower[index] = places.lower(index)
+            steps.append(BindIdmapped(str(layer), str(lower[index]), user_namespace_fd))
+    for path in (*lower, places.state):
+        if set(str(path)) & set(':,\\"'):
+            raise RuntimeFault(
+                f"overlay cannot take the path {path}", hint="use one without : , \\ and quotes"
+            )
+    data = (
+        f"lowerdir={':'.join(map(str, lower))},upperdir={places.upper},"
+        f"workdir={places.work},index=off"
+    )
+    if len(data) > 4000:  # mount(2) takes one page
+        raise RuntimeFault(
+            f"{len(lower)} layers with long paths do not fit in one overlay mount",
+            hint="squash the image, or use shorter directories",
+        )
+    return [*steps, Mount("overlay", str(places.root), "overlay", 0, data)]
+
+
+def devices(root: Path, owner: int) -> list[Operation]:
+    """A private /dev: tmpfs, the six devices, pseudo-terminals and shared memory of its own."""
+    dev = root / "dev"
+    ids = f"uid={owner},gid={owner}"
+    steps: list[Operation] = [
+        Mount("tmpfs", str(dev), "tmpfs", NOSUID, f"mode=755,size=64k,{ids}"),
+        *(MakeNode(str(dev / name), *numbers, owner, owner) for name, *numbers in DEVICES),
+        *(Symlink(str(dev / name), text, owner, owner) for name, text in LINKS),
+        *(MakeDirectory(str(dev / name), 0o755, owner, owner) for name in ("pts", "shm", "mqueue")),
+        Mount(
+            "devpts",
+            str(dev / "pts"),
+            "devpts",
+            NOSUID | NOEXEC,
+            f"newinstance,ptmxmode=0666,mode=0620,gid={owner + TTY_GROUP}",
+        ),
+        Mount(
+            "shm",
+            str(dev / "shm"),
+            "tmpfs",
+            NOSUID | NODEV | NOEXEC,
+            f"mode=1777,size={SHM_BYTES},{ids}",
+        ),
+    ]
+    return steps
+
+
+def kernel_file_systems(root: Path, *, own_network: bool, own_ipc: bool) -> list[Operation]:
+    """/proc, /sys and message queues: what they show depends on who mounts them."""
+    safe = NOSUID | NODEV | NOEXEC
+    steps: list[Operation] = [Mount("proc", str(root / "proc"), "proc", safe)]
+    if own_network:
+        steps.append(sysfs(root))
+    if own_ipc:
+        steps.append(Mount("mqueue", str(root / "dev/mqueue"), "mqueue", safe))
+    return steps
+
+
+def sysfs(root: Path) -> Operation:
+    """/sys of the mounting process's network namespace, whose owner it must be."""
+    return Mount("sysfs", str(root / "sys"), "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
+
+
+def cgroup_view(root: Path, controllers: Mapping[str, Path] | None) -> list[Operation]:
+    """The box's own cgroups, read-only, at /sys/fs/cgroup.
+
+    Args:
+        root: the box's root.
+        controllers: v1 controllers and their mount points on the host; ``None`` for v2.
+    """
+    top = root / "sys/fs/cgroup"
+    flags = NOSUID | NODEV | NOEXEC | RDONLY
+    if controllers is None:
+        return [Mount("cgroup", str(top), "cgroup2", flags)]
+    steps: list[Operation] = [
+        Mount("tmpfs", str(top), "tmpfs", NOSUID | NODEV | NOEXEC, "mode=755,size=64k")
+    ]
+    together: dict[Path, list[str]] = {}
+    for name, point in controllers.items():
+        together.setdefault(point, []).append(name)
+    for point, names in together.items():
+        directory = top / point.name
+        steps.append(MakeDirectory(str(directory), 0o555))
+        steps.append(Mount("cgroup", str(directory), "cgroup", flags, ",".join(names)))
+    return steps
+
+
+def hidden() -> list[Operation]:
+    """What a box must not see or change."""
+    safe = NOSUID | NODEV | NOEXEC
+    return [
+        *(Bind(path, path, True, RDONLY | safe, may_be_missing=True) for path in READ_ONLY),
+        *(Mask(path) for path in MASKED),
+    ]

@@ -1,0 +1,219 @@
+"""``native``: no box.  The same bits and the same limits, on the host's side of the testbed.
+
+The agent runs in its own cgroup, in the testbed's host-side network namespace, on the shared
+root filesystem.  Of everything that makes a box it has only a private mount table, so that
+nothing it mounts can be left behind; it has no PID, user or IPC namespace, no overlay, no
+filter, and keeps every capability.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes import cgroups
+from runtimes.agent import Agent
+from runtimes.base import (
+    AGENT_PATH,
+    BOX_PORT,
+    Availability,
+    Capability,
+    Engine,
+    InstanceSpec,
+    Lease,
+    Limits,
+    RuntimeFault,
+    Site,
+)
+from runtimes.launcher import Launcher, Plan, Side, Step, instance
+from runtimes.launcher.instance import LaunchedInstance, tolerant
+from runtimes.launcher.operations import (
+    Bind,
+    Chroot,
+    Clone,
+    EnterNamespace,
+    Execute,
+    MakeDirectory,
+    Mount,
+    Operation,
+)
+from runtimes.launcher.operations import base as kernel
+from runtimes.launcher.program import opened, source_digest
+from runtimes.namespaces.build import cgroup_steps
+from runtimes.namespaces.engine import read_digest, remove_tree
+from runtimes.process import ENVIRONMENT
+
+_peers = itertools.count(1)
+HELLO_S = 10.0
+
+
+def plan(state: Path, rootfs: Path, creation: cgroups.Creation, network: Path) -> Plan:
+    """The steps of a native start."""
+    root = state / "root"
+    scratch = kernel.NOSUID | kernel.NODEV
+    parts: list[tuple[Side, str, list[Operation]]] = [
+        (Side.LAUNCHER, "cgroups", cgroup_steps(creation)),
+        (Side.LAUNCHER, "directories", [MakeDirectory(str(state)), MakeDirectory(str(root))]),
+        (
+            Side.LAUNCHER,
+            "cloned",
+            [
+                EnterNamespace(str(network)),
+                Clone(kernel.CLONE_NEWNS, str(creation.born_in or "")),
+            ],
+        ),
+        (
+            Side.CHILD,
+            "root",
+            [
+                Mount("", "/", "", kernel.REC_PRIVATE),
+                Bind(str(rootfs), str(root), recursive=False, attributes=kernel.RDONLY),
+                Mount("tmpfs", str(root / "tmp"), "tmpfs", scratch, "mode=1777"),
+                Mount("tmpfs", str(root / "run"), "tmpfs", scratch, "mode=755"),
+                *(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")),
+                Chroot(str(root)),
+            ],
+        ),
+        (Side.CHILD, "executed", [Execute((AGENT_PATH,), ENVIRONMENT, init=False)]),
+    ]
+    return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
+
+
+def _start(
+    launcher: Launcher,
+    hierarchy: cgroups.Hierarchy,
+    site: Site,
+    spec: InstanceSpec,
+    bounds: cgroups.Bounds,
+    network: Path,
+) -> LaunchedInstance:
+    state = site.state / spec.name
+    group = hierarchy.group(site.run, spec.name)
+    undo = contextlib.ExitStack()
+    undo.callback(tolerant(lambda: remove_tree(state)))
+    undo.callback(tolerant(group.remove))
+    creation = hierarchy.creation(site.run, spec.name, bounds)
+    return instance.start(
+        launcher,
+        spec,
+        plan(state, site.rootfs.directory, creation, network),
+        group,
+        undo=undo,
+        endpoint=(site.network.host_address, BOX_PORT),
+        writable=state,
+        pass_fds=(),
+    )
+
+
+@dataclass(slots=True)
+class NativeEngine:
+    """Implements ``runtimes.base.Engine``."""
+
+    site: Site
+    launcher: Launcher
+    hierarchy: cgroups.Hierarchy
+    versions: Mapping[str, str]
+
+    def start(self, spec: InstanceSpec) -> LaunchedInstance:
+        """See Engine."""
+        network = self.site.network.host_netns
+        bounds = cgroups.bounds(spec.limits)
+        return _start(self.launcher, self.hierarchy, self.site, spec, bounds, network)
+
+    def daemon_pids(self) -> tuple[int, ...]:
+        """See Engine.  There is no daemon."""
+        return ()
+
+    def conditions(self, profile: str) -> frozenset[str]:
+        """See Engine."""
+        del profile
+        return frozenset()
+
+    def bits(self) -> Mapping[str, str]:
+        """See Engine."""
+        return {"rootfs": read_digest(self.site.rootfs.directory)}
+
+
+@contextlib.contextmanager
+def _prepared(site: Site) -> Iterator[NativeEngine]:
+    hierarchy = cgroups.detect()
+    with contextlib.ExitStack() as stack:
+        launcher = stack.enter_context(opened(site.cache, site.progress))
+        site.state.mkdir(parents=True, exist_ok=True)
+        stack.callback(tolerant(lambda: remove_tree(site.state)))
+        hierarchy.prepare(site.run)
+        stack.callback(tolerant(lambda: hierarchy.release(site.run)))
+        versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
+        yield NativeEngine(site, launcher, hierarchy, versions)
+
+
+@contextlib.contextmanager
+def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
+    """An agent on the other end of the wire, for measuring clients and servers.
+
+    It runs natively in the peer's network namespace, on ``cpus``, without other limits, and is
+    the same in every arm, so that only the box differs.
+
+    Raises:
+        RuntimeFault: it could not be started.
+    """
+    # A fresh name each: several may be open at once, and none may meet another's leavings.
+    name = f"tb-{site.run}-peer{next(_peers)}"
+    limits = Limits(cpus, float(len(cpus)), 0)
+    lease = Lease(-1, site.network.peer_address, "", 0)
+    spec = InstanceSpec(name, "peer", limits, lease)
+    hierarchy = cgroups.detect()
+    with opened(site.cache, site.progress) as launcher:
+        site.state.mkdir(parents=True, exist_ok=True)
+        hierarchy.prepare(site.run)
+        bounds = cgroups.Bounds(cpus)
+        started = _start(launcher, hierarchy, site, spec, bounds, site.network.peer_netns)
+        try:
+            started.agent.hello(HELLO_S)
+            yield started.agent
+        finally:
+            started.remove()
+            tolerant(lambda: hierarchy.release(site.run))()
+
+
+class NativeRuntime:
+    """Implements ``runtimes.base.Runtime``."""
+
+    name = "native"
+    profiles: Mapping[str, str] = {
+        "default": "on the host, in a cgroup with the limits of every arm",
+        "aa": "identical to default: what differs between the two is noise",
+    }
+    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+
+    def availability(self, options: Mapping[str, str]) -> Availability:
+        """See Runtime."""
+        del options
+        if os.geteuid() != 0:
+            return Availability(False, "not root", "run as root")
+        try:
+            hierarchy = cgroups.detect()
+        except RuntimeFault as fault:
+            return Availability(False, str(fault), fault.hint)
+        return Availability(True, f"Linux {os.uname().release}, cgroups {hierarchy.version}")
+
+    def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
+        """See Runtime."""
+        del profiles  # they do not differ
+        return _prepared(site)
+
+    def clean(self, state: Path, run: str) -> list[str]:
+        """See Runtime."""
+        try:
+            removed = cgroups.detect().remove_all(run)
+        except RuntimeFault as fault:
+            removed = [f"cgroups of run {run} not removed: {fault}"]
+        if state.exists():
+            remove_tree(state)
+            removed.append(f"directory {state}")
+        return removed
