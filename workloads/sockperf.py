@@ -69,13 +69,18 @@ def parse(output: Output) -> tuple[Measurement, ...]:
         raise reader.fault(f"{observations} observations are too few for a median")
     printed_us = _percentiles_us(reader)
     return (
-        ("latency_mean_ns", mean_us * 1e3),
+        ("latency_mean_ns", _ns(mean_us)),
         *(
-            (metric, printed_us[percentile] * 1e3)
+            (metric, _ns(printed_us[percentile]))
             for metric, percentile in _PERCENTILES.items()
             if observations >= fewest_observations(percentile)
         ),
     )
+
+
+def _ns(microseconds: float) -> float:
+    """Exact: sockperf prints three decimals."""
+    return float(round(microseconds * 1e3))
 
 
 def _percentiles_us(reader: Reader) -> dict[float, float]:

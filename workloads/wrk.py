@@ -90,8 +90,8 @@ def _latencies(reader: Reader, requests: int) -> list[Measurement]:
     values = {}
     for metric, percentile in _PERCENTILES.items():
         found = reader.match(f"{percentile}%", rf"{NUMBER}(us|ms|s|m|h)")
-        value = float(found[1]) * _NS[found[2]]
-        values[metric] = reader.bounded(value, f"{percentile}%", at_most=_MOST_NS)
+        value = round(float(found[1]) * _NS[found[2]])  # two decimals of a microsecond: exact
+        values[metric] = reader.bounded(float(value), f"{percentile}%", at_most=_MOST_NS)
     if list(values.values()) != sorted(values.values()):
         raise reader.fault("its percentiles are not in order")
     return [

@@ -23,6 +23,9 @@ GOOD: dict[str, Parser] = {
     "sockperf-3.7.txt": sockperf.parse,
     "sockperf-3.8-shape.txt": sockperf.parse,
     "wrk-4.1.0.txt": wrk.parse,
+    "sysbench-1.0.20-emulated.txt": cpu.parse_sysbench,
+    "sockperf-3.7-emulated.txt": sockperf.parse,
+    "wrk-4.1.0-emulated.txt": wrk.parse,
 }
 """Recording → the parser that must understand it."""
 

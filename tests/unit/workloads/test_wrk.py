@@ -17,6 +17,12 @@ def test_rates_and_percentiles_are_read_in_their_units() -> None:
     }
 
 
+def test_a_slow_server_is_read_in_milliseconds() -> None:
+    values = dict(parse(output(recorded("wrk-4.1.0-emulated.txt"))))
+    assert values["requests_per_second"] == 1065.9
+    assert values["latency_p90_ns"] == 16_060_000
+
+
 @pytest.mark.parametrize(("unit", "ns"), [("us", 639e3), ("ms", 639e6), ("s", 639e9)])
 def test_latencies_may_be_printed_in_any_unit(unit: str, ns: float) -> None:
     values = dict(parse(changed("wrk-4.1.0.txt", "639.00us", f"639.00{unit}")))
