@@ -54,14 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         path = write(options.run, options.root)
     except StoreError as error:
-        print(
-            f"error: {error}",
-            *([f"hint: {error.hint}"] if error.hint else []),
-            sep="\n",
-            file=sys.stderr,
-        )
+        lines = [f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
+        sys.stderr.write("\n".join(lines) + "\n")
         return 1
-    print(path)
+    sys.stdout.write(f"{path}\n")
     return 0
 
 

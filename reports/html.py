@@ -69,6 +69,7 @@ def _environment() -> jinja2.Environment:
         "times": text.times,
         "percent": text.percent,
         "own_svg": _svg,
+        "heading": text.heading,
     }
     return environment
 

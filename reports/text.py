@@ -60,7 +60,7 @@ def quantity(value: float, unit: str) -> str:
         suffix = "/s" if unit == "1/s" else unit
         small = unit == "1/s" and abs(value) < 1e6  # "48 210 /s" reads better than "48.2 k/s"
         return f"{number(value)} /s" if small else _scaled(value, _STEPS_RATE, suffix)
-    return f"{number(value)} {name(unit, 12)}" if unit else number(value)
+    return f"{number(value)} {name(unit, 12)}" if unit not in {"", "1"} else number(value)
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...], suffix: str) -> str:
@@ -76,7 +76,7 @@ def percent(ratio: float, digits: int = 0) -> str:
     if not math.isfinite(ratio):
         return NOTHING
     share = 100 * ratio
-    if not digits and (95 <= share <= 105 or share < 1):
+    if not digits and abs(share - round(share)) > 1e-9 and (95 <= share <= 105 or share < 1):
         digits = 1
     return f"{share:,.{digits}f} %".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
@@ -90,11 +90,11 @@ def change(ratio: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio as a factor: ``0.98×``, ``55×``."""
+    """A ratio as a factor: ``0.982×``, ``0.0603×``, ``55.2×``."""
     if not math.isfinite(ratio) or ratio <= 0:
         return NOTHING
-    if 0.1 <= ratio < 10:
-        return f"{ratio:.3f}×" if 0.95 <= ratio <= 1.05 else f"{ratio:.2f}×"
+    if 0.1 <= ratio < 2:
+        return f"{ratio:.3f}×"
     return f"{number(ratio)}×"
 
 
@@ -103,3 +103,27 @@ def listed(words: list[str]) -> str:
     return (
         words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
     )
+
+
+_WORDS = {
+    "pss": "memory (PSS)",
+    "cgroup": "memory (cgroup)",
+    "available": "fall of available memory",
+    "unexplained": "memory not explained by PSS",
+    "marginal": "each further one",
+    "first": "the first one",
+    "http": "HTTP",
+    "p50": "median",
+}
+
+
+def heading(metric: str) -> str:
+    """A metric's name as words: ``latency_p99_ns`` → ``latency p99``.  The unit stands elsewhere.
+
+    Of a footprint's parts, ``pss_bytes_marginal``, the second is set off by a comma.
+    """
+    quantity, _, which = metric.partition("_bytes_")
+    if which in {"first", "marginal"}:
+        return f"{heading(quantity)}, {_WORDS[which]}"
+    words = metric.removesuffix("_marginal").removesuffix("_bytes").removesuffix("_ns").split("_")
+    return name(" ".join(_WORDS.get(word, word) for word in words))

@@ -12,7 +12,7 @@ from reports.charts.svg import Chart, Marks, render
 from reports.view.model import ArmView, MetricView
 
 WIDE_PX, NARROW_PX = 470, 350
-ROW_PX, BAR_PX, FOOT_PX = 42, 14, 4
+ROW_PX, BAR_PX, FOOT_PX = 42, 14, 0
 
 Bar = tuple[ArmView, float, str]
 """Arm, height in the unit, and what its tooltip adds."""
@@ -29,16 +29,11 @@ def footprint_charts(
             for value in metric.values
             if not value.arm.again
         ]
-        charts.append(_chart(f"footprint-{index}", heading(metric.metric), bars, metric.unit))
+        charts.append(_chart(f"footprint-{index}", text.heading(metric.metric), bars, metric.unit))
     if daemons:
         bars = [(arm, size, "PSS of its daemons") for arm, size in daemons]
         charts.append(_chart("footprint-daemons", "daemons, once per host", bars, "B"))
     return tuple(charts)
-
-
-def heading(metric: str) -> str:
-    """A metric's name as words: ``pss_bytes`` → ``pss``."""
-    return metric.removesuffix("_bytes").removesuffix("_ns").replace("_", " ")
 
 
 def _chart(name: str, quantity: str, bars: Sequence[Bar], unit: str) -> Chart:

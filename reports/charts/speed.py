@@ -22,7 +22,7 @@ from reports.view.model import Effect, MetricView
 from reports.view.prices import SPEEDS
 
 WIDE_PX, NARROW_PX = 960, 350
-ROW_PX, NARROW_ROW_PX, HEAD_PX, FOOT_PX = 23, 40, 30, 46
+ROW_PX, NARROW_ROW_PX, HEAD_PX, FOOT_PX = 23, 40, 30, 42
 LEAST, MOST = 0.2, 5.0
 """The scale never goes further: beyond are arrows."""
 TICKS = (0.2, 0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -127,7 +127,16 @@ def _prepare(canvas: Canvas, height: float) -> None:
     axes.set_axisbelow(True)
     axes.axvline(1.0, color=theme.MUTED, linewidth=1.2, zorder=1.5)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("← slower than native        faster than native →", labelpad=6, fontsize=11)
+    below = -34 / height
+    for x, side, words in ((0, "left", "← slower than native"), (1, "right", "faster →")):
+        axes.text(
+            *(x, below, words),
+            transform=axes.transAxes,
+            ha=side,
+            va="center",
+            fontsize=11,
+            color=theme.MUTED,
+        )
 
 
 def _workload(canvas: Canvas, metric: MetricView, top: float) -> float:
@@ -177,7 +186,7 @@ def _row(canvas: Canvas, metric: MetricView, effect: Effect, top: float) -> None
         return
     dots = [pair for pair in effect.pairs if scale.holds(pair)]
     points = canvas.axes.plot(
-        dots, [y] * len(dots), "o", color=colour, alpha=0.3, ms=3.6, mew=0, zorder=2
+        dots, [y] * len(dots), "o", color=colour, alpha=0.35, ms=5, mew=0, zorder=2
     )
     canvas.marks.add(points[0], f"a{slot}", tip)
     if effect.low is not None and effect.high is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import seaborn as sns
@@ -63,7 +64,7 @@ def _draw_ecdf(
     with theme.style(name):
         figure = theme.figure(width, ECDF_PX)
         margin = 46 / width
-        axes = figure.add_axes((margin, 0.14, 1 - margin - 0.02, 0.82))
+        axes = figure.add_axes((margin, 0.08, 1 - margin - 0.02, 0.88))
         _prepare_ecdf(axes, metric.unit, narrow=narrow)
         marks = Marks()
         for value in arms:
@@ -74,14 +75,20 @@ def _draw_ecdf(
 def _prepare_ecdf(axes: Axes, unit: str, *, narrow: bool) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=5 if narrow else 9))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: text.quantity(float(x), unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _tick(float(x), unit)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.tick_params(length=0, pad=6, labelsize=11)
     axes.grid(visible=True, color=theme.GRID, linewidth=1)
+    axes.axhline(0, color=theme.GRID, linewidth=4, zorder=5)  # over the lines' way in from 0
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
+
+
+def _tick(value: float, unit: str) -> str:
+    """``10 ms`` rather than ``10.0 ms``: ticks are powers of ten."""
+    return re.sub(r"\.0+(?= )", "", text.quantity(value, unit))
 
 
 def _ecdf(axes: Axes, metric: MetricView, value: ArmValue, marks: Marks) -> None:
@@ -153,5 +160,6 @@ def _phase_bar(axes: Axes, bar: PhaseBar, top: float, marks: Marks, *, least: fl
                 va="center",
                 fontsize=11,
                 color=theme.ON_PHASE,
+                bbox={"facecolor": theme.phase_colour(index), "edgecolor": "none", "pad": 2.0},
             )
         left += share

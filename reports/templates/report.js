@@ -46,29 +46,30 @@
   apply();
 
   // Sorting: numbers by data-sort, everything else by its text; stable, so that sorts combine.
-  const table = document.getElementById("figures");
-  const heads = all("thead th", table);
-  heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const rows = all("tbody tr", table);
-      const cell = (row) => row.cells[column];
-      const compare = (a, b) => {
-        const x = cell(a).dataset.sort, y = cell(b).dataset.sort;
-        if (x !== undefined && y !== undefined) return Number(x) - Number(y);
-        if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1;
-        return cell(a).textContent.trim().localeCompare(cell(b).textContent.trim());
-      };
-      rows.sort((a, b) => (down ? -compare(a, b) : compare(a, b)));
-      table.tBodies[0].append(...rows);
+  for (const table of all("[data-sortable]")) {
+    const heads = all("thead th", table);
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const rows = all("tbody tr", table);
+        const cell = (row) => row.cells[column];
+        const compare = (a, b) => {
+          const x = cell(a).dataset.sort, y = cell(b).dataset.sort;
+          if (x !== undefined && y !== undefined) return Number(x) - Number(y);
+          if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1;
+          return cell(a).textContent.trim().localeCompare(cell(b).textContent.trim());
+        };
+        rows.sort((a, b) => (down ? -compare(a, b) : compare(a, b)));
+        table.tBodies[0].append(...rows);
+      });
     });
-  });
+  }
 
   // Tooltips: the <title> of a mark, at the pointer and at once.
   const tip = document.getElementById("tip");

@@ -45,6 +45,7 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
     also = shown_though_invalid(trials)
     metrics = metric_views(run, trial_values(samples, also), arms)
     head, prices = price_table(metrics, arms.values())
+    methods = {effect.method: None for metric in metrics for effect in metric.effects}
     return ReportView(
         title="What does the box weigh?",
         subtitle=_subtitle(run),
@@ -63,6 +64,7 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
         published=published({workload.resource for workload in run.workloads}),
         glossary=GLOSSARY,
         confidence=CONFIDENCE,
+        methods=tuple(method for method in methods if method),
     )
 
 

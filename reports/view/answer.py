@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reports import text
 from reports.view.arms import BASELINE
@@ -24,15 +24,16 @@ def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> 
     boxes = [arm for arm in arms if arm.name != BASELINE and not arm.again]
     judged = [arm for arm in boxes if not arm.emulated]
     primary = [metric for metric in metrics if metric.primary]
-    sentences = [_compared(run, boxes)]
-    for resource, words in RESOURCES.items():
-        ours = [metric for metric in primary if metric.resource == resource]
-        sentences += _speed(words, ours, judged)
+    by_resource = {
+        words: [metric for metric in primary if metric.resource == resource]
+        for resource, words in RESOURCES.items()
+    }
+    sentences = [_compared(run, boxes), *_speeds(by_resource, judged)]
     sentences += _weights("startup", "To its first answer", primary, boxes)
     sentences += _weights("footprint", "One idle instance takes", primary, boxes)
-    emulated = [arm.name for arm in boxes if arm.emulated]
+    emulated = [text.name(arm.name, 32) for arm in boxes if arm.emulated]
     if emulated:
-        names = text.listed([text.name(name, 32) for name in emulated])
+        names = text.listed(emulated)
         sentences.append(f"{names} ran on an emulated CPU: nothing here says how fast VMs are.")
     return tuple(sentences)
 
@@ -42,31 +43,48 @@ def _compared(run: Run, boxes: Sequence[ArmView]) -> str:
     work = f"the same {count} workloads" if count > 1 else "the same workload"
     names = text.listed([text.name(arm.name, 32) for arm in boxes]) or "no other box"
     kinds = f"{len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"{names}"
-    return f"We ran {work} on the bare host and in {kinds}, interleaved at random."
+    order = f"in {run.blocks} blocks of random order"
+    return f"We ran {work} on the bare host and in {kinds}, {order}."
 
 
-def _speed(words: str, metrics: Sequence[MetricView], judged: Sequence[ArmView]) -> list[str]:
-    found = [
+def _speeds(
+    by_resource: Mapping[str, Sequence[MetricView]], judged: Sequence[ArmView]
+) -> Iterator[str]:
+    """Costs one by one, then, in one sentence each, where none was seen and where none can be."""
+    even: list[str] = []
+    open_: list[str] = []
+    limits: list[float] = []
+    for words, metrics in by_resource.items():
+        found = _found(metrics, judged)
+        costs = [(metric, effect) for metric, effect in found if effect.tone == "cost"]
+        tones = {effect.tone for _, effect in found}
+        if costs:
+            yield _largest(words, costs)
+        elif "plain" in tones:
+            open_.append(words)
+        elif tones:
+            even.append(words)
+            limits += [metric.floor.ratio for metric in metrics if metric.floor]
+    if even:
+        from_ = f"; this machine shows differences from {text.percent(max(limits) - 1, 1)}"
+        seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"
+        yield f"In {text.listed(even)} {seen}."
+    if open_:
+        yield (
+            f"In {text.listed(open_)} there are too few trials yet to tell the boxes from the "
+            "bare host."
+        )
+
+
+def _found(
+    metrics: Sequence[MetricView], judged: Sequence[ArmView]
+) -> list[tuple[MetricView, Effect]]:
+    return [
         (metric, effect)
         for metric in metrics
         for arm in judged
         if (effect := effect_in(metric, arm)) and effect.ratio is not None
     ]
-    if not found:
-        return []
-    costs = [(metric, effect) for metric, effect in found if effect.tone == "cost"]
-    if costs:
-        return [_largest(words, costs)]
-    if any(effect.tone == "plain" for _, effect in found):
-        return [f"In {words} there are too few trials yet to tell the boxes from the bare host."]
-    faster = [effect.arm.name for _, effect in found if effect.tone == "gain"]
-    if faster:
-        names = text.listed(sorted({text.name(name, 32) for name in faster}))
-        return [f"In {words} no box was slower than the bare host; {names} was even faster."]
-    limit = max((metric.floor.ratio for metric in metrics if metric.floor), default=None)
-    within = f" of {text.percent(limit - 1, 1)}" if limit else ""
-    above = f"above what this machine can resolve{within}"
-    return [f"In {words} no box showed a difference from the bare host {above}."]
 
 
 def _largest(words: str, costs: Sequence[tuple[MetricView, Effect]]) -> str:

@@ -43,4 +43,4 @@ def unplanned(name: str) -> ArmView:
 def _label(name: str, *, emulated: bool) -> str:
     if name == AGAIN:
         return "native again (A/A)"
-    return f"{text.name(name, 32)} (emulated)" if emulated else text.name(name, 32)
+    return f"{text.name(name, 32)}, emulated" if emulated else text.name(name, 32)

@@ -1,8 +1,7 @@
-"""Ratios to the baseline and their intervals.
+"""Ratios to the baseline and their intervals, as ``results.stats`` gives them, in words.
 
-The one place where a report does statistics: trial-level values, paired by block.  The interval
-of the median ratio is the exact one from order statistics (sign test), which assumes nothing of
-the distribution; with too few pairs for the confidence asked, it is declined.
+The one place where a report meets statistics: trial-level values, paired by block where blocks
+have both arms.  With too few trials an interval is declined, never guessed.
 """
 
 from __future__ import annotations
@@ -14,8 +13,12 @@ from dataclasses import dataclass
 
 from reports import text
 from reports.view.model import ArmView, Effect, Floor, Interval, Tone
+from results.stats import Comparison, StatsError, compare
 
 CONFIDENCE = 0.95
+
+MARGIN = 0.02
+"""What counts as the same, where it can be shown: the ledger's margin for speed."""
 
 Blocks = Mapping[int, Sequence[float]]
 """Trial-level values by block."""
@@ -65,14 +68,16 @@ def effect(
 ) -> Effect:
     """``candidate`` against ``baseline``, turned so that above 1 is better."""
     n = sum(len(values) for values in candidate.values())
-    pairs, note = _pairs(baseline, candidate, higher=higher)
-    if not pairs:
-        return Effect(arm, n, None, None, None, (), note, "no ratio", "none")
-    inner = order_interval(pairs)
-    if inner.low is None:
-        note = f"interval declined: {_trials(len(pairs))}"
-    reading, tone = _reading(arm, inner, floor, words)
-    return Effect(arm, n, inner.value, inner.low, inner.high, tuple(pairs), note, reading, tone)
+    try:
+        found = _compare(baseline, candidate)
+    except StatsError as error:
+        note = _why_not(baseline, candidate) or text.clean(str(error), 120)
+        return Effect(arm, n, None, None, None, (), note, "no ratio", "none", "")
+    ratio, low, high = _turned(found, higher=higher)
+    note = "" if low is not None else f"interval declined: {_trials(found.n_units)}"
+    reading, tone = _reading(arm, (low, high), found, floor, words)
+    pairs = _pairs(baseline, candidate, higher=higher)
+    return Effect(arm, n, ratio, low, high, pairs, note, reading, tone, found.method)
 
 
 def floor_of(again: Effect | None) -> Floor | None:
@@ -84,34 +89,63 @@ def floor_of(again: Effect | None) -> Floor | None:
     return Floor(ratio, proven=again.low is not None, n=len(again.pairs))
 
 
-def _pairs(baseline: Blocks, candidate: Blocks, *, higher: bool) -> tuple[list[float], str]:
+def _compare(baseline: Blocks, candidate: Blocks) -> Comparison:
+    values = [
+        [value for trials in arm.values() for value in trials] for arm in (baseline, candidate)
+    ]
+    ids = [
+        [block for block, trials in arm.items() for _ in trials] for arm in (baseline, candidate)
+    ]
+    paired = not set(ids[0]).isdisjoint(ids[1])
+    return compare(
+        *values, margin=MARGIN, confidence=CONFIDENCE, blocks=(ids[0], ids[1]) if paired else None
+    )
+
+
+def _turned(found: Comparison, *, higher: bool) -> tuple[float, float | None, float | None]:
+    if higher:
+        return found.ratio, found.low, found.high
+    low = None if found.high is None else 1 / found.high
+    high = None if found.low is None else 1 / found.low
+    return 1 / found.ratio, low, high
+
+
+def _why_not(baseline: Blocks, candidate: Blocks) -> str:
     if not any(candidate.values()):
-        return [], "no valid trial"
+        return "no valid trial"
     if not any(baseline.values()):
-        return [], "no valid trial of the baseline"
-    pairs = []
-    for block in sorted(baseline.keys() & candidate.keys()):
-        base, ours = statistics.median(baseline[block]), statistics.median(candidate[block])
-        if base <= 0 or ours <= 0:
-            return [], "values of zero or less have no ratio"
-        ratio = ours / base if higher else base / ours
-        if math.isfinite(ratio) and ratio > 0:
-            pairs.append(ratio)
-    return pairs, "" if pairs else "no block has both arms"
+        return "no valid trial of the baseline"
+    values = (v for arm in (baseline, candidate) for trials in arm.values() for v in trials)
+    return "values of zero or less have no ratio" if any(value <= 0 for value in values) else ""
 
 
-def _reading(arm: ArmView, inner: Interval, floor: Floor | None, words: Words) -> tuple[str, Tone]:
+def _pairs(baseline: Blocks, candidate: Blocks, *, higher: bool) -> tuple[float, ...]:
+    """The ratio of each block that has both arms, from their geometric means."""
+    ratios = (
+        statistics.geometric_mean(candidate[block]) / statistics.geometric_mean(baseline[block])
+        for block in sorted(baseline.keys() & candidate.keys())
+    )
+    return tuple(ratio if higher else 1 / ratio for ratio in ratios)
+
+
+def _reading(
+    arm: ArmView,
+    ends: tuple[float | None, float | None],
+    found: Comparison,
+    floor: Floor | None,
+    words: Words,
+) -> tuple[str, Tone]:
     if arm.again or arm.emulated:
         return ("sets the floor", "plain") if arm.again else ("emulated: no claim", "none")
-    if inner.low is None or inner.high is None:
+    low, high = ends
+    if low is None or high is None:
         return "too few trials to say", "plain"
     limit = floor.ratio if floor else 1.0
-    if inner.high < 1 / limit:
-        return words.worse, "cost"
-    if inner.low > limit:
-        return words.better, "gain"
-    crosses = inner.low <= 1 <= inner.high
-    return ("no difference shown" if crosses else "below what can be shown"), "same"
+    if high < 1 / limit or low > limit:
+        return (words.worse, "cost") if high < 1 else (words.better, "gain")
+    if found.verdict in {"equivalent", "negligible"} and floor and limit <= 1 / (1 - MARGIN):
+        return f"the same within {text.percent(MARGIN)}", "same"
+    return ("no difference shown" if low <= 1 <= high else "below what can be shown"), "same"
 
 
 def _trials(n: int) -> str:

@@ -10,7 +10,9 @@ from reports.view.arms import AGAIN, BASELINE
 from reports.view.effects import CONFIDENCE
 from reports.view.metrics import Key
 from reports.view.model import ArmView, Failure, Gate, MetricView
+from reports.view.prices import SPEEDS
 from results.records import GateFinding, Run, Trial, arm_name
+from results.stats.intervals import MINIMUM_TRIALS
 
 
 def gates(
@@ -140,7 +142,9 @@ def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
 
 
 def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
-    floors = [metric.floor for metric in metrics if metric.primary and metric.floor]
+    primary = [metric for metric in metrics if metric.primary and metric.floor]
+    speeds = [metric for metric in primary if metric.resource in SPEEDS] or primary
+    floors = [metric.floor for metric in speeds if metric.floor]
     if not floors or AGAIN not in arms:
         return Gate(
             "caution",
@@ -161,7 +165,7 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
     return Gate(
         "caution",
         f"Too few trials for intervals: {n} per arm and workload",
-        f"An interval at {text.percent(CONFIDENCE)} needs 6. Until then points are shown and no "
-        f"difference is claimed. Native against native differed by {span}.",
+        f"An interval at {text.percent(CONFIDENCE)} needs {MINIMUM_TRIALS}. Until then points are "
+        f"shown and no difference is claimed. Native against native differed by {span}.",
         "invoke bench --suite standard",
     )

@@ -29,7 +29,7 @@ def shown_though_invalid(trials: Iterable[Trial]) -> frozenset[Key]:
 
 
 def trial_values(samples: pd.DataFrame, also: frozenset[Key]) -> pd.DataFrame:
-    """One value per trial and metric: the median of its iterations.
+    """One value per trial and metric: the mean of its iterations, as ``results.stats`` takes it.
 
     Iterations are repeats inside one instance; pooling them over trials would feign certainty.
     """
@@ -37,7 +37,7 @@ def trial_values(samples: pd.DataFrame, also: frozenset[Key]) -> pd.DataFrame:
     chosen = samples[samples["valid"] | keys.isin(list(also))]
     by = ["workload", "metric", "arm", "block", "trial_id", "attempt"]
     plain = chosen.astype(dict.fromkeys(("workload", "metric", "arm", "trial_id"), "str"))
-    return plain.groupby(by, sort=True)["value"].median().reset_index()
+    return plain.groupby(by, sort=True)["value"].mean().reset_index()
 
 
 def metric_views(

@@ -49,6 +49,8 @@ class Effect:
     reading: str
     """In a few words, e.g. ``slower``; honours the A/A floor."""
     tone: Tone
+    method: str
+    """How the ratio and its interval were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +180,5 @@ class ReportView:
     published: Table
     glossary: Mapping[str, str]
     confidence: float
+    methods: tuple[str, ...]
+    """How ratios and their intervals were made, for the reader who argues."""

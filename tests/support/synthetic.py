@@ -59,7 +59,7 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
         "Prime search (sysbench)",
         (
             Shape("events_per_second", "1/s", "higher", 1213, {"docker": 0.998, "kvm": 0.06}),
-            Shape("latency_p95_ns", "ns", "lower", 0.9 * MS, {"docker": 1.004, "kvm": 15}),
+            Shape("latency_mean_ns", "ns", "lower", 0.9 * MS, {"docker": 1.004, "kvm": 15}),
         ),
     ),
     "cpu.openssl": (
@@ -72,7 +72,7 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
     ),
     "memory.latency": (
         "Random access",
-        (Shape("access_ns", "ns", "lower", 92.0, {"docker": 1.01, "kvm": 3.1}),),
+        (Shape("load_mean_ns", "ns", "lower", 92.0, {"docker": 1.01, "kvm": 3.1}),),
     ),
     "network.throughput": (
         "TCP throughput (iperf3)",
@@ -113,7 +113,7 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
         "Start to first HTTP 200",
         (
             Shape(
-                "to_http_200_ns",
+                "first_http_200_ns",
                 "ns",
                 "lower",
                 6.1 * MS,
@@ -121,7 +121,7 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
                 0.06,
             ),
             Shape(
-                "to_first_byte_ns",
+                "first_byte_ns",
                 "ns",
                 "lower",
                 1.4 * MS,
@@ -129,13 +129,11 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
                 0.06,
             ),
             Shape(
-                "to_created_ns", "ns", "lower", 0.4 * MS, {"ns": 5, "docker": 120, "kvm": 300}, 0.06
+                "created_ns", "ns", "lower", 0.4 * MS, {"ns": 5, "docker": 120, "kvm": 300}, 0.06
             ),
+            Shape("stopped_ns", "ns", "lower", 7.4 * MS, {"ns": 2, "docker": 51, "kvm": 580}, 0.06),
             Shape(
-                "to_stopped_ns", "ns", "lower", 7.4 * MS, {"ns": 2, "docker": 51, "kvm": 580}, 0.06
-            ),
-            Shape(
-                "to_removed_ns",
+                "removed_ns",
                 "ns",
                 "lower",
                 7.9 * MS,
@@ -148,20 +146,37 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
         "One idle instance",
         (
             Shape(
-                "pss_bytes", "B", "lower", 0.4 * MIB, {"ns": 1.3, "docker": 22, "kvm": 420}, 0.02
+                "pss_bytes_marginal",
+                "B",
+                "lower",
+                0.4 * MIB,
+                {"ns": 1.3, "docker": 22, "kvm": 420},
+                0.02,
             ),
             Shape(
-                "cgroup_bytes", "B", "lower", 0.6 * MIB, {"ns": 1.1, "docker": 2, "kvm": 300}, 0.02
+                "cgroup_bytes_marginal",
+                "B",
+                "lower",
+                0.6 * MIB,
+                {"ns": 1.1, "docker": 2, "kvm": 300},
+                0.02,
             ),
             Shape(
-                "mem_available_bytes",
+                "available_bytes_marginal",
                 "B",
                 "lower",
                 1.1 * MIB,
                 {"ns": 1.6, "docker": 14, "kvm": 190},
                 0.1,
             ),
-            Shape("disk_bytes", "B", "lower", 4096, {"ns": 2, "docker": 24, "kvm": 2100}, 0.001),
+            Shape(
+                "disk_bytes_marginal",
+                "B",
+                "lower",
+                4096,
+                {"ns": 2, "docker": 24, "kvm": 2100},
+                0.001,
+            ),
         ),
     ),
 }
