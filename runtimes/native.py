@@ -89,6 +89,7 @@ def _start(
     hierarchy: cgroups.Hierarchy,
     site: Site,
     spec: InstanceSpec,
+    *,
     bounds: cgroups.Bounds,
     network: Path,
 ) -> LaunchedInstance:
@@ -123,7 +124,9 @@ class NativeEngine:
         """See Engine."""
         network = self.site.network.host_netns
         bounds = cgroups.bounds(spec.limits)
-        return _start(self.launcher, self.hierarchy, self.site, spec, bounds, network)
+        return _start(
+            self.launcher, self.hierarchy, self.site, spec, bounds=bounds, network=network
+        )
 
     def daemon_pids(self) -> tuple[int, ...]:
         """See Engine.  There is no daemon."""
@@ -172,7 +175,8 @@ def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
         site.state.mkdir(parents=True, exist_ok=True)
         hierarchy.prepare(site.run)
         bounds = cgroups.Bounds(cpus)
-        started = _start(launcher, hierarchy, site, spec, bounds, site.network.peer_netns)
+        network = site.network.peer_netns
+        started = _start(launcher, hierarchy, site, spec, bounds=bounds, network=network)
         try:
             started.agent.hello(HELLO_S)
             yield started.agent
@@ -195,12 +199,14 @@ class NativeRuntime:
         """See Runtime."""
         del options
         if os.geteuid() != 0:
-            return Availability(False, "not root", "run as root")
+            return Availability(ok=False, reason="not root", fix="run as root")
         try:
             hierarchy = cgroups.detect()
         except RuntimeFault as fault:
-            return Availability(False, str(fault), fault.hint)
-        return Availability(True, f"Linux {os.uname().release}, cgroups {hierarchy.version}")
+            return Availability(ok=False, reason=str(fault), fix=fault.hint)
+        return Availability(
+            ok=True, reason=f"Linux {os.uname().release}, cgroups {hierarchy.version}"
+        )
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See Runtime."""

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -113,8 +113,15 @@ class Group(Protocol):
 class Hierarchy(Protocol):
     """The host's cgroups, of whatever version."""
 
-    version: str
-    """``v1``, ``hybrid`` (v1 controllers beside a v2 mount) or ``v2``."""
+    @property
+    def version(self) -> str:
+        """``v1``, ``hybrid`` (v1 controllers beside a v2 mount) or ``v2``."""
+        ...
+
+    @property
+    def controllers(self) -> Mapping[str, Path] | None:
+        """v1 controllers in use and their mount points; ``None`` on v2."""
+        ...
 
     def prepare(self, run: str) -> None:
         """Make the run's parent directories, with the controllers that its boxes need."""

@@ -129,6 +129,11 @@ class V1:
     """Controller → mount point, only those of USED."""
     version: str = "v1"
 
+    @property
+    def controllers(self) -> Mapping[str, Path]:
+        """See Hierarchy."""
+        return self.mounts
+
     def _points(self) -> tuple[Path, ...]:
         """Mount points in use, once each."""
         return tuple(dict.fromkeys(self.mounts[name] for name in USED if name in self.mounts))

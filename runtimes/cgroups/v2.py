@@ -122,6 +122,11 @@ class V2:
     root: Path
     version: str = "v2"
 
+    @property
+    def controllers(self) -> None:
+        """See Hierarchy."""
+        return
+
     def _parent(self, run: str) -> Path:
         return self.root / base.parent_path(run)
 

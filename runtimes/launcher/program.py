@@ -123,11 +123,14 @@ def _sealed(program: Path) -> int:
     except OSError:
         descriptor = os.memfd_create("launcher", flags)
     try:
-        data = program.read_bytes()
-        if os.write(descriptor, data) != len(data):
-            raise RuntimeFault("cannot copy the launcher to memory", hint="is memory exhausted?")
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        _fill(descriptor, program.read_bytes())
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) != len(data):
+        raise RuntimeFault("cannot copy the launcher to memory", hint="is memory exhausted?")
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)

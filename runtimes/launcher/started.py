@@ -119,10 +119,7 @@ def read_status(
     told = _Told()
     try:
         _listen(told, status, timeout_s, to_the_end=not _told_after_exec(plan))
-        if told.failure is not None:
-            raise explain(plan, *told.failure)
-        if not told.ready_ns or not told.pid:
-            raise _silent("the launcher ended without a word")
+        _check(plan, told)
         pidfd = os.pidfd_open(told.pid)
     except BaseException:
         _undo(told.pid, launcher)
@@ -149,6 +146,13 @@ def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> 
         whole = len(rest) - len(rest) % _RECORD.size
         told.take(rest[:whole])
         rest = rest[whole:]
+
+
+def _check(plan: Plan, told: _Told) -> None:
+    if told.failure is not None:
+        raise explain(plan, *told.failure)
+    if not told.ready_ns or not told.pid:
+        raise _silent("the launcher ended without a word")
 
 
 def _told_after_exec(plan: Plan) -> bool:

@@ -29,19 +29,23 @@ class NamespaceRuntime:
         """See Runtime."""
         del options
         if os.geteuid() != 0:
-            return Availability(False, "not root", "run as root")
+            return Availability(ok=False, reason="not root", fix="run as root")
         missing = [
             kind
             for kind in ("user", "pid", "mnt", "net", "uts", "ipc", "cgroup")
             if not Path("/proc/self/ns", kind).exists()
         ]
         if missing:
-            return Availability(False, f"the kernel lacks namespaces: {', '.join(missing)}")
+            return Availability(
+                ok=False, reason=f"the kernel lacks namespaces: {', '.join(missing)}"
+            )
         try:
             hierarchy = cgroups.detect()
         except RuntimeFault as fault:
-            return Availability(False, str(fault), fault.hint)
-        return Availability(True, f"Linux {os.uname().release}, cgroups {hierarchy.version}")
+            return Availability(ok=False, reason=str(fault), fix=fault.hint)
+        return Availability(
+            ok=True, reason=f"Linux {os.uname().release}, cgroups {hierarchy.version}"
+        )
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See Runtime."""

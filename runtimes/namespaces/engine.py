@@ -63,7 +63,6 @@ class NamespaceEngine:
 
     def _box(self, spec: InstanceSpec, places: Places, outside: str) -> Box:
         network = self.site.network
-        mounts = getattr(self.hierarchy, "mounts", None)
         return Box(
             profile=PROFILES[spec.profile],
             hostname=spec.name,
@@ -72,7 +71,7 @@ class NamespaceEngine:
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
             creation=self.hierarchy.creation(self.site.run, spec.name, cgroups.bounds(spec.limits)),
-            controllers=mounts,
+            controllers=self.hierarchy.controllers,
             attachment=Attachment(
                 namespace=network.host_netns,
                 bridge=network.bridge,

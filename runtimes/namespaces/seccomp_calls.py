@@ -69,7 +69,13 @@ shmget shutdown socketcall socketpair
 """
 
 ALLOWED = tuple(
-    sorted(set(" ".join((_FILES, _MEMORY, _PROCESSES, _TIME, _WAITING, _TALKING)).split()))
+    sorted(
+        {
+            name
+            for group in (_FILES, _MEMORY, _PROCESSES, _TIME, _WAITING, _TALKING)
+            for name in group.split()
+        }
+    )
 )
 
 BY_ARCHITECTURE = {

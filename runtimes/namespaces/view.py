@@ -88,7 +88,7 @@ class Places:
 
 
 def make_directories(places: Places, layers: int, owner: int) -> list[Operation]:
-    """The instance's directories.  The upper one becomes the box's ``/``, so root's is its owner."""
+    """The instance's directories.  The upper one becomes ``/``, which root owns."""
     made: list[Operation] = [
         MakeDirectory(str(places.state), 0o755),
         MakeDirectory(str(places.upper), 0o755, owner, owner),
@@ -139,7 +139,7 @@ def devices(root: Path, owner: int) -> list[Operation]:
     ids = f"uid={owner},gid={owner}"
     steps: list[Operation] = [
         Mount("tmpfs", str(dev), "tmpfs", NOSUID, f"mode=755,size=64k,{ids}"),
-        *(MakeNode(str(dev / name), *numbers, owner, owner) for name, *numbers in DEVICES),
+        *(MakeNode(str(dev / name), major, minor, owner, owner) for name, major, minor in DEVICES),
         *(Symlink(str(dev / name), text, owner, owner) for name, text in LINKS),
         *(MakeDirectory(str(dev / name), 0o755, owner, owner) for name in ("pts", "shm", "mqueue")),
         Mount(
@@ -204,6 +204,6 @@ def hidden() -> list[Operation]:
     """What a box must not see or change."""
     safe = NOSUID | NODEV | NOEXEC
     return [
-        *(Bind(path, path, True, RDONLY | safe, may_be_missing=True) for path in READ_ONLY),
+        *(Bind(path, path, attributes=RDONLY | safe, may_be_missing=True) for path in READ_ONLY),
         *(Mask(path) for path in MASKED),
     ]

@@ -1,5 +1,6 @@
 """The operations a plan is made of: typed on this side, TABLE of main.c on the other."""
 
+from runtimes.launcher.operations.base import Operation, namespace_names
 from runtimes.launcher.operations.mounts import (
     Bind,
     BindIdmapped,
@@ -20,8 +21,8 @@ from runtimes.launcher.operations.process import (
     Execute,
     Hold,
     Hostname,
-    IdMap,
     Identity,
+    IdMap,
     JoinCgroup,
     NoNewPrivileges,
     Post,
@@ -31,7 +32,6 @@ from runtimes.launcher.operations.process import (
     Wait,
     WriteFile,
 )
-from runtimes.launcher.operations.base import Operation, namespace_names
 
 __all__ = [
     "Address",
@@ -61,9 +61,9 @@ __all__ = [
     "ResourceLimit",
     "Seccomp",
     "Symlink",
+    "Unshare",
     "Veth",
     "Wait",
-    "Unshare",
     "WriteFile",
     "namespace_names",
 ]

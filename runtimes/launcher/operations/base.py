@@ -1,3 +1,4 @@
+# ruff: noqa: D102  # thing, numbers and strings are documented once, in Operation
 """The operations a plan is made of.  ``CODE`` is the index of TABLE in main.c.
 
 Each says in words what it does and on what (``verb`` and ``thing``), so that a failure is told

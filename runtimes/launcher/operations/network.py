@@ -1,3 +1,4 @@
+# ruff: noqa: D102  # thing, numbers and strings are documented once, in Operation
 """Operations of rtnetlink (network.c)."""
 
 from __future__ import annotations

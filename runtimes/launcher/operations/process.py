@@ -1,3 +1,4 @@
+# ruff: noqa: D102  # thing, numbers and strings are documented once, in Operation
 """Operations on processes: cgroups, the clone, ids, rights, and the program itself."""
 
 from __future__ import annotations
