@@ -18,6 +18,8 @@ from workloads.base import Workload, WorkloadFault
 
 GROUP = "tarebench.workloads"
 
+_OWN_MODULES = "workloads."
+
 _NAME = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9-]*")
 _METRIC = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
@@ -93,20 +95,34 @@ def load(
     workloads: dict[str, Workload] = {}
     broken: list[Broken] = []
     for name in sorted(claims):
-        loaded = _load(name, claims[name])
+        rightful, refused = _settle(name, claims[name])
+        broken.extend(refused)
+        loaded = _load(name, rightful) if rightful is not None else None
         if isinstance(loaded, Broken):
             broken.append(loaded)
-        else:
+        elif loaded is not None:
             workloads[name] = loaded
     return Registry(workloads, tuple(broken))
 
 
-def _load(name: str, points: list[importlib.metadata.EntryPoint]) -> Workload | Broken:
-    origin = ", ".join(sorted(_origin(point) for point in points))
-    if len(points) > 1:
-        return Broken(name, origin, "more than one package registers this name")
+def _settle(
+    name: str, points: list[importlib.metadata.EntryPoint]
+) -> tuple[importlib.metadata.EntryPoint | None, list[Broken]]:
+    """Who has the right to ``name``: the only claimant, or ours, or else nobody."""
+    if len(points) == 1:
+        return points[0], []
+    ours = [point for point in points if point.value.startswith(_OWN_MODULES)]
+    rightful = ours[0] if len(ours) == 1 else None
+    refused = sorted(_origin(point) for point in points if point is not rightful)
+    return rightful, [
+        Broken(name, origin, "another package registers the same name") for origin in refused
+    ]
+
+
+def _load(name: str, point: importlib.metadata.EntryPoint) -> Workload | Broken:
+    origin = _origin(point)
     try:
-        thing = points[0].load()
+        thing = point.load()
     except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything on import
         return Broken(name, origin, f"importing it failed: {type(error).__name__}: {error}")
     if not isinstance(thing, Workload):

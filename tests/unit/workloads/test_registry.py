@@ -127,10 +127,21 @@ def test_a_definition_that_breaks_the_rules_is_reported(
     assert why in broken.reason
 
 
-def test_two_packages_that_claim_one_name_are_both_refused(theirs: ModuleType) -> None:
-    registry = with_theirs(theirs, SYSBENCH_CPU, "cpu.sysbench")
-    assert "cpu.sysbench" not in registry.names()
-    assert "more than one" in registry.broken[0].reason
+def test_a_package_that_claims_a_name_of_ours_does_not_get_it(theirs: ModuleType) -> None:
+    registry = with_theirs(theirs, replace(SYSBENCH_CPU, title="theirs"), "cpu.sysbench")
+    assert registry.get("cpu.sysbench") is SYSBENCH_CPU
+    (broken,) = registry.broken
+    assert "same name" in broken.reason
+    assert "their_workloads:THING" in broken.origin
+
+
+def test_two_strangers_that_claim_one_name_are_both_refused(theirs: ModuleType) -> None:
+    vars(theirs)["THING"] = vars(theirs)["OTHER"] = replace(SYSBENCH_CPU, name="cpu.theirs")
+    points = [point("cpu.theirs", f"their_workloads:{thing}") for thing in ("THING", "OTHER")]
+    registry = load([*ours(), *points])
+    assert len(registry.broken) == 2
+    with pytest.raises(WorkloadFault, match="same name"):
+        registry.get("cpu.theirs")
 
 
 def test_the_same_entry_point_seen_twice_counts_once() -> None:
