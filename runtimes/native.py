@@ -148,7 +148,6 @@ def _prepared(site: Site) -> Iterator[NativeEngine]:
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         site.state.mkdir(parents=True, exist_ok=True)
-        stack.callback(tolerant(lambda: remove_tree(site.state)))
         hierarchy.prepare(site.run)
         stack.callback(tolerant(lambda: hierarchy.release(site.run)))
         versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}

@@ -115,7 +115,6 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         site.state.mkdir(parents=True, exist_ok=True)
-        stack.callback(tolerant(lambda: remove_tree(site.state)))
         hierarchy.prepare(site.run)
         stack.callback(tolerant(lambda: hierarchy.release(site.run)))
         links = Links(site.network.host_netns)
