@@ -11,7 +11,7 @@ import numpy as np
 from results.stats.errors import StatsError
 from results.stats.independence import dependence_warning
 from results.stats.intervals import Bounds, Levels, LogInterval, paired, unpaired
-from results.stats.pairing import Blocks, pair
+from results.stats.pairing import Blocks, pair_values
 from results.stats.values import Trials, fraction, trial_values
 
 Verdict = Literal["equivalent", "different", "negligible", "inconclusive"]
@@ -133,13 +133,12 @@ def compare_at(
         warnings += dependence_warning(x, "baseline") + dependence_warning(y, "candidate")
         constant = not (np.ptp(x) or np.ptp(y))
     else:
-        pairs = pair(x, y, blocks)
-        if not pairs.log_ratios.size:
-            raise StatsError("no block holds both arms", argument="blocks")
-        found, units = paired(pairs.log_ratios, levels), pairs.log_ratios.size
+        pairs = pair_values(x, y, blocks)
+        log_ratios = pairs.candidate - pairs.baseline
+        found, units = paired(log_ratios, levels), log_ratios.size
         n_x, n_y = pairs.n_baseline, pairs.n_candidate
-        warnings += [*pairs.warnings, *dependence_warning(pairs.log_ratios, "ratio of blocks")]
-        constant = float(np.ptp(pairs.log_ratios)) <= ROUNDING
+        warnings += [*pairs.warnings, *dependence_warning(log_ratios, "ratio of blocks")]
+        constant = float(np.ptp(log_ratios)) <= ROUNDING
     if constant and found.wide is not None:
         warnings.append(
             "all values of an arm are identical: the interval has no width and shows the "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from results.stats.errors import StatsError
-from results.stats.values import FloatArray
+from results.stats.values import FloatArray, IntArray
 
 Blocks = Sequence[Any]
 """One sequence of block ids for both arms (same length), or a pair of such sequences.
@@ -21,26 +21,28 @@ tuples; an id is anything hashable.
 
 @dataclass(frozen=True, slots=True)
 class PairedBlocks:
-    """Log ratios of the blocks that have both arms, in order of first appearance."""
+    """Mean value per arm of the blocks that have both, in order of first appearance."""
 
-    log_ratios: FloatArray
+    baseline: FloatArray
+    candidate: FloatArray
     n_baseline: int
     n_candidate: int
     """Trials in those blocks."""
     warnings: tuple[str, ...]
 
 
-def pair(x: FloatArray, y: FloatArray, blocks: Blocks) -> PairedBlocks:
-    """Mean log value per arm and block, then candidate − baseline.
+def pair_values(x: FloatArray, y: FloatArray, blocks: Blocks) -> PairedBlocks:
+    """Mean per arm and block; raises StatsError where no block holds both arms.
 
     A block without one of the arms is left out, and counted in a warning.
     """
     blocks_x, blocks_y = _both(blocks, x.size, y.size)
     of_x, of_y = _grouped(x, blocks_x), _grouped(y, blocks_y)
     shared = [block for block in of_x if block in of_y]
-    log_ratios = np.array(
-        [np.mean(of_y[block]) - np.mean(of_x[block]) for block in shared], dtype=np.float64
-    )
+    if not shared:
+        raise StatsError("no block holds both arms", argument="blocks")
+    mean_x = np.array([np.mean(of_x[block]) for block in shared], dtype=np.float64)
+    mean_y = np.array([np.mean(of_y[block]) for block in shared], dtype=np.float64)
     used_x = sum(len(of_x[block]) for block in shared)
     used_y = sum(len(of_y[block]) for block in shared)
     warnings: list[str] = []
@@ -52,7 +54,26 @@ def pair(x: FloatArray, y: FloatArray, blocks: Blocks) -> PairedBlocks:
         )
     if any(len(of_x[block]) != len(of_y[block]) for block in shared):
         warnings.append("some blocks hold unequal numbers of trials: each block counts once")
-    return PairedBlocks(log_ratios, used_x, used_y, tuple(warnings))
+    return PairedBlocks(mean_x, mean_y, used_x, used_y, tuple(warnings))
+
+
+def shared_blocks(n_x: int, n_y: int, blocks: Blocks) -> tuple[IntArray, IntArray, tuple[str, ...]]:
+    """Indices of one trial per arm for every block that has both.
+
+    For resampling whole trials: of several trials in one block the first stands for it.
+    """
+    blocks_x, blocks_y = _both(blocks, n_x, n_y)
+    of_x, of_y = (
+        _grouped(np.arange(len(ids), dtype=np.float64), ids) for ids in (blocks_x, blocks_y)
+    )
+    shared = [block for block in of_x if block in of_y]
+    if not shared:
+        raise StatsError("no block holds both arms", argument="blocks")
+    left = n_x + n_y - 2 * len(shared)
+    warnings = (f"{left} trials without a partner in their block are left out",) if left else ()
+    in_x = np.array([int(of_x[block][0]) for block in shared], dtype=np.intp)
+    in_y = np.array([int(of_y[block][0]) for block in shared], dtype=np.intp)
+    return in_x, in_y, warnings
 
 
 def _both(blocks: Blocks, n_x: int, n_y: int) -> tuple[list[Hashable], list[Hashable]]:
