@@ -110,11 +110,9 @@ _WORDS = {
     "cgroup": "memory (cgroup)",
     "available": "fall of available memory",
     "unexplained": "memory not explained by PSS",
-    "marginal": "each further one",
-    "first": "the first one",
     "http": "HTTP",
-    "p50": "median",
 }
+_WHICH = {"marginal": "each further one", "first": "the first one"}
 
 
 def heading(metric: str) -> str:
@@ -123,7 +121,7 @@ def heading(metric: str) -> str:
     Of a footprint's parts, ``pss_bytes_marginal``, the second is set off by a comma.
     """
     quantity, _, which = metric.partition("_bytes_")
-    if which in {"first", "marginal"}:
-        return f"{heading(quantity)}, {_WORDS[which]}"
+    if which in _WHICH:
+        return f"{heading(quantity)}, {_WHICH[which]}"
     words = metric.removesuffix("_marginal").removesuffix("_bytes").removesuffix("_ns").split("_")
     return name(" ".join(_WORDS.get(word, word) for word in words))

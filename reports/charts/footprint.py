@@ -37,7 +37,7 @@ def footprint_charts(
 
 
 def _chart(name: str, quantity: str, bars: Sequence[Bar], unit: str) -> Chart:
-    title = f"One idle instance: {quantity}" if "daemons" not in quantity else f"Fixed: {quantity}"
+    title = quantity[:1].upper() + quantity[1:]
     description = " ".join(f"{arm.label}: {text.quantity(size, unit)}." for arm, size, _ in bars)
     wide, narrow = (
         _draw(f"{name}-{size}", bars, unit, (title, description)) for size in ("wide", "narrow")
