@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-
-from runtimes.docker import api
 
 _BLOCK_BYTES = 512
 """Unit of st_blocks, whatever the file system's own block is (stat(2))."""
 
 
-def container_bytes(inspected: object, data_root: Path) -> int:
-    """Allocated bytes of a container's layers and of the daemon's files about it.
+def container_bytes(identifier: str, pid: int, data_root: Path) -> int:
+    """Allocated bytes of a running container's writable layer and of the daemon's files about it.
 
-    With overlay2 a container has two layers of its own, ``<id>`` and ``<id>-init``; where the
-    layers are not told (another storage driver) only the daemon's files are counted.
+    The layer is the one that the kernel says the container's root writes to, so that it is found
+    under any storage driver that mounts an overlay.  ``overlay2`` makes a second one of its own
+    for each container, ``<layer>-init``.
     """
-    total = 0
-    identifier = api.text(inspected, "Id")
-    if identifier.isalnum():
-        total += tree_bytes(data_root / "containers" / identifier)
-    upper = Path(api.text(inspected, "GraphDriver", "Data", "UpperDir"))
-    layers = data_root / "overlay2"
-    # The answer is hostile: nothing is walked but a layer's directory below the data root.
-    if upper.name == "diff" and upper.parent.parent == layers:
-        total += tree_bytes(upper.parent)
-        total += tree_bytes(layers / f"{upper.parent.name}-init")
+    total = tree_bytes(data_root / "containers" / identifier) if identifier.isalnum() else 0
+    with contextlib.suppress(OSError):
+        upper = upper_directory(Path(f"/proc/{pid}/mountinfo").read_text())
+        if upper is not None:
+            layer = upper.parent
+            total += tree_bytes(layer) + tree_bytes(layer.with_name(f"{layer.name}-init"))
     return total
 
 
+def upper_directory(mountinfo: str) -> Path | None:
+    """Where a process's root directory is written to; ``None`` where it is no overlay.
+
+    ``mountinfo`` is proc_pid_mountinfo(5); the path is that of the daemon's mount namespace.
+    """
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(), after.split()
+        if len(fields) < 5 or len(kinds) < 3 or fields[4] != "/" or kinds[0] != "overlay":
+            continue
+        for option in kinds[2].split(","):
+            name, _, value = option.partition("=")
+            if name == "upperdir" and value.startswith("/"):
+                return Path(value)
+    return None
+
+
 def tree_bytes(top: Path) -> int:
-    """Allocated bytes below ``top``, itself included; other file systems are not entered."""
+    """Allocated bytes below ``top``, itself included; other file systems are not entered.
+
+    A file with several names counts once.  What vanishes meanwhile counts nothing.
+    """
     try:
-        device = top.lstat().st_dev
+        status = top.lstat()
     except OSError:
         return 0
-    return _walk(top, device, set())
-
-
-def _walk(top: Path, device: int, seen: set[int]) -> int:
-    total, waiting = top.lstat().st_blocks * _BLOCK_BYTES, [top]
+    total, seen, waiting = 0, {status.st_ino}, [top]
+    total += status.st_blocks * _BLOCK_BYTES
     while waiting:
-        try:
-            entries = list(os.scandir(waiting.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if status.st_dev != device or status.st_ino in seen:
-                continue
-            if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
-                seen.add(status.st_ino)
-            total += status.st_blocks * _BLOCK_BYTES
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                found = entry.stat(follow_symlinks=False)
+                if found.st_dev != status.st_dev or found.st_ino in seen:
+                    continue
+                seen.add(found.st_ino)
+                total += found.st_blocks * _BLOCK_BYTES
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
     return total

@@ -125,11 +125,13 @@ def own_socket(answer: object) -> socket.socket:
     Raises:
         RuntimeFault: the SDK returned something without a descriptor.
     """
-    fileno = getattr(answer, "fileno", None)
+    fileno, theirs = getattr(answer, "fileno", None), getattr(answer, "_sock", None)
     if fileno is None:
         raise RuntimeFault(f"attach: the Docker SDK returned a {type(answer).__name__}")
     connection = socket.socket(fileno=os.dup(fileno()))
-    getattr(answer, "close", lambda: None)()
+    # The SDK would leave its own descriptor to the garbage collector.
+    for handle in (answer, theirs):
+        getattr(handle, "close", lambda: None)()
     return connection
 
 

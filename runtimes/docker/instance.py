@@ -57,7 +57,7 @@ class DockerInstance:
             cgroup_memory_bytes=cgroup.memory_bytes(membership),
             cgroup_memory_peak_bytes=cgroup.memory_peak_bytes(membership),
             cgroup_cpu_ns=cgroup.cpu_ns(membership),
-            disk_bytes=disk.container_bytes(inspected, self.data_root),
+            disk_bytes=disk.container_bytes(self.identifier, self._pid, self.data_root),
         )
 
     def address(self) -> tuple[str, int]:
@@ -78,7 +78,7 @@ class DockerInstance:
             parts.append(f"standard error: {stderr[-4096:]}")
         log = self.daemon.log_tail()
         if log:
-            parts.append(f"dockerd's log: {log}")
+            parts.append(f"end of dockerd's log:\n{log}")
         return "\n".join(parts)
 
     def wait(self, timeout_s: float) -> int:

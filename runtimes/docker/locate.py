@@ -18,6 +18,7 @@ PRIVATE = "private"
 """Value of the option that asks for a private daemon whether or not another one answers."""
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+_CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 _PING_TIMEOUT_S = 2.0
 
 
@@ -112,15 +113,11 @@ def _listener(path: Path) -> int | None:
 
 
 def _containerd_of(dockerd: int) -> tuple[int, ...]:
-    """The containerd that dockerd was told of, its own child, or the host's only one."""
-    address = proc.option(proc.arguments(dockerd), "--containerd")
-    every = proc.matching(lambda argv: proc.program(argv) == "containerd")
-    children = tuple(pid for pid in every if proc.parent(pid) == dockerd)
+    """containerd: dockerd's own child, or who listens where dockerd was told to look."""
+    children = proc.matching(lambda argv: proc.program(argv) == "containerd")
+    children = tuple(pid for pid in children if proc.parent(pid) == dockerd)
     if children:
         return children
-    if address:
-        every = (
-            tuple(pid for pid in every if proc.option(proc.arguments(pid), "--address") == address)
-            or every
-        )
-    return every if len(every) == 1 else ()
+    told = proc.option(proc.arguments(dockerd), "--containerd")
+    listener = _listener(Path(told or _CONTAINERD_SOCKET))
+    return () if listener is None else (listener,)

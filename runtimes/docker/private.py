@@ -159,7 +159,9 @@ def tail_of(file: Path) -> str:
     """Last lines of a log file; empty where there is none."""
     with contextlib.suppress(OSError), file.open("rb") as log:
         log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
-        return log.read(_TAIL_BYTES).decode("utf-8", "replace").strip()
+        tail = log.read(_TAIL_BYTES)
+        whole_lines = tail.partition(b"\n")[2] if len(tail) == _TAIL_BYTES else tail
+        return whole_lines.decode("utf-8", "replace").strip()
     return ""
 
 

@@ -18,8 +18,9 @@ _CGROUP_TRIES = 50
 _CGROUP_PAUSE_S = 0.02
 """A cgroup stays busy for an instant after its last process has ended; no event tells."""
 
-# The order of the end: the daemon, which ends containers in order, then what it left.
-_PROGRAMS = ("dockerd", "containerd", "containerd-shim-runc-v2")
+# The order of the end: the daemon, which ends containers in order, then what it left.  The first
+# two are the daemons themselves, an instant before they become what they are started as.
+_PROGRAMS = ("nsenter", "unshare", "dockerd", "containerd", "containerd-shim-runc-v2")
 
 
 def private_daemon(run: str) -> list[str]:

@@ -27,6 +27,8 @@ class FakeClient:
     image_list: object = field(default_factory=list)
     inspected: object = field(default_factory=dict)
     created: object = field(default_factory=lambda: {"Id": "c0ffee"})
+    create_errors: list[Exception] = field(default_factory=list)
+    """What the next calls of create fail with."""
     start_error: Exception | None = None
     first_bytes: bytes = b""
     their_socket: socket.socket | None = None
@@ -57,6 +59,8 @@ class FakeClient:
 
     def create_container_from_config(self, config: Mapping[str, object], name: str) -> object:
         self.calls.append(("create", (name, config)))
+        if self.create_errors:
+            raise self.create_errors.pop(0)
         return self.created
 
     def attach_socket(self, container: str, params: Mapping[str, int]) -> object:

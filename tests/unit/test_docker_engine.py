@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker.errors
+import pytest
+import requests.exceptions
+
+from runtimes.base import InstanceSpec, RuntimeFault
+from runtimes.docker.daemon import UserDaemon
+from runtimes.docker.engine import DockerEngine, versions
+from runtimes.docker.image import Image
+from runtimes.docker.instance import DockerInstance, is_helper
+from runtimes.docker.request import Place
+from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
+
+SPEC = InstanceSpec(name="tb-3fa9c1-7", profile="default", limits=LIMITS, lease=LEASE)
+HELLO = b"\x01\0\0\0\0\0\0\x0a" + b"h" + bytes(4) + b"\0\0\0\x01" + b"1"
+
+
+@dataclass(slots=True)
+class FakeDaemon:
+    """Implements ``runtimes.docker.daemon.Daemon``."""
+
+    address: str = "unix:///nowhere"
+    private: bool = True
+    lives: bool = True
+    restarts: list[str] = field(default_factory=list)
+
+    def pids(self) -> tuple[int, ...]:
+        return (1, 2)
+
+    def alive(self) -> bool:
+        return self.lives
+
+    def restart(self) -> None:
+        self.restarts.append("restarted")
+        self.lives = True
+
+    def log_tail(self) -> str:
+        return "last words"
+
+
+@pytest.fixture
+def client() -> Iterator[FakeClient]:
+    made = FakeClient(first_bytes=HELLO)
+    yield made
+    made.close()
+
+
+def engine(client: FakeClient, daemon: FakeDaemon | UserDaemon | None = None) -> DockerEngine:
+    return DockerEngine(
+        run="3fa9c1",
+        daemon=daemon or FakeDaemon(),
+        client=client,
+        image=Image("sha256:1", DIGEST),
+        place=Place("198.18.0.1"),
+        data_root=Path("/nowhere"),
+        versions={},
+    )
+
+
+def end(instance: DockerInstance) -> None:
+    instance.agent.close()
+    instance.remove()
+
+
+def test_the_stream_is_attached_before_the_container_starts(client: FakeClient) -> None:
+    instance = engine(client).start(SPEC)
+    try:
+        assert [name for name, _ in client.calls][:3] == ["create", "attach", "start"]
+        assert instance.agent.hello(5) > 0
+    finally:
+        end(instance)
+
+
+def test_a_refused_start_is_a_fault_with_dockers_words_and_leaves_no_container(
+    client: FakeClient,
+) -> None:
+    client.first_bytes = b""
+    client.start_error = docker.errors.APIError("500", explanation="no space left on device")
+    with pytest.raises(RuntimeFault, match="no space left on device") as caught:
+        engine(client).start(SPEC)
+    assert caught.value.tail == "last words"
+    assert client.named("remove") == [("c0ffee", True, True)]
+
+
+def test_a_daemon_that_died_is_restarted_before_the_next_box(client: FakeClient) -> None:
+    daemon = FakeDaemon(lives=False)
+    client.create_errors = [requests.exceptions.ConnectionError("refused")]
+    end(engine(client, daemon).start(SPEC))
+    assert daemon.restarts == ["restarted"]
+    assert len(client.named("create")) == 2
+
+
+def test_a_refusal_restarts_nothing(client: FakeClient) -> None:
+    daemon = FakeDaemon(lives=False)
+    client.create_errors = [docker.errors.APIError("409", explanation="name in use")]
+    with pytest.raises(RuntimeFault, match="name in use"):
+        engine(client, daemon).start(SPEC)
+    assert daemon.restarts == []
+
+
+def test_a_live_daemon_that_stumbles_is_not_restarted(client: FakeClient) -> None:
+    daemon = FakeDaemon(lives=True)
+    client.create_errors = [requests.exceptions.ReadTimeout("slow")]
+    with pytest.raises(RuntimeFault, match="does not answer in time"):
+        engine(client, daemon).start(SPEC)
+    assert daemon.restarts == []
+
+
+def test_a_users_daemon_is_never_restarted() -> None:
+    with pytest.raises(RuntimeFault, match="does not answer any more"):
+        UserDaemon("unix:///nowhere").restart()
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"Id": ""}, {"Id": "../../etc"}, {"Id": 7}, []])
+def test_a_created_container_without_a_proper_id_is_refused(
+    client: FakeClient, answer: object
+) -> None:
+    client.created = answer
+    with pytest.raises(RuntimeFault, match="names no container"):
+        engine(client).start(SPEC)
+
+
+def test_a_pid_that_is_not_the_containers_is_not_believed(client: FakeClient) -> None:
+    """Limits are not read from, and no signal is sent to, whatever process a daemon names."""
+    instance = engine(client).start(SPEC)
+    client.inspected = {"State": {"Pid": os.getpid()}}
+    try:
+        with pytest.raises(RuntimeFault, match="is not the container's"):
+            instance.limits()
+        with pytest.raises(RuntimeFault, match="is not the container's"):
+            instance.wait(1)
+    finally:
+        end(instance)
+
+
+def test_diagnostics_never_raise_and_show_what_there_is(client: FakeClient) -> None:
+    instance = engine(client).start(SPEC)
+    try:
+        client.inspected = {"State": {"ExitCode": 137, "OOMKilled": True}}
+        assert "OOMKilled=True" in instance.diagnostics()
+        assert "last words" in instance.diagnostics()
+        client.inspected = None
+        assert "last words" in instance.diagnostics()
+    finally:
+        end(instance)
+
+
+def test_remove_may_be_repeated_and_asks_once(client: FakeClient) -> None:
+    instance = engine(client).start(SPEC)
+    instance.remove()
+    instance.remove()
+    assert client.named("remove") == [("c0ffee", True, True)]
+
+
+def test_the_published_address_is_the_daemons_not_the_leases(client: FakeClient) -> None:
+    instance = engine(client).start(SPEC)
+    try:
+        assert instance.address() == ("198.18.0.1", 21003)
+    finally:
+        end(instance)
+
+
+def test_helpers_are_told_by_container_and_by_address() -> None:
+    shim = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "c0ffee")
+    proxy = ("/usr/sbin/docker-proxy", "-proto", "tcp", "-container-ip", "172.17.0.2")
+    assert is_helper(shim, "c0ffee", "")
+    assert not is_helper(shim, "c0ffe", "")
+    assert is_helper(proxy, "c0ffee", "172.17.0.2")
+    assert not is_helper(proxy, "c0ffee", "172.17.0.22")
+    assert not is_helper(("docker-proxy",), "c0ffee", ""), "a box without address has no proxy"
+
+
+def test_versions_skip_what_is_no_version() -> None:
+    client = FakeClient()
+    assert versions(client.version(), client.info()) == {
+        "dockerd": "20.10.24",
+        "runc": "1.1.5",
+        "storage_driver": "overlay2",
+    }
+    assert versions(None, 7) == {}
