@@ -20,9 +20,6 @@ from runtimes.docker.private import private_daemon
 from runtimes.docker.request import Place, container_config
 from runtimes.docker.starting import Starting
 
-ADDRESS_FILE = "docker_host"
-"""In the run's state: the user's daemon that was used, for ``clean`` to find."""
-
 
 @dataclass(slots=True)
 class DockerEngine:
@@ -189,7 +186,8 @@ def _daemon(site: Site, stack: contextlib.ExitStack) -> Daemon:
     if address is None:
         return stack.enter_context(private_daemon(site))
     site.state.mkdir(parents=True, exist_ok=True)
-    (site.state / ADDRESS_FILE).write_text(address)
+    (site.state / locate.ADDRESS_FILE).write_text(address)
+    stack.callback((site.state / locate.ADDRESS_FILE).unlink, missing_ok=True)
     site.progress(f"docker: using the daemon at {address}")
     return UserDaemon(address)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
+from runtimes.cgroups import Group
 from runtimes.docker import api, cgroup, disk, proc
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon
@@ -41,22 +42,22 @@ class DockerInstance:
     the first byte."""
     _pid: int = 0
     _pidfd: int = -1
+    _shim_pidfd: int = -1
     _removed: bool = field(default=False)
 
     def limits(self) -> LimitsRead:
         """From the container's cgroup files."""
-        return cgroup.limits(self._cgroup())
+        return self._group().limits()
 
     def stats(self) -> InstanceStats:
         """Its processes, its shim and its port proxies; its cgroup; its layers."""
-        membership = self._cgroup()
+        group = self._group()
         inspected = self._inspect()
-        inside = cgroup.processes(membership)
         return InstanceStats(
-            pids=tuple(sorted({*inside, *self._helpers(inspected)})),
-            cgroup_memory_bytes=cgroup.memory_bytes(membership),
-            cgroup_memory_peak_bytes=cgroup.memory_peak_bytes(membership),
-            cgroup_cpu_ns=cgroup.cpu_ns(membership),
+            pids=tuple(sorted({*group.pids(), *self._helpers(inspected)})),
+            cgroup_memory_bytes=group.memory_bytes(),
+            cgroup_memory_peak_bytes=group.memory_peak_bytes(),
+            cgroup_cpu_ns=group.cpu_ns(),
             disk_bytes=disk.container_bytes(self.identifier, self._pid, self.data_root),
         )
 
@@ -120,9 +121,9 @@ class DockerInstance:
                 self.client.remove_container(self.identifier, v=True, force=True)
         except RuntimeFault as fault:
             self._forgive(fault)
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        if self._shim_pidfd >= 0:
+            proc.ended(self._shim_pidfd, _GONE_S)
+        self._let_go()
         self._removed = True
 
     def _forgive(self, fault: RuntimeFault) -> None:
@@ -146,30 +147,39 @@ class DockerInstance:
         self.starting.join()
         if self._pid == 0:
             pid = api.number(self._inspect(), "State", "Pid")
-            if pid <= 1:
+            pidfd = proc.open_pid(pid) if pid > 1 else None
+            if pidfd is None:
                 return 0
-            self._pidfd = -1 if (pidfd := proc.open_pid(pid)) is None else pidfd
-            self._pid = pid
-            self._check_ours(pid)
+            self._pid, self._pidfd = pid, pidfd
+            self._check_ours()
+            shim = proc.parent(pid)
+            if is_helper(proc.arguments(shim), self.identifier, ""):
+                self._shim_pidfd = proc.open_pid(shim) or -1
         return self._pid
 
-    def _check_ours(self, pid: int) -> None:
+    def _check_ours(self) -> None:
         """The daemon's word for a pid is not enough to read limits from it, or to kill it."""
-        directories = cgroup.of_process(pid).directories.values()
-        if directories and not any(self.identifier in str(path) for path in directories):
-            os.close(self._pidfd)
-            self._pid, self._pidfd = 0, -1
+        paths = cgroup.paths_of(self._pid).values()
+        if paths and not any(self.identifier in path for path in paths):
+            pid = self._pid
+            self._let_go()
             raise RuntimeFault(
                 f"{self.spec.name}: process {pid} on this host is not the container's",
                 hint="does the daemon run on another host or in another pid namespace?",
             )
 
-    def _cgroup(self) -> cgroup.Membership:
+    def _let_go(self) -> None:
+        for pidfd in (self._pidfd, self._shim_pidfd):
+            if pidfd >= 0:
+                os.close(pidfd)
+        self._pid, self._pidfd, self._shim_pidfd = 0, -1, -1
+
+    def _group(self) -> Group:
         pid = self._identify()
-        membership = cgroup.of_process(pid) if pid else cgroup.Membership({})
-        if not membership.directories:
+        group = cgroup.group(cgroup.paths_of(pid), self.spec.name) if pid else None
+        if group is None:
             raise RuntimeFault(f"{self.spec.name} has ended", tail=self.diagnostics())
-        return membership
+        return group
 
     def _helpers(self, inspected: object) -> tuple[int, ...]:
         address = api.text(inspected, "NetworkSettings", "Networks", "bridge", "IPAddress")

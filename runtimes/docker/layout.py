@@ -1,4 +1,4 @@
-"""Where a private daemon keeps its things, and the command lines that say so.  Pure."""
+"""Where a private daemon keeps its things, and the command lines that say so."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ class Layout:
         """Output of containerd."""
         return self.state / "containerd.log"
 
+    @property
+    def trust_key(self) -> Path:
+        """A key that old engines make and that nothing of ours uses."""
+        return self.state / "key.json"
+
+    def forget(self) -> None:
+        """Remove what is in the run's state, once the daemons have ended."""
+        for file in (self.dockerd_log, self.containerd_log, self.trust_key):
+            file.unlink(missing_ok=True)
+
 
 def runtime_directory(run: str) -> Path:
     """Where the private daemon of ``run`` has its sockets; also what its processes are known by."""
@@ -87,7 +97,7 @@ def dockerd_config(layout: Layout, major: int) -> str:
     """dockerd's configuration file; also keeps it from reading the user's own."""
     if major >= _TRUST_KEY_UNTIL:
         return "{}\n"
-    return json.dumps({"deprecated-key-path": str(layout.state / "key.json")}) + "\n"
+    return json.dumps({"deprecated-key-path": str(layout.trust_key)}) + "\n"
 
 
 def containerd_argv(layout: Layout, netns: Path) -> list[str]:

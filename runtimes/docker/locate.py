@@ -17,6 +17,9 @@ OPTION = "docker_host"
 PRIVATE = "private"
 """Value of the option that asks for a private daemon whether or not another one answers."""
 
+ADDRESS_FILE = "docker_host"
+"""In a run's state: the user's daemon that it uses, for ``clean`` to find."""
+
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 _PING_TIMEOUT_S = 2.0

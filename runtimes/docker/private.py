@@ -146,6 +146,7 @@ def private_daemon(site: Site) -> Iterator[PrivateDaemon]:
             yield daemon
         finally:
             daemon.stop()
+            paths.forget()
 
 
 def engine_major() -> int:
@@ -184,13 +185,13 @@ def _until(ready: Callable[[], bool], child: subprocess.Popen[bytes], name: str,
             if pidfd is None or proc.ended(pidfd, pause_s):
                 raise RuntimeFault(
                     f"the private {name} ended at once, exit status {child.wait(5)}",
-                    hint=f"its whole log: {log}",
+                    hint="its log ends as shown; `dockerd --debug` by hand tells more",
                     tail=tail_of(log),
                 )
             if time.monotonic() > deadline_s:
                 raise RuntimeFault(
                     f"the private {name} is not ready after {READY_TIMEOUT_S:g} s",
-                    hint=f"its whole log: {log}",
+                    hint="its log ends as shown; `dockerd --debug` by hand tells more",
                     tail=tail_of(log),
                 )
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)

@@ -19,7 +19,6 @@ from runtimes.docker.request import PROFILES
 
 _INSTALL = "run ./bootstrap, or: apt-get install docker.io"
 _SDK = "run ./bootstrap, or: pip install 'tarebench[docker]'"
-_ADDRESS_FILE = "docker_host"
 
 
 class DockerRuntime:
@@ -97,6 +96,6 @@ def _clean_users_daemon(state: Path, run: str) -> list[str]:
 
 def _recorded_address(state: Path) -> str:
     try:
-        return (state / _ADDRESS_FILE).read_text().strip()
+        return (state / locate.ADDRESS_FILE).read_text().strip()
     except OSError:
         return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtimes import process
 from runtimes.base import LABEL, RuntimeFault
+from runtimes.cgroups.base import processes
 from runtimes.docker import cgroup, layout, proc
 
 DAEMON_PATIENCE_S = 20.0
@@ -59,21 +60,19 @@ def _end(name: str, directory: Path) -> list[str]:
 def _cgroup_tops(run: str) -> list[Path]:
     mounts = cgroup.mount_points(Path("/proc/self/mountinfo").read_text())
     relative = layout.cgroup_parent(run).lstrip("/")
-    tops = {mount / relative for mount in mounts.values()}
-    return sorted(top for top in tops if top.is_dir())
+    tops = (mount / relative for mount in mounts)
+    return [top for top in tops if top.is_dir()]
 
 
 def _end_members(run: str) -> list[str]:
     """Kill what is still in the containers' cgroups: their shim is gone, nobody else will."""
-    removed = []
-    for top in _cgroup_tops(run):
-        members = cgroup.processes(cgroup.Membership({cgroup.UNIFIED: top}))
-        removed += [
-            f"process {pid} (container)"
-            for pid in members
-            if proc.end(pid, lambda _: True, patience_s=0.0)
-        ]
-    return removed
+    directories = [directory for top in _cgroup_tops(run) for directory in (top, *top.rglob("*/"))]
+    members = {pid for directory in directories for pid in processes(directory)}
+    return [
+        f"process {pid} (container)"
+        for pid in sorted(members)
+        if proc.end(pid, lambda _: True, patience_s=0.0)
+    ]
 
 
 def unmount_below(directory: Path) -> list[str]:

@@ -12,16 +12,10 @@ from pathlib import Path
 import pytest
 
 from runtimes.base import RuntimeFault
+from runtimes.cgroups.v1 import V1
+from runtimes.cgroups.v2 import V2
 from runtimes.docker import DockerRuntime, cgroup, disk, layout, locate, proc, store
 from tests.support.docker_fakes import site
-
-V1_MOUNTS = """\
-30 20 0:26 / {top}/cpu rw - cgroup cgroup rw,cpu
-31 20 0:27 / {top}/cpuacct rw - cgroup cgroup rw,cpuacct
-32 20 0:28 / {top}/cpuset rw - cgroup cgroup rw,cpuset
-33 20 0:29 / {top}/memory rw - cgroup cgroup rw,memory
-34 20 0:30 / {top}/unified rw - cgroup2 cgroup2 rw
-"""
 
 
 def write(file: Path, content: str) -> None:
@@ -29,64 +23,42 @@ def write(file: Path, content: str) -> None:
     file.write_text(content)
 
 
-def process_in(tmp_path: Path, membership: str, mounts: str) -> cgroup.Membership:
-    write(tmp_path / "proc/7/cgroup", membership)
-    write(tmp_path / "proc/self/mountinfo", mounts.format(top=tmp_path))
-    return cgroup.of_process(7, tmp_path / "proc")
-
-
-def test_limits_are_read_from_v1_hierarchies(tmp_path: Path) -> None:
-    lines = "".join(f"{n}:{c}:/d/x\n" for n, c in enumerate(("cpu", "cpuacct", "cpuset", "memory")))
-    member = process_in(tmp_path, lines + "0::/other\n", V1_MOUNTS)
+def test_a_containers_v1_group_is_found_wherever_docker_put_it(tmp_path: Path) -> None:
+    write(tmp_path / "7/cgroup", "2:cpuset:/d/x\n1:cpu,cpuacct:/d/x\n3:name=systemd:/d/x\n0::/\n")
+    hierarchy = V1({"cpu": tmp_path / "cpu", "cpuset": tmp_path / "cpuset"})
     write(tmp_path / "cpu/d/x/cpu.cfs_quota_us", "150000\n")
     write(tmp_path / "cpu/d/x/cpu.cfs_period_us", "100000\n")
     write(tmp_path / "cpuset/d/x/cpuset.cpus", "0-1,4\n")
-    write(tmp_path / "memory/d/x/memory.limit_in_bytes", "1048576\n")
-    write(tmp_path / "cpuacct/d/x/cpuacct.usage", "12345\n")
-    write(tmp_path / "memory/d/x/cgroup.procs", "9\n7\n")
-    write(tmp_path / "memory/d/x/below/cgroup.procs", "11\n")
-    read = cgroup.limits(member)
-    assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0, 1, 4), 1.5, 1048576)
-    assert cgroup.cpu_ns(member) == 12345
-    assert cgroup.processes(member) == (7, 9, 11)
+    group = cgroup.group(cgroup.paths_of(7, tmp_path), "x", hierarchy)
+    assert group is not None
+    read = group.limits()
+    assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0, 1, 4), 1.5, None)
 
 
-def test_limits_are_read_from_the_unified_hierarchy(tmp_path: Path) -> None:
-    mounts = "34 20 0:30 / {top}/u rw - cgroup2 cgroup2 rw\n"
-    member = process_in(tmp_path, "0::/d/x\n", mounts)
-    top = tmp_path / "u/d/x"
-    write(top / "cgroup.controllers", "cpuset cpu memory pids\n")
-    write(top / "cpu.max", "50000 100000\n")
-    write(top / "cpuset.cpus.effective", "1\n")
-    write(top / "memory.max", "4096\n")
-    write(top / "memory.current", "512\n")
-    write(top / "cpu.stat", "usage_usec 3\nuser_usec 1\n")
-    read = cgroup.limits(member)
-    assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((1,), 0.5, 4096)
-    assert cgroup.memory_bytes(member) == 512
-    assert cgroup.memory_peak_bytes(member) is None
-    assert cgroup.cpu_ns(member) == 3000
+def test_a_containers_v2_group_is_found_wherever_docker_put_it(tmp_path: Path) -> None:
+    write(tmp_path / "7/cgroup", "0::/system.slice/docker-x.scope\n")
+    write(tmp_path / "system.slice/docker-x.scope/memory.max", "4096\n")
+    group = cgroup.group(cgroup.paths_of(7, tmp_path), "x", V2(tmp_path))
+    assert group is not None
+    assert group.limits().memory_bytes == 4096
 
 
-def test_no_limit_is_none_in_both_versions(tmp_path: Path) -> None:
-    member = process_in(tmp_path, "1:cpu:/x\n2:memory:/x\n", V1_MOUNTS)
-    write(tmp_path / "cpu/x/cpu.cfs_quota_us", "-1\n")
-    write(tmp_path / "cpu/x/cpu.cfs_period_us", "100000\n")
-    write(tmp_path / "memory/x/memory.limit_in_bytes", "9223372036854771712\n")
-    read = cgroup.limits(member)
-    assert (read.cpus, read.cpu_quota, read.memory_bytes) == (None, None, None)
+def test_a_process_that_is_gone_has_no_group(tmp_path: Path) -> None:
+    assert cgroup.group(cgroup.paths_of(7, tmp_path), "x", V2(tmp_path)) is None
 
 
-def test_a_process_that_is_gone_is_a_member_of_nothing(tmp_path: Path) -> None:
-    assert cgroup.of_process(7, tmp_path).directories == {}
-
-
-@pytest.mark.parametrize(
-    ("words", "cpus"),
-    [("0", (0,)), ("0-2,5", (0, 1, 2, 5)), ("", None), ("0-", (0,)), ("a-b", None)],
-)
-def test_a_kernel_list_of_cpus_is_read_or_refused(words: str, cpus: tuple[int, ...] | None) -> None:
-    assert cgroup.cpu_list(words) == cpus
+def test_every_hierarchy_is_swept_named_ones_included() -> None:
+    mounts = (
+        "1 0 0:1 / /c/cpu rw shared:1 - cgroup cgroup rw,cpu\n"
+        "2 0 0:2 / /c/systemd rw - cgroup cgroup rw,name=systemd\n"
+        "3 0 0:3 / /c/unified rw - cgroup2 cgroup2 rw\n"
+        "4 0 0:4 / /proc rw - proc proc rw\n"
+    )
+    assert [str(path) for path in cgroup.mount_points(mounts)] == [
+        "/c/cpu",
+        "/c/systemd",
+        "/c/unified",
+    ]
 
 
 def test_the_writable_layer_is_found_in_the_containers_mounts() -> None:
