@@ -17,13 +17,14 @@ import libvirt_qemu
 from runtimes import cgroups, netns
 from runtimes.agent import FdStream
 from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import assets, host, proof
+from runtimes.kvm import assets, birth, host, proof
 from runtimes.kvm.assets import Assets
 from runtimes.kvm.connection import Connection, connect
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.hypervisor import Hypervisor, adopting
-from runtimes.kvm.instance import Events, KvmInstance, remove_files, tail
+from runtimes.kvm.instance import KvmInstance, remove_files, tail
+from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files, Platform, machine, tap_name
 from runtimes.kvm.proof import Proof
 from runtimes.kvm.xml import domain_xml
@@ -62,19 +63,17 @@ class KvmEngine:
 
     def start(self, spec: InstanceSpec) -> KvmInstance:
         """Create the guest paused, put QEMU under its limits, let it run."""
+        marks = Marks({"api_call": time.monotonic_ns()})
         files = Files.below(self.site.state, spec.name)
         config = machine(self.platform, spec, files, tap_name(self.site.run, spec.lease.slot))
-        marks = {"api_call": time.monotonic_ns()}
-        events = Events(marks)
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
             shutil.copyfile(self.assets.overlay, files.overlay)
             group = self._group(spec)
             undo.callback(group.remove)
-            self.connection.listen(spec.name, events.hear)
+            self.connection.listen(spec.name, marks.hear)
             undo.callback(self.connection.unlisten, spec.name)
-            domain = self._create(spec.name, domain_xml(config))
-            hypervisor = Hypervisor(self._pid(spec.name, domain), events.ended)
+            domain, hypervisor = self._create(spec.name, domain_xml(config), marks)
             undo.callback(hypervisor.kill)
             group.add(hypervisor.pid)
             stream = _dial(files.channel)
@@ -82,7 +81,7 @@ class KvmEngine:
             self._confirm_acceleration(domain)
             with translated(f"let {spec.name} run"):
                 domain.resume()
-            marks["resumed"] = time.monotonic_ns()
+            marks.set("resumed", time.monotonic_ns())
             undo.pop_all()
         instance = KvmInstance(
             spec=spec,
@@ -91,7 +90,7 @@ class KvmEngine:
             hypervisor=hypervisor,
             group=group,
             files=files,
-            events=events,
+            phases=marks,
             host_address=self.site.network.host_address,
             stream=stream,
         )
@@ -108,27 +107,24 @@ class KvmEngine:
         cgroups.create(self.hierarchy.creation(self.site.run, spec.name, bounds))
         return self.hierarchy.group(self.site.run, spec.name)
 
-    def _create(self, name: str, xml: str) -> libvirt.virDomain:
+    def _create(self, name: str, xml: str, marks: Marks) -> tuple[libvirt.virDomain, Hypervisor]:
         """In a thread inside the host-side namespace: QEMU and its tap are born there."""
 
         def create() -> libvirt.virDomain:
             with translated(f"start {name}"), adopting():
                 return self.connection.link.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
 
-        try:
-            return netns.inside(self.site.network.host_netns, create)
-        except RuntimeFault as fault:
-            log = tail(self.connection.log_directory / f"{name}.log")
-            raise RuntimeFault(str(fault), hint=fault.hint, tail=fault.tail or log) from None
-
-    def _pid(self, name: str, domain: libvirt.virDomain) -> int:
-        path = self.connection.pid_directory / f"{name}.pid"
-        try:
-            return int(path.read_text())
-        except (OSError, ValueError) as error:
+        with birth.awaited(self.connection.pid_directory, name, marks) as born:
+            try:
+                domain = netns.inside(self.site.network.host_netns, create)
+            except RuntimeFault as fault:
+                log = tail(self.connection.log_directory / f"{name}.log")
+                raise RuntimeFault(str(fault), hint=fault.hint, tail=fault.tail or log) from None
+        if born.hypervisor is None:
             with contextlib.suppress(libvirt.libvirtError):
                 domain.destroy()
-            raise RuntimeFault(f"libvirt left no process id of {name} in {path}: {error}") from None
+            raise RuntimeFault(f"libvirt left no process id of {name}")
+        return domain, born.hypervisor
 
     def _confirm_acceleration(self, domain: libvirt.virDomain) -> None:
         """Ask QEMU itself whether KVM is on: what was proved must be what runs."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from runtimes.cgroups import Group
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.faults import translated
 from runtimes.kvm.hypervisor import Hypervisor
+from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
 from runtimes.process import TAIL_BYTES
 
@@ -26,34 +25,6 @@ RELEASE_S = 10.0
 
 BLOCK_BYTES = 512
 """Unit of st_blocks (stat(2))."""
-
-EVENT_MARKS = {
-    libvirt.VIR_DOMAIN_EVENT_STARTED: "qemu_started",
-    libvirt.VIR_DOMAIN_EVENT_RESUMED: "cpu_running",
-    libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: "guest_off",
-    libvirt.VIR_DOMAIN_EVENT_STOPPED: "released",
-}
-
-
-@dataclass(slots=True)
-class Events:
-    """Instants of a domain's lifecycle events, as libvirt tells them."""
-
-    marks: dict[str, int] = field(default_factory=dict)
-    released: threading.Event = field(default_factory=threading.Event)
-    """libvirt has let go of the domain: socket, monitor and tap are gone."""
-
-    def hear(self, event: int, _detail: int) -> None:
-        """Called on the event loop's thread."""
-        now_ns = time.monotonic_ns()
-        if event in EVENT_MARKS:
-            self.marks.setdefault(EVENT_MARKS[event], now_ns)
-        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
-            self.released.set()
-
-    def ended(self, at_ns: int) -> None:
-        """QEMU's process has ended; called on its watcher's thread."""
-        self.marks.setdefault("qemu_gone", at_ns)
 
 
 class GuestStream:
@@ -91,7 +62,7 @@ class KvmInstance:
     hypervisor: Hypervisor
     group: Group
     files: Files
-    events: Events
+    phases: Marks
     host_address: str
     stream: FdStream
     agent: Agent = field(init=False)
@@ -101,7 +72,7 @@ class KvmInstance:
 
     def __post_init__(self) -> None:
         self.agent = Agent(GuestStream(self.stream, self._death))
-        self.marks = self.events.marks
+        self.marks = self.phases.instants
 
     def limits(self) -> LimitsRead:
         """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it."""
@@ -152,7 +123,7 @@ class KvmInstance:
         self._stopping = True
         self.agent.close()
         self.hypervisor.kill()
-        if not self.events.released.wait(RELEASE_S):
+        if not self.phases.released.wait(RELEASE_S):
             with contextlib.suppress(libvirt.libvirtError):
                 self.domain.destroy()
         self.connection.unlisten(self.spec.name)
@@ -164,7 +135,7 @@ class KvmInstance:
         if self._stopping or not self.hypervisor.wait(2.0):
             return None
         how = self.hypervisor.how or "an unknown cause"
-        if "guest_off" in self.events.marks:
+        if "guest_off" in self.marks:
             message = f"the guest {self.spec.name} switched itself off"
         else:
             message = f"QEMU of {self.spec.name} ended by {how} in the middle of its work"

@@ -1,0 +1,252 @@
+"""Real guests: under KVM where it is proved, else emulated.  Needs root and QEMU."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import testbed as wire  # by name, its Testbed would look like a test
+from runtimes import cgroups, netns, process
+from runtimes.agent import AgentFault
+from runtimes.base import BOX_PORT, InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.images.kernel import Kernel
+from runtimes.images.rootfs import Rootfs
+from runtimes.kvm import KvmRuntime, leftovers
+from tests.support.tiny_rootfs import missing, tiny_rootfs
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+from runtimes.kvm import assets  # needs libvirt
+from runtimes.kvm.engine import KvmEngine  # needs libvirt
+from runtimes.kvm.instance import KvmInstance  # needs libvirt
+
+RUNTIME = KvmRuntime()
+RUN = "4b564d"
+LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=256 << 20)
+BOOT_S = 90.0
+NO_DAEMON = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+
+
+def _why_not() -> str:
+    availability = RUNTIME.availability({})
+    return "" if availability.ok else availability.reason
+
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+
+
+@pytest.fixture(scope="module")
+def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Rootfs:
+    return tiny_rootfs(tmp_path_factory.mktemp("rootfs"))
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[wire.Testbed]:
+    with wire.testbed(RUN) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(rootfs: Rootfs, bed: wire.Testbed) -> Iterator[Site]:
+    # Not below pytest's own directory: paths of libvirt's sockets would be too long.
+    home = Path(tempfile.mkdtemp(prefix="tb", dir="/var/tmp"))
+    yield Site(
+        run=RUN,
+        state=home / "s",
+        cache=home / "c",
+        rootfs=rootfs,
+        network=bed,
+        limits=LIMITS,
+        progress=lambda _: None,
+    )
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def engine(site: Site) -> Iterator[KvmEngine]:
+    with RUNTIME.prepare(site, frozenset(RUNTIME.profiles)) as made:
+        assert isinstance(made, KvmEngine)
+        yield made
+    assert [path for path in site.state.rglob("*") if path.is_file()] == []
+    assert leftovers.guests(RUN) == []
+    cgroups.detect().remove_all(RUN)
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest, bed: wire.Testbed) -> InstanceSpec:
+    profile = getattr(request, "param", "micro")
+    slot = len(request.node.name) % bed.slots
+    return InstanceSpec(f"tb-{RUN}-{slot}", profile, LIMITS, bed.lease(slot))
+
+
+@pytest.fixture
+def guest(engine: KvmEngine, spec: InstanceSpec) -> Iterator[KvmInstance]:
+    instance = engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        yield instance
+    finally:
+        instance.remove()
+    assert_nothing_left(engine, spec)
+
+
+def assert_nothing_left(engine: KvmEngine, spec: InstanceSpec) -> None:
+    left = [path for path in engine.site.state.rglob(f"{spec.name}*") if path.exists()]
+    assert left == []
+    assert leftovers.guests(RUN) == []
+    assert not engine.hierarchy.group(RUN, spec.name).pids()
+    links = ["ip", "-brief", "link", "show", "type", "tun"]
+    inside = ["nsenter", f"--net={engine.site.network.host_netns}", *links]
+    assert f"tb{RUN}v" not in process.run(inside, timeout_s=10).stdout.decode()
+
+
+@pytest.mark.parametrize("spec", sorted(RUNTIME.profiles), indirect=True)
+def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec) -> None:
+    done = guest.agent.run(["echo", "weighed"], timeout_s=20)
+    assert (done.status, done.stdout) == (0, b"weighed\n")
+    assert guest.agent.facts()["hostname"] == spec.name
+    read = guest.limits()
+    assert (read.cpus, read.cpu_quota) == (LIMITS.cpus, LIMITS.cpu_quota)
+    assert read.memory_bytes == LIMITS.memory_bytes
+    stats = guest.stats()
+    assert stats.pids[0] == guest.hypervisor.pid
+    assert stats.disk_bytes > 0
+    guest.stop(20)
+    assert guest.wait(0) == 0
+    assert "guest_off" in guest.marks, "it was killed, not switched off"
+    order = ("api_call", "qemu_process", "qemu_started", "resumed", "guest_off", "qemu_gone")
+    instants = [guest.marks[name] for name in order]
+    assert instants == sorted(instants)
+
+
+def test_the_peer_reaches_a_server_in_the_guest(guest: KvmInstance, bed: wire.Testbed) -> None:
+    argv = ["httpd", "-f", "-p", str(BOX_PORT), "-h", "/opt/tarebench"]
+    guest.agent.spawn(argv, timeout_s=60)
+    up = [
+        "sh",
+        "-c",
+        f"until wget -qO- http://127.0.0.1:{BOX_PORT}/rootfs.digest; do sleep 0.1; done",
+    ]
+    assert guest.agent.run(up, timeout_s=20).status == 0
+    address, port = guest.address()
+
+    def get() -> bytes:
+        url = f"http://{address}:{port}/rootfs.digest"
+        with urllib.request.urlopen(url, timeout=20) as answer:  # our own server
+            return bytes(answer.read())
+
+    assert (
+        netns.inside(bed.peer_netns, get).decode().strip() == guest.agent.facts()["rootfs_digest"]
+    )
+
+
+def test_what_a_guest_writes_is_gone_in_the_next(engine: KvmEngine, bed: wire.Testbed) -> None:
+    for number in (1, 2):
+        spec = InstanceSpec(f"tb-{RUN}-{number}", "micro", LIMITS, bed.lease(number))
+        instance = engine.start(spec)
+        try:
+            instance.agent.hello(BOOT_S)
+            seen = instance.agent.run(["ls", "/tmp"], timeout_s=20).stdout
+            assert seen == b""
+            assert instance.agent.run(["sh", "-c", "echo x > /tmp/mine"], timeout_s=20).status == 0
+        finally:
+            instance.remove()
+
+
+def ask_until_silent(guest: KvmInstance) -> None:
+    """The signal may take effect after the first few answers."""
+    for _ in range(100):
+        guest.agent.facts(1.0)
+
+
+def test_a_guest_that_hangs_is_destroyed(guest: KvmInstance) -> None:
+    guest.agent.spawn(["sh", "-c", "kill -STOP $PPID"], timeout_s=60)
+    with pytest.raises(AgentFault, match="gave up waiting"):
+        ask_until_silent(guest)
+    guest.stop(1.0)
+    assert "guest_off" not in guest.marks
+    assert guest.hypervisor.how == "signal SIGKILL"
+
+
+def test_qemu_killed_in_mid_trial_is_said_so(guest: KvmInstance) -> None:
+    job = guest.agent.spawn(["sleep", "60"], timeout_s=60)
+    os.kill(guest.hypervisor.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeFault, match="ended by signal SIGKILL in the middle") as caught:
+        job.wait(30)
+    assert "dmesg" in caught.value.hint
+    guest.stop(1.0)
+
+
+def test_cleaning_after_a_killed_run_ends_its_guests(
+    engine: KvmEngine, guest: KvmInstance, tmp_path: Path
+) -> None:
+    removed = RUNTIME.clean(tmp_path / "state", RUN)
+    assert f"guest {guest.spec.name} (process {guest.hypervisor.pid})" in removed
+    assert guest.hypervisor.wait(5)
+    assert RUNTIME.clean(tmp_path / "state", RUN) == []
+    engine.hierarchy.prepare(RUN)
+
+
+def test_a_start_that_fails_leaves_nothing(engine: KvmEngine, spec: InstanceSpec) -> None:
+    broken = dataclasses.replace(engine.platform, initramfs=Path("/nonexistent/initramfs"))
+    before, engine.platform = engine.platform, broken
+    try:
+        with pytest.raises(RuntimeFault, match=f"could not start {spec.name}"):
+            engine.start(spec)
+    finally:
+        engine.platform = before
+    assert_nothing_left(engine, spec)
+
+
+def test_the_image_carries_the_digest_of_its_root_filesystem(
+    engine: KvmEngine, rootfs: Rootfs
+) -> None:
+    assert engine.bits()["rootfs"] == rootfs.digest
+
+
+def test_without_a_proof_every_sample_is_marked_emulated(engine: KvmEngine) -> None:
+    acceleration = engine.versions["acceleration"]
+    assert ("emulated" in engine.conditions("micro")) == acceleration.startswith("tcg: ")
+
+
+def test_a_daemon_that_does_not_answer_is_named(site: Site) -> None:
+    elsewhere = dataclasses.replace(site, options={"libvirt_uri": NO_DAEMON})
+    with (
+        pytest.raises(RuntimeFault, match="connect to libvirt at qemu\\+unix") as caught,
+        RUNTIME.prepare(elsewhere, frozenset({"default"})),
+    ):
+        pass
+    assert "libvirtd" in caught.value.hint
+
+
+def test_an_unknown_profile_is_answered_with_those_there_are(site: Site) -> None:
+    with pytest.raises(RuntimeFault, match="no profile warp") as caught:
+        RUNTIME.prepare(site, frozenset({"warp"}))
+    assert "micro" in caught.value.hint
+
+
+def test_no_kernel_is_a_reason_before_anything_is_started(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_fits() -> Kernel:
+        raise RuntimeFault("no kernel for guests", hint="apt-get install linux-image-cloud-amd64")
+
+    monkeypatch.setattr(assets, "choose", none_fits)
+    with (
+        pytest.raises(RuntimeFault, match="no kernel for guests"),
+        RUNTIME.prepare(site, frozenset({"default"})),
+    ):
+        pass
