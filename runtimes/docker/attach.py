@@ -12,6 +12,7 @@ What we send goes in raw.  ``Demultiplexer`` is pure; ``AttachStream`` puts it o
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import time
@@ -129,6 +130,8 @@ class AttachStream:
             TimeoutError: nothing was read for ``SEND_S``.
             OSError: the container or the daemon is gone.
         """
+        if self.fileno() < 0:
+            raise BrokenPipeError(errno.EPIPE, "the stream is closed")
         poll = select.poll()
         poll.register(self._connection, select.POLLOUT)
         left = memoryview(data)

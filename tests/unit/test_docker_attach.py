@@ -137,6 +137,17 @@ def test_writing_to_a_container_that_is_gone_is_an_error(
         stream.send(b"x")
 
 
+def test_a_stream_that_we_closed_gives_its_end_and_takes_nothing(
+    pair: tuple[AttachStream, socket.socket],
+) -> None:
+    stream, _ = pair
+    stream.close()
+    stream.close()
+    assert stream.recv(1, 1.0) == b""
+    with pytest.raises(BrokenPipeError):
+        stream.send(b"x")
+
+
 def test_a_readable_connection_tells_a_byte_from_its_end(
     pair: tuple[AttachStream, socket.socket],
 ) -> None:
