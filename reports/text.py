@@ -44,7 +44,8 @@ def number(value: float) -> str:
         return f"{value:.2e}"
     if size >= 100:
         return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    decimals = 0 if size == 0 else max(0, 2 - math.floor(math.log10(size)))
+    rounded = float(f"{size:.2e}")  # 0.9996 has the decimals of 1.00
+    decimals = 0 if rounded == 0 else max(0, 2 - math.floor(math.log10(rounded)))
     return f"{value:.{decimals}f}"
 
 

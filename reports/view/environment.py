@@ -39,10 +39,10 @@ def machine(run: Run) -> str:
         if isinstance(cpu, dict)
         else {**run.host, "cpu_model": cpu}
     )
-    model = _first(facts, "cpu_model", "cpu_model_name", "model")
-    count = _first(facts, "cpu_threads", "cpu_count", "cpus", "cpu_cpus", "threads")
-    memory = _first(facts, "memory_bytes", "memory_total_bytes", "mem_total_bytes")
-    kernel = _first(facts, "kernel", "kernel_release")
+    model = _first(facts, "cpu_model")
+    count = _first(facts, "cpu_online", "cpu_threads", "cpu_count")
+    memory = _first(facts, "memory_bytes")
+    kernel = _first(facts, "kernel")
     parts = [
         text.name(str(model), 60) if isinstance(model, str) and model else "",
         f"{count} CPUs" if isinstance(count, int) else "",

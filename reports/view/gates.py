@@ -113,7 +113,7 @@ def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate
     beside = f" {emulated} more ran emulated." if emulated else ""
     if not failed and not invalid:
         title = f"All {len(judged)} trials count" if judged else "No trial counts"
-        yield Gate("good" if judged else "stop", title, f"None failed a gate.{beside}")
+        yield Gate("good" if judged else "stop", title, f"Every one passed its gates.{beside}")
         return
     yield Gate(
         "caution",

@@ -237,7 +237,11 @@ def make_run(*, blocks: int = 10, seed: int = 7, hostile: str = "") -> Run:
             **({hostile: hostile} if hostile else {}),
         },
         host={
-            "cpu": {"model": f"AMD EPYC 7B13 {hostile}".strip(), "threads": 2, "mhz": 2450.0},
+            "cpu": {
+                "model": f"AMD EPYC 7B13 {hostile}".strip(),
+                "online": 2,
+                "governor": "not visible",
+            },
             "kernel": "6.1.0-41-cloud-amd64",
             "memory_bytes": 24 << 30,
             "cgroups": "hybrid",

@@ -204,7 +204,7 @@ def test_samples_are_synced_before_their_trial_is_written(
     calls: list[str] = []
 
     def named(call: str, fd: int) -> None:
-        calls.append(f"{call} {Path(os.readlink(f'/proc/self/fd/{fd}')).name}")
+        calls.append(f"{call} {Path(f'/proc/self/fd/{fd}').readlink().name}")
 
     def pwrite(fd: int, data: bytes, offset: int) -> int:
         named("write", fd)
