@@ -71,14 +71,14 @@ class PrivateDaemon:
             self.layout.dockerd_log,
         )
 
-    def stop(self) -> None:
+    def stop(self, *, run_goes_on: bool = False) -> None:
         """End both, in order, and remove all that they left.  Idempotent."""
         for child in (self._dockerd, self._containerd):
             if child is not None and child.poll() is None:
                 child.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(sweep.DAEMON_PATIENCE_S)
-        sweep.private_daemon(self.layout.run)
+        sweep.private_daemon(self.layout.run, run_goes_on=run_goes_on)
         for child in (self._dockerd, self._containerd):
             if child is not None:
                 child.wait(sweep.DAEMON_PATIENCE_S)
@@ -106,7 +106,7 @@ class PrivateDaemon:
                 "the private Docker daemon keeps dying", hint="see its log", tail=self.log_tail()
             )
         self._restarts_left -= 1
-        self.stop()
+        self.stop(run_goes_on=True)
         self.start()
 
     def log_tail(self) -> str:
@@ -133,7 +133,7 @@ def private_daemon(site: Site) -> Iterator[PrivateDaemon]:
     Raises:
         RuntimeFault: it does not start.
     """
-    leftovers = sweep.private_daemon(site.run)
+    leftovers = sweep.private_daemon(site.run, run_goes_on=True)
     if leftovers:
         site.progress(f"docker: removed {len(leftovers)} leftovers of a killed daemon")
     site.state.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from runtimes.base import RuntimeFault
 from runtimes.docker.attach import AttachStream
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 70.0  # the call itself gives up after 60
 
 
 class Starting:

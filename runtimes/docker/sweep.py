@@ -24,13 +24,16 @@ _CGROUP_PAUSE_S = 0.02
 _PROGRAMS = ("nsenter", "unshare", "dockerd", "containerd", "containerd-shim-runc-v2")
 
 
-def private_daemon(run: str) -> list[str]:
-    """End the private daemon of ``run`` and all that hangs on it; one line per thing removed."""
+def private_daemon(run: str, *, run_goes_on: bool = False) -> list[str]:
+    """End the private daemon of ``run`` and all that hangs on it; one line per thing removed.
+
+    ``run_goes_on`` spares the run's own cgroup directories: other backends' boxes are made there.
+    """
     directory = layout.runtime_directory(run)
     removed = [line for name in _PROGRAMS for line in _end(name, directory)]
     removed += _end_members(run)
     removed += unmount_below(directory)
-    removed += _remove_cgroups(run)
+    removed += _remove_cgroups(run, parents=not run_goes_on)
     if directory.exists():
         shutil.rmtree(directory, ignore_errors=True)
         removed.append(f"directory {directory}")
@@ -89,14 +92,16 @@ def unmount_below(directory: Path) -> list[str]:
     return [f"mount {point}" for point in reversed(points)]
 
 
-def _remove_cgroups(run: str) -> list[str]:
+def _remove_cgroups(run: str, *, parents: bool) -> list[str]:
     removed = []
     for top in _cgroup_tops(run):
         for directory in (*sorted(top.rglob("*/"), reverse=True), top):
             _remove_cgroup(directory)
-        # The run's own directory is the harness's too: it goes only when nothing is in it.
-        with contextlib.suppress(OSError):
-            top.parent.rmdir()
+        if parents:
+            # They are other backends' and other runs' too: they go only when nothing is in them.
+            with contextlib.suppress(OSError):
+                top.parent.rmdir()
+                top.parent.parent.rmdir()
         if not top.exists():
             removed.append(f"cgroup {top}")
     return removed

@@ -110,7 +110,7 @@ def assert_nothing_left() -> None:
     directory = layout.runtime_directory(RUN)
     assert not directory.exists()
     assert not proc.matching(lambda argv: any(str(directory) in word for word in argv))
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/tarebench/{RUN}/docker"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/tarebench/{RUN}"))
     assert str(directory) not in Path("/proc/self/mountinfo").read_text()
 
 
@@ -160,6 +160,14 @@ def test_the_stats_name_the_agent_its_shim_and_its_port_proxy(
         before = stats.disk_bytes
         instance.agent.run(["sh", "-c", "cat /bin/busybox > /tmp/copy"], timeout_s=10)
         assert instance.stats().disk_bytes >= before + Path("/bin/busybox").stat().st_size
+
+
+def test_no_descriptor_of_ours_reaches_the_box(engine: DockerEngine, bed: wire.Testbed) -> None:
+    """dockerd inherits the lock on its data root; a box must not."""
+    with box(engine, bed) as instance:
+        listed = instance.agent.run(["sh", "-c", "ls -l /proc/1/fd"], timeout_s=10)
+        assert listed.status == 0
+        assert b"lock" not in listed.stdout
 
 
 def test_the_marks_are_in_order(engine: DockerEngine, bed: wire.Testbed) -> None:
@@ -310,6 +318,45 @@ def test_what_a_killed_run_left_is_cleaned_and_its_images_are_found_again(
         with RUNTIME.prepare(again, frozenset()) as engine:
             assert engine.bits()["rootfs"] == rootfs.digest
         assert not [words for words in said if "import" in words], "the image was there"
+
+
+class Interrupting:
+    """Progress that is interrupted, as by Ctrl-C, at its ``turn``-th message."""
+
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        self.said: list[str] = []
+
+    def __call__(self, words: str) -> None:
+        self.said.append(words)
+        if len(self.said) == self.turn:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_an_interrupt_while_preparing_leaves_nothing(
+    tmp_path: Path, rootfs: Rootfs, turn: int
+) -> None:
+    run = "d0c4e9"
+    progress = Interrupting(turn)
+    with wire.testbed(run) as bed:
+        site = Site(
+            run=run,
+            state=tmp_path / "state",
+            cache=tmp_path / "cache",
+            rootfs=rootfs,
+            network=bed,
+            limits=LIMITS,
+            progress=progress,
+            options={locate.OPTION: locate.PRIVATE},
+        )
+        with pytest.raises(KeyboardInterrupt), RUNTIME.prepare(site, frozenset()):
+            pass
+    assert len(progress.said) == turn
+    assert not layout.runtime_directory(run).exists()
+    inside = f"{layout.runtime_directory(run)}/"
+    assert not proc.matching(lambda argv: any(inside in word for word in argv))
+    assert RUNTIME.clean(tmp_path / "state", run) == []
 
 
 class Uplinked(wire.Testbed):
