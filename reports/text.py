@@ -82,12 +82,19 @@ def percent(ratio: float, digits: int = 0) -> str:
     return f"{share:,.{digits}f} %".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def change(ratio: float) -> str:
-    """A ratio as a signed difference from 1: ``−23 %``, ``+0.4 %``."""
-    difference = 100 * (ratio - 1)
-    digits = 1 if abs(difference) < 10 else 0
-    sign = "\N{MINUS SIGN}" if round(difference, digits) < 0 else "+"
-    return f"{sign}{abs(difference):.{digits}f} %"
+def span(low: float, high: float) -> str:
+    """Two shares as one range: ``77 – 86 %``; as one figure where they read the same."""
+    first, last = percent(low), percent(high)
+    return last if first == last else f"{first.removesuffix(' %')} – {last}"
+
+
+def sentence(words: str, limit: int = 300) -> str:
+    """``clean`` words with a capital at the beginning and a full stop at the end."""
+    cleaned = clean(words.strip(), limit)
+    if not cleaned:
+        return ""
+    stop = "" if cleaned.endswith((".", "…", "!", "?")) else "."
+    return f"{cleaned[:1].upper()}{cleaned[1:]}{stop}"
 
 
 def times(ratio: float) -> str:

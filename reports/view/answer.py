@@ -52,7 +52,7 @@ def _speeds(
 ) -> Iterator[str]:
     """Costs one by one, then, in one sentence each, where none was seen and where none can be."""
     even: list[str] = []
-    open_: list[str] = []
+    early: list[str] = []
     limits: list[float] = []
     for words, metrics in by_resource.items():
         found = _found(metrics, judged)
@@ -61,7 +61,7 @@ def _speeds(
         if costs:
             yield _largest(words, costs)
         elif "plain" in tones:
-            open_.append(words)
+            early.append(f"{words} at {_range(found)}")
         elif tones:
             even.append(words)
             limits += [metric.floor.ratio for metric in metrics if metric.floor]
@@ -69,11 +69,16 @@ def _speeds(
         from_ = f"; this machine shows differences from {text.percent(max(limits) - 1, 1)}"
         seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"
         yield f"In {text.listed(even)} {seen}."
-    if open_:
+    if early:
         yield (
-            f"In {text.listed(open_)} there are too few trials yet to tell the boxes from the "
-            "bare host."
+            "There are too few trials yet to tell the boxes from the bare host; so far they did "
+            f"{text.listed(early)} of native speed."
         )
+
+
+def _range(found: Sequence[tuple[MetricView, Effect]]) -> str:
+    ratios = [effect.ratio for _, effect in found if effect.ratio is not None]
+    return text.span(min(ratios), max(ratios))
 
 
 def _found(
@@ -91,7 +96,7 @@ def _largest(words: str, costs: Sequence[tuple[MetricView, Effect]]) -> str:
     metric, effect = min(costs, key=lambda pair: pair[1].ratio or 0.0)
     interval = ""
     if effect.low is not None and effect.high is not None:
-        interval = f" (interval {text.percent(effect.low)} to {text.percent(effect.high)})"
+        interval = f" (interval {text.span(effect.low, effect.high)})"
     return (
         f"In {words} the largest cost is that of {text.name(effect.arm.name, 32)} in "
         f"{metric.title}: {text.percent(effect.ratio or 0.0)} of native speed{interval}."

@@ -77,11 +77,11 @@ def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
         yield Gate(
             "info",
             f"{text.name(skipped.backend, 32)} was left out",
-            text.clean(skipped.reason, 300),
+            text.sentence(skipped.reason),
             text.clean(skipped.fix, 300),
         )
     for note in run.notes:
-        yield Gate("info", "Note", text.clean(note, 600))
+        yield Gate("info", "Note", text.sentence(note, 600))
 
 
 def _arm_gates(run: Run, trials: Iterable[Trial]) -> Iterable[Gate]:
@@ -136,7 +136,7 @@ def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
             yield Gate(
                 "caution",
                 f"{text.name(code)} in {where}",
-                text.clean(finding.reason, 300),
+                text.sentence(finding.reason),
                 text.clean(finding.remedy, 300),
             )
 

@@ -49,8 +49,7 @@ def _speed(found: Sequence[tuple[MetricView, Effect]]) -> Price:
     if not found:
         return NOT_MEASURED
     ratios = [effect.ratio for _, effect in found if effect.ratio is not None]
-    low, high = text.percent(min(ratios)), text.percent(max(ratios))
-    figure = low if low == high else f"{low.removesuffix(' %')} – {high}"
+    figure = text.span(min(ratios), max(ratios))
     worst, effect = min(found, key=lambda pair: pair[1].ratio or 0.0)
     if effect.tone in {"cost", "none"} or len({e.reading for _, e in found}) == 1:
         remark = effect.reading if len(found) == 1 else _remark(worst, effect)
@@ -71,7 +70,7 @@ def _weight(arm: ArmView, metric: MetricView) -> Price:
     effect = effect_in(metric, arm)
     if arm.name == BASELINE or effect is None or not effect.ratio:
         return Price(figure, "the baseline" if arm.name == BASELINE else "", "plain")
-    remark = f"{text.times(1 / effect.ratio)} native"
+    remark = f"{text.number(1 / effect.ratio)}× native"
     return Price(figure, f"{remark}, emulated" if arm.emulated else remark, effect.tone)
 
 

@@ -100,7 +100,9 @@ def test_few_trials_decline_intervals_and_claim_nothing(tmp_path: Path) -> None:
     assert {e.reading for e in effects} == {"too few trials to say"}
     assert all("interval declined" in e.note for e in effects)
     assert any("Too few trials" in gate.title for gate in view.gates)
-    assert "too few trials yet" in " ".join(view.answer)
+    answer = " ".join(view.answer)
+    assert "too few trials yet" in answer
+    assert "network work at 7" in answer
 
 
 def test_a_run_without_native_has_figures_and_no_ratios(tmp_path: Path) -> None:
