@@ -148,8 +148,7 @@ def _prepared(site: Site) -> Iterator[NativeEngine]:
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         site.state.mkdir(parents=True, exist_ok=True)
-        hierarchy.prepare(site.run)
-        stack.callback(tolerant(lambda: hierarchy.release(site.run)))
+        stack.enter_context(cgroups.held(hierarchy, site.run))
         versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
         yield NativeEngine(site, launcher, hierarchy, versions)
 
@@ -170,9 +169,8 @@ def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
     lease = Lease(-1, site.network.peer_address, "", 0)
     spec = InstanceSpec(name, "peer", limits, lease)
     hierarchy = cgroups.detect()
-    with opened(site.cache, site.progress) as launcher:
+    with opened(site.cache, site.progress) as launcher, cgroups.held(hierarchy, site.run):
         site.state.mkdir(parents=True, exist_ok=True)
-        hierarchy.prepare(site.run)
         bounds = cgroups.Bounds(cpus)
         network = site.network.peer_netns
         started = _start(launcher, hierarchy, site, spec, bounds=bounds, network=network)
@@ -181,7 +179,6 @@ def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
             yield started.agent
         finally:
             started.remove()
-            tolerant(lambda: hierarchy.release(site.run))()
 
 
 class NativeRuntime:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from runtimes.base import Limits, RuntimeFault
 from runtimes.cgroups import v1, v2
-from runtimes.cgroups.base import Bounds, Creation, Group, Hierarchy, create
+from runtimes.cgroups.base import Bounds, Creation, Group, Hierarchy, create, parse_cpus
 from runtimes.cgroups.mounts import parse
 
-__all__ = ["Bounds", "Creation", "Group", "Hierarchy", "bounds", "create", "detect"]
+__all__ = [
+    "Bounds",
+    "Creation",
+    "Group",
+    "Hierarchy",
+    "bounds",
+    "create",
+    "detect",
+    "held",
+    "parse_cpus",
+]
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -26,7 +40,9 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
     found = parse(MOUNTINFO.read_text() if mountinfo is None else mountinfo)
     used = {name: found.v1[name] for name in v1.USED if name in found.v1}
     if all(name in used for name in v1.REQUIRED):
-        return v1.V1(used, "v1" if found.v2 is None else "hybrid")
+        others = set(found.v1.values()) | ({found.v2} if found.v2 else set())
+        version = "v1" if found.v2 is None else "hybrid"
+        return v1.V1(used, version, tuple(sorted(others - set(used.values()))))
     if found.v2 is not None:
         return v2.V2(found.v2)
     raise RuntimeFault(
@@ -38,3 +54,29 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
 def bounds(limits: Limits) -> Bounds:
     """A box's limits as bounds of its cgroup."""
     return Bounds(limits.cpus, limits.cpu_quota, limits.memory_bytes)
+
+
+_users: Counter[str] = Counter()
+_users_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def held(hierarchy: Hierarchy, run: str) -> Iterator[None]:
+    """The run's parent directories, for the duration of a context.
+
+    Several engines of one process share them: the last one to leave removes them.
+
+    Raises:
+        RuntimeFault: they cannot be made.
+    """
+    with _users_lock:
+        hierarchy.prepare(run)
+        _users[run] += 1
+    try:
+        yield
+    finally:
+        with _users_lock:
+            _users[run] -= 1
+            if not _users[run]:
+                del _users[run]
+                hierarchy.release(run)

@@ -251,6 +251,12 @@ def processes(path: Path) -> tuple[int, ...]:
     return tuple(int(line) for line in text.split() if line.isdigit() and line != "0")
 
 
+def tree(path: Path) -> list[Path]:
+    """A cgroup and everything below it, deepest first; empty where it is gone."""
+    below = [found for child in children(path) for found in tree(child)]
+    return [*below, path] if path.is_dir() else below
+
+
 def children(path: Path) -> list[Path]:
     """Cgroups directly below."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -65,7 +65,8 @@ class V1Group:
         """See Group.  The union over hierarchies: a process may have left some of them."""
         found: set[int] = set()
         for directory in set(self.directories.values()):
-            found.update(base.processes(directory))
+            for inner in base.tree(directory):
+                found.update(base.processes(inner))
         return tuple(sorted(found))
 
     def add(self, pid: int) -> None:
@@ -109,9 +110,8 @@ class V1Group:
     def remove(self) -> None:
         """See Group."""
         for directory in dict.fromkeys(self.directories.values()):
-            for child in base.children(directory):
-                base.remove_directory(child)
-            base.remove_directory(directory)
+            for inner in base.tree(directory):
+                base.remove_directory(inner)
 
 
 def _signal_all(pids: tuple[int, ...]) -> None:
@@ -128,6 +128,8 @@ class V1:
     mounts: Mapping[str, Path]
     """Controller → mount point, only those of USED."""
     version: str = "v1"
+    others: tuple[Path, ...] = ()
+    """Further hierarchies: engines below our parent (dockerd) make directories there too."""
 
     @property
     def controllers(self) -> Mapping[str, Path]:
@@ -185,20 +187,23 @@ class V1:
 
     def remove_all(self, run: str) -> list[str]:
         """See Hierarchy."""
-        parents = [point / base.parent_path(run) for point in self._points()]
+        points = dict.fromkeys((*self._points(), *self.others))
+        parents = [point / base.parent_path(run) for point in points]
         names = {child.name for parent in parents for child in base.children(parent)}
         removed = []
         for name in sorted(names):
             group = self.group(run, name)
             group.kill(timeout_s=10.0)
-            group.remove()
+            for parent in parents:
+                for inner in base.tree(parent / name):
+                    base.remove_directory(inner)
             removed.append(f"cgroup {name}")
         self.release(run)
         return removed
 
     def release(self, run: str) -> None:
         """See Hierarchy."""
-        for point in self._points():
+        for point in dict.fromkeys((*self._points(), *self.others)):
             parent = point / base.parent_path(run)
             with contextlib.suppress(RuntimeFault):  # another engine's boxes, or other runs
                 base.remove_directory(parent)

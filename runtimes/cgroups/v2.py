@@ -58,7 +58,7 @@ class V2Group:
 
     def pids(self) -> tuple[int, ...]:
         """See Group."""
-        return base.processes(self.directory)
+        return tuple(pid for inner in base.tree(self.directory) for pid in base.processes(inner))
 
     def add(self, pid: int) -> None:
         """See Group."""
@@ -102,9 +102,8 @@ class V2Group:
 
     def remove(self) -> None:
         """See Group."""
-        for child in base.children(self.directory):
-            V2Group(child).remove()
-        base.remove_directory(self.directory)
+        for inner in base.tree(self.directory):
+            base.remove_directory(inner)
 
 
 def _event(text: bytes, key: str) -> int | None:

@@ -16,6 +16,7 @@ from runtimes.launcher.operations import (
     Hostname,
     IdMap,
     JoinCgroup,
+    LeaveOldRoot,
     MakeDirectory,
     Mount,
     Operation,
@@ -74,6 +75,7 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "directory (TAREBENCH_STATE) on a plain file system",
     (Mount, errno.EINVAL): "for an overlay: its upper directory cannot be on an overlay, NFS or "
     "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs",
+    (LeaveOldRoot, errno.EXDEV): "the harness runs in a chroot: run it in the host's root",
     (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
     (Execute, errno.ENOENT): "the program, or the interpreter it names, is not in the root "
     "file system",

@@ -40,6 +40,8 @@ struct context {
     int sync_read, sync_write;
     pid_t child;
     uint32_t index;         /* of the step being executed */
+    dev_t root_device;      /* of the root directory that the launcher was started in */
+    ino_t root_inode;
 };
 
 /* Every operation returns 0 or a negative errno; the step's index tells the rest. */
@@ -49,7 +51,7 @@ operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_mounts
 operation op_mount, op_bind_idmapped, op_bind, op_mask, op_pivot_root, op_chroot, op_symlink;
 operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identity;
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
-operation op_resource_limit, op_remove_link, op_unshare, op_hold;
+operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
 
 /* plan.c */
 int plan_read(int fd, struct step **steps, uint32_t *count);

@@ -41,6 +41,7 @@ static const struct entry TABLE[] = {
     [27] = {op_remove_link, 0, 1},
     [28] = {op_unshare, 1, 0},
     [29] = {op_hold, 1, 0},
+    [30] = {op_leave_old_root, 0, 0},
 };
 
 static int run_step(struct context *context, const struct step *step)
@@ -89,7 +90,10 @@ int main(int argc, char **argv)
     /* Nothing of the caller's survives an exec but the program's three standard streams. */
     syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
     status_add(MARK, UINT32_MAX, 0);
-    int error = plan_read(plan_fd, &steps, &count);
+    struct stat root;
+    int error = stat("/", &root) ? -errno : plan_read(plan_fd, &steps, &count);
+    context.root_device = root.st_dev;
+    context.root_inode = root.st_ino;
     if (error) {
         context.index = UINT32_MAX;
         fail(&context, error);

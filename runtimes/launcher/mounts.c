@@ -105,14 +105,26 @@ int op_mask(struct context *context, const struct step *step)
     return negative(mount("/dev/null", path, NULL, MS_BIND, NULL));
 }
 
-/* pivot_root(".", ".") stacks the old root on the new one; detaching it leaves no way back. */
+/* By the launcher, inside the child's mount namespace: the kernel moves every process whose
+ * root this was, so the child needs no right of its own to walk the host's directories.
+ * pivot_root(".", ".") stacks the old root on the new one, where "/" does not look. */
 int op_pivot_root(struct context *context, const struct step *step)
 {
     (void)context;
-    if (chdir(step->strings[0]) || syscall(SYS_pivot_root, ".", ".") ||
-        umount2(".", MNT_DETACH) || chdir("/"))
+    return negative(chdir(step->strings[0]) || syscall(SYS_pivot_root, ".", ".") ? -1 : 0);
+}
+
+/* By the child, once it no longer needs to show the kernel that the host's /proc is whole:
+ * detach the old root; there is no way back. */
+int op_leave_old_root(struct context *context, const struct step *step)
+{
+    (void)step;
+    struct stat root;
+    if (chdir("/") || stat("/", &root))
         return -errno;
-    return 0;
+    if (root.st_dev == context->root_device && root.st_ino == context->root_inode)
+        return -EXDEV;      /* the pivot did not move us: never go on in the host's root */
+    return negative(umount2(".", MNT_DETACH) || chdir("/") ? -1 : 0);
 }
 
 int op_chroot(struct context *context, const struct step *step)

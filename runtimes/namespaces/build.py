@@ -19,6 +19,7 @@ from runtimes.launcher.operations import (
     Identity,
     IdMap,
     JoinCgroup,
+    LeaveOldRoot,
     Loopback,
     MakeDirectory,
     Mount,
@@ -100,7 +101,7 @@ def plan(box: Box) -> Plan:
     """The steps that make ``box``.
 
     Both sides run at once: while the launcher writes id maps and mounts the overlay, the child
-    brings loopback up; while it makes the veth pair, the child pivots and hides paths.
+    brings loopback up; while it makes the veth pair, the child mounts its /proc and hides paths.
     """
     profile = box.profile
     owner = FIRST_ID if profile.user else 0
@@ -111,11 +112,11 @@ def plan(box: Box) -> Plan:
         (Side.LAUNCHER, "cloned", _clone(box)),
         (Side.CHILD, "named", _early(box)),
         (Side.LAUNCHER, "root", _root(box, owner)),
-        (Side.LAUNCHER, "root", (Post(),)),
+        (Side.LAUNCHER, "pivoted", (PivotRoot(str(box.places.root)), Post())),
         (Side.CHILD, "released", (Wait(), Identity())),
         (Side.LAUNCHER, "network", (*_veth(box.attachment if bridged else None), Post())),
         (Side.CHILD, "view", _view(box)),
-        (Side.CHILD, "pivoted", (PivotRoot(str(box.places.root)),)),
+        (Side.CHILD, "left", (LeaveOldRoot(),)),
         (Side.CHILD, "hidden", view.hidden() if profile.masks else ()),
         (Side.CHILD, "addressed", (Wait(), *_address(box.attachment if bridged else None))),
         (Side.CHILD, "confined", _confine(box)),
@@ -180,7 +181,7 @@ def _root(box: Box, owner: int) -> list[Operation]:
 
 
 def _view(box: Box) -> list[Operation]:
-    profile, root = box.profile, box.places.root
+    profile, root = box.profile, Path("/")
     own_network = profile.network is not NetworkMode.HOST
     steps = view.kernel_file_systems(root, own_network=own_network, own_ipc=profile.ipc)
     if profile.cgroup and box.creation is not None:
@@ -208,7 +209,7 @@ def _confine(box: Box) -> list[Operation]:
     profile = box.profile
     steps: list[Operation] = []
     if profile.capabilities:
-        steps.append(Capabilities(capabilities.mask(capabilities.DEFAULT)))
+        steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))
     if profile.no_new_privileges:
         steps.append(NoNewPrivileges())
     if profile.seccomp and box.filter:

@@ -41,3 +41,12 @@ def mask(names: Iterable[str]) -> int:
         KeyError: no such capability.
     """
     return sum(1 << NUMBERS[name] for name in set(names))
+
+
+def kept(*, user_namespace: bool) -> int:
+    """What a box keeps by default.
+
+    Without a user namespace MKNOD goes too: it would make a node of the host's disk, and only a
+    devices cgroup, which we do not set up, could forbid opening it.
+    """
+    return mask(DEFAULT) if user_namespace else mask(DEFAULT) & ~mask(("MKNOD",))

@@ -115,8 +115,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         site.state.mkdir(parents=True, exist_ok=True)
-        hierarchy.prepare(site.run)
-        stack.callback(tolerant(lambda: hierarchy.release(site.run)))
+        stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
         lifeline, held = os.pipe()

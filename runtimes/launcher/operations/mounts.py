@@ -114,11 +114,19 @@ class Mask(OnPath):
 
 @dataclass(frozen=True, slots=True)
 class PivotRoot(OnPath):
-    """Make a mount the root and leave no way back."""
+    """Make a mount the root of the child's mount namespace, for both processes."""
 
     CODE: ClassVar[int] = 11
     verb: ClassVar[str] = "pivot root to"
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOldRoot(Plain):
+    """Detach the old root from below the new one: no way back."""
+
+    CODE: ClassVar[int] = 30
+    verb: ClassVar[str] = "leave the old root"
 
 
 @dataclass(frozen=True, slots=True)

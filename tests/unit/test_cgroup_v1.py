@@ -1,0 +1,131 @@
+"""cgroup v1 against a made-up tree: what is written where, and what is read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtimes import cgroups
+from runtimes.base import Limits, LimitsRead, RuntimeFault
+from runtimes.cgroups import base
+from runtimes.cgroups.mounts import parse
+from runtimes.cgroups.v1 import V1
+
+RUN = "3fa9c1"
+HYBRID = """\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+34 31 0:31 / /sys/fs/cgroup/cpuset rw,relatime - cgroup cgroup rw,cpuset,clone_children
+35 31 0:32 / /sys/fs/cgroup/me\\040mory rw,relatime - cgroup cgroup rw,memory
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+nonsense
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> V1:
+    """A host with a cpuset that children must copy."""
+    mounts = {name: tmp_path / name for name in ("cpuset", "cpu", "memory", "freezer")}
+    for point in mounts.values():
+        point.mkdir()
+    for name, value in (("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")):
+        (mounts["cpuset"] / name).write_text(value)
+    return V1(mounts)
+
+
+def test_controllers_are_found_where_they_are_mounted() -> None:
+    found = parse(HYBRID)
+    assert found.v1["cpuacct"] == found.v1["cpu"] == Path("/sys/fs/cgroup/cpu,cpuacct")
+    assert found.v1["memory"] == Path("/sys/fs/cgroup/me mory")
+    assert "clone_children" not in found.v1
+    assert found.v2 == Path("/sys/fs/cgroup/unified")
+
+
+def test_a_host_with_both_versions_is_hybrid_and_uses_v1() -> None:
+    hierarchy = cgroups.detect(HYBRID)
+    assert hierarchy.version == "hybrid"
+    assert hierarchy.controllers is not None
+
+
+def test_a_host_without_cgroups_says_what_to_mount() -> None:
+    with pytest.raises(RuntimeFault) as caught:
+        cgroups.detect("")
+    assert "mount" in caught.value.hint
+
+
+def test_a_creation_names_every_limit_and_every_hierarchy(host: V1) -> None:
+    made = host.creation(RUN, "tb-1", cgroups.bounds(Limits((0, 1, 3), 1.5, 1 << 28)))
+    below = f"tarebench/{RUN}/tb-1"
+    written = {str(item.path): item.value for item in made.writes}
+    assert written == {
+        str(host.mounts["cpuset"] / below / "cpuset.cpus"): "0-1,3",
+        str(host.mounts["cpu"] / below / "cpu.cfs_quota_us"): "150000",
+        str(host.mounts["memory"] / below / "memory.limit_in_bytes"): str(1 << 28),
+    }
+    assert [path.name for path in made.joins] == ["tasks"] * 4
+    assert made.born_in is None
+
+
+def test_swap_is_limited_with_memory_where_the_kernel_accounts_it(host: V1) -> None:
+    (host.mounts["memory"] / "memory.memsw.limit_in_bytes").write_text("0")
+    made = host.creation(RUN, "tb-1", base.Bounds((0,), memory_bytes=4096))
+    assert [item.path.name for item in made.writes][1:] == [
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+    ]
+
+
+def test_co_mounted_controllers_are_made_and_joined_once(tmp_path: Path) -> None:
+    shared = tmp_path / "cpu,cpuacct"
+    host = V1({"cpuset": tmp_path / "a", "cpu": shared, "cpuacct": shared, "memory": tmp_path})
+    made = host.creation(RUN, "x", base.Bounds((0,)))
+    assert len(made.directories) == len(made.joins) == 3
+
+
+def test_limits_are_read_back_as_the_kernel_has_them(host: V1) -> None:
+    group = host.group(RUN, "tb-1")
+    for controller, name, value in (
+        ("cpuset", "cpuset.effective_cpus", "0-1,3"),
+        ("cpu", "cpu.cfs_quota_us", "150000"),
+        ("cpu", "cpu.cfs_period_us", "100000"),
+        ("memory", "memory.limit_in_bytes", "268435456"),
+    ):
+        group.directories[controller].mkdir(parents=True, exist_ok=True)
+        (group.directories[controller] / name).write_text(value + "\n")
+    assert group.limits() == LimitsRead((0, 1, 3), 1.5, 268435456)
+
+
+def test_what_v1_calls_unlimited_is_no_limit(host: V1) -> None:
+    group = host.group(RUN, "tb-1")
+    for controller, name, value in (
+        ("cpu", "cpu.cfs_quota_us", "-1"),
+        ("cpu", "cpu.cfs_period_us", "100000"),
+        ("memory", "memory.limit_in_bytes", "9223372036854771712"),
+    ):
+        group.directories[controller].mkdir(parents=True, exist_ok=True)
+        (group.directories[controller] / name).write_text(value)
+    assert group.limits() == LimitsRead(None, None, None)
+
+
+def test_a_missing_controller_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFault, match="memory"):
+        V1({"cpuset": tmp_path, "cpu": tmp_path}).prepare(RUN)
+
+
+def test_a_refused_write_names_file_value_and_cause(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFault) as caught:
+        base.write(tmp_path / "memory.max", "17")
+    assert str(tmp_path / "memory.max") in str(caught.value)
+    assert "'17'" in str(caught.value)
+    assert "ENOENT" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0-1,3", (0, 1, 3)), ("", ()), ("5\n", (5,)), ("0-3", (0, 1, 2, 3))]
+)
+def test_cpu_lists_are_read_as_the_kernel_writes_them(text: str, cpus: tuple[int, ...]) -> None:
+    assert base.parse_cpus(text) == cpus
+    assert base.format_cpus(cpus) == text.strip()

@@ -1,0 +1,197 @@
+"""The plan of a box: which steps a profile has, in which order, and how they are packed."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import runtimes.launcher
+from runtimes.base import RuntimeFault
+from runtimes.cgroups.base import Bounds
+from runtimes.cgroups.v1 import V1
+from runtimes.cgroups.v2 import V2
+from runtimes.launcher import Plan, Side, Step
+from runtimes.launcher import operations as ops
+from runtimes.launcher.operations import base as kernel
+from runtimes.namespaces import build, capabilities, view
+from runtimes.namespaces.build import Attachment, Box
+from runtimes.namespaces.profiles import PROFILES, NetworkMode
+from runtimes.namespaces.view import Places
+
+V1_HOST = V1({"cpuset": Path("/c/cpuset"), "cpu": Path("/c/cpu"), "memory": Path("/c/memory")})
+V2_HOST = V2(Path("/c"))
+ATTACHMENT = Attachment(
+    Path("/run/netns/host"), "tb0", "tbx1", "198.19.0.2", 24, "198.19.0.1", "02:00:00:00:00:02",
+    1500,
+)  # fmt: skip
+
+
+def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
+    return Box(
+        profile=PROFILES[profile],
+        hostname="tb-1",
+        layers=(Path("/cache/root"),),
+        places=Places(Path("/state/tb-1")),
+        argv=("/agent",),
+        environment={"PATH": "/bin"},
+        creation=host.creation("run", "tb-1", Bounds((0,), 0.5, 4096)),
+        controllers=host.controllers,
+        attachment=ATTACHMENT,
+        user_namespace_fd=9,
+        lifeline_fd=10,
+        filter=b"\x06\0\0\0\0\0\xff\x7f",
+    )
+
+
+def kinds(plan: Plan, side: Side | None = None) -> list[str]:
+    return [
+        type(step.operation).__name__ for step in plan.steps if side is None or step.side is side
+    ]
+
+
+def only(plan: Plan, kind: type) -> list[Step]:
+    return [step for step in plan.steps if isinstance(step.operation, kind)]
+
+
+def test_a_box_ends_with_its_program_and_nothing_after_it() -> None:
+    for profile in PROFILES:
+        assert kinds(build.plan(box(profile)))[-1] == "Execute"
+
+
+def test_rights_are_dropped_last_and_the_filter_is_the_very_last() -> None:
+    steps = kinds(build.plan(box()), Side.CHILD)
+    assert steps[-4:] == ["Capabilities", "NoNewPrivileges", "Seccomp", "Execute"]
+
+
+def test_every_wait_of_the_child_has_a_post_of_the_launcher() -> None:
+    for profile in PROFILES:
+        plan = build.plan(box(profile))
+        assert kinds(plan, Side.CHILD).count("Wait") == kinds(plan, Side.LAUNCHER).count("Post")
+
+
+def test_the_default_profile_has_every_namespace_but_time() -> None:
+    flags = build.namespaces(PROFILES["default"])
+    assert kernel.namespace_names(flags) == "mount+pid+net+ipc+uts+cgroup+user"
+
+
+@pytest.mark.parametrize(
+    ("profile", "missing"),
+    [
+        ("no-seccomp", "Seccomp"),
+        ("all-caps", "Capabilities"),
+        ("no-masks", "Mask"),
+        ("no-net", "Veth"),
+        ("host-net", "Veth"),
+        ("no-userns", "IdMap"),
+        ("no-userns", "BindIdmapped"),
+    ],
+)
+def test_a_profile_leaves_out_its_mechanism_only(profile: str, missing: str) -> None:
+    full, less = kinds(build.plan(box())), kinds(build.plan(box(profile)))
+    assert missing in full
+    assert missing not in less
+
+
+def test_host_network_is_entered_before_the_clone_and_not_left() -> None:
+    plan = build.plan(box("host-net"))
+    steps = kinds(plan, Side.LAUNCHER)
+    assert steps.index("EnterNamespace") < steps.index("Clone")
+    clone = only(plan, ops.Clone)[0].operation
+    assert isinstance(clone, ops.Clone)
+    assert not clone.flags & kernel.CLONE_NEWNET
+
+
+def test_with_a_user_namespace_layers_are_seen_through_its_map() -> None:
+    plan = build.plan(box())
+    bound = only(plan, ops.BindIdmapped)[0].operation
+    assert isinstance(bound, ops.BindIdmapped)
+    assert bound.user_namespace_fd == 9
+    assert bound.attributes & kernel.RDONLY
+    overlay = next(step.operation for step in only(plan, ops.Mount) if "overlay" in str(step))
+    assert isinstance(overlay, ops.Mount)
+    assert "lowerdir=/state/tb-1/root," in overlay.data
+    assert "/cache/root" not in overlay.data
+
+
+def test_on_v1_the_launcher_goes_inside_first_and_on_v2_the_child_is_born_inside() -> None:
+    first, second = build.plan(box(host=V1_HOST)), build.plan(box(host=V2_HOST))
+    assert len(only(first, ops.JoinCgroup)) == 3
+    assert only(second, ops.JoinCgroup) == []
+    born = only(second, ops.Clone)[0].operation
+    assert isinstance(born, ops.Clone)
+    assert born.cgroup == "/c/tarebench/run/tb-1"
+    # Its root would be the launcher's cgroup otherwise.
+    assert not born.flags & kernel.CLONE_NEWCGROUP
+    assert len(only(second, ops.Unshare)) == 1
+
+
+def test_many_layers_are_stacked_topmost_first() -> None:
+    layers = (Path("/a"), Path("/b"), Path("/c"))
+    steps = view.overlay(layers, Places(Path("/s")), None)
+    assert isinstance(steps[-1], ops.Mount)
+    assert steps[-1].data.startswith("lowerdir=/a:/b:/c,upperdir=/s/upper,workdir=/s/work")
+
+
+@pytest.mark.parametrize("path", ["/a:b", "/a,b", '/a"b', "/a\\b"])
+def test_a_path_that_overlay_would_misread_is_refused(path: str) -> None:
+    with pytest.raises(RuntimeFault, match="overlay cannot take the path"):
+        view.overlay((Path(path),), Places(Path("/s")), None)
+
+
+def test_more_layers_than_one_mount_can_say_are_refused_with_advice() -> None:
+    with pytest.raises(RuntimeFault, match="do not fit") as caught:
+        view.overlay([Path("/x" * 40 + str(n)) for n in range(100)], Places(Path("/s")), None)
+    assert "squash" in caught.value.hint
+
+
+def test_the_default_capabilities_are_those_of_docker() -> None:
+    assert capabilities.mask(capabilities.DEFAULT) == 0xA80425FB
+
+
+def test_a_plan_packs_to_what_plan_c_reads() -> None:
+    step = Step(Side.CHILD, "x", ops.Address("eth0", "1.2.3.4", 24, "1.2.3.1"))
+    assert Plan((step,)).pack() == (
+        b"TBPL"
+        + struct.pack("=I", 1)
+        + struct.pack("=4H", 18, 1, 3, 1)
+        + struct.pack("=3Q", 0x01020304, 24, 0x01020301)
+        + struct.pack("=I", 4)
+        + b"eth0\0"
+    )
+
+
+def test_a_text_with_a_nul_cannot_be_packed() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        Plan((Step(Side.CHILD, "x", ops.Hostname("a\0b")),)).pack()
+
+
+def test_negative_numbers_are_packed_in_twos_complement() -> None:
+    packed = Plan((Step(Side.CHILD, "x", ops.Hold(-1)),)).pack()
+    assert packed.endswith(b"\xff" * 8)
+
+
+def test_every_operation_has_its_entry_in_the_launchers_table() -> None:
+    source = (Path(runtimes.launcher.__file__).parent / "main.c").read_text()
+    table = {int(code) for code in re.findall(r"\[(\d+)\] = \{op_", source)}
+    classes = [getattr(ops, name) for name in ops.__all__ if name[0].isupper()]
+    codes = {one.CODE for one in classes if hasattr(one, "CODE")}
+    assert codes == table
+
+
+def test_a_box_without_a_testbed_has_loopback_only() -> None:
+    alone = replace(
+        box(), profile=replace(PROFILES["default"], network=NetworkMode.NONE), attachment=None
+    )
+    steps = kinds(build.plan(alone))
+    assert "Loopback" in steps
+    assert not {"Veth", "Address", "EnterNamespace"} & set(steps)
+
+
+def test_the_child_leaves_the_old_root_after_its_own_proc_is_mounted_and_before_it_runs() -> None:
+    steps = kinds(build.plan(box()), Side.CHILD)
+    assert steps.index("Mount") < steps.index("LeaveOldRoot") < steps.index("Mask")
+    assert "PivotRoot" in kinds(build.plan(box()), Side.LAUNCHER)

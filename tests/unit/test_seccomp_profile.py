@@ -1,0 +1,112 @@
+"""The default filter, call by call, as the kernel would judge."""
+
+from __future__ import annotations
+
+import errno
+import platform
+
+import pytest
+
+from runtimes.namespaces import seccomp, seccomp_calls
+from tests.support import bpf
+
+pyseccomp = pytest.importorskip("pyseccomp", reason="libseccomp is not installed")
+HERE = {"x86_64": bpf.X86_64, "aarch64": bpf.AARCH64}[platform.machine()]
+DENIED = bpf.ERRNO | errno.EPERM
+MISSING = bpf.ERRNO | errno.ENOSYS
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+THREAD_FLAGS = 0x003D0F00
+
+
+@pytest.fixture(scope="module")
+def program() -> bytes:
+    return seccomp.compile_filter()
+
+
+def judge(program: bytes, name: str, *args: int) -> int:
+    number = seccomp.resolve(pyseccomp, name)
+    assert number is not None
+    assert number >= 0, f"{name} does not exist on {platform.machine()}"
+    return bpf.verdict(program, number, architecture=HERE, args=args)
+
+
+def test_the_filter_is_small_enough_for_the_kernel(program: bytes) -> None:
+    assert len(program) % 8 == 0
+    assert len(program) // 8 < 4096
+
+
+def test_every_allowed_call_of_this_architecture_is_allowed(program: bytes) -> None:
+    refused = []
+    for name in seccomp_calls.ALLOWED:
+        number = seccomp.resolve(pyseccomp, name)
+        if number is None or number < 0:
+            continue
+        if bpf.verdict(program, number, architecture=HERE) != bpf.ALLOW:
+            refused.append(name)
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mount", "umount2", "pivot_root", "setns", "unshare", "bpf", "perf_event_open",
+        "userfaultfd", "keyctl", "add_key", "request_key", "init_module", "finit_module",
+        "delete_module", "kexec_load", "reboot", "swapon", "swapoff", "acct", "syslog",
+        "open_by_handle_at", "kcmp", "pidfd_getfd", "process_madvise", "mbind", "set_mempolicy",
+        "get_mempolicy", "clock_settime", "settimeofday", "sethostname", "setdomainname",
+        "quotactl", "vhangup", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
+        "mount_setattr", "fanotify_init", "io_uring_setup", "io_uring_enter", "move_pages",
+    ],
+)  # fmt: skip
+def test_what_reaches_the_host_is_denied(program: bytes, name: str) -> None:
+    assert judge(program, name) == DENIED
+
+
+def test_threads_and_processes_may_be_made_but_no_namespaces(program: bytes) -> None:
+    assert judge(program, "clone", THREAD_FLAGS) == bpf.ALLOW
+    assert judge(program, "clone", 17) == bpf.ALLOW
+    assert judge(program, "clone", 17 | CLONE_NEWUSER) == DENIED
+    assert judge(program, "clone", 17 | CLONE_NEWNET) == DENIED
+
+
+def test_clone3_is_said_to_be_missing_so_that_libc_falls_back(program: bytes) -> None:
+    assert judge(program, "clone3") == MISSING
+
+
+def test_sockets_of_every_family_but_vsock_may_be_made(program: bytes) -> None:
+    for family in (1, 2, 10, 16, 17):
+        assert judge(program, "socket", family) == bpf.ALLOW
+    assert judge(program, "socket", seccomp_calls.AF_VSOCK) == DENIED
+
+
+def test_only_harmless_personalities_may_be_taken(program: bytes) -> None:
+    for persona in seccomp_calls.PERSONALITIES:
+        assert judge(program, "personality", persona) == bpf.ALLOW
+    assert judge(program, "personality", 0x0040000) == DENIED  # ADDR_NO_RANDOMIZE
+
+
+def test_calls_newer_than_the_filter_are_missing_not_forbidden(program: bytes) -> None:
+    assert bpf.verdict(program, 999, architecture=HERE) == MISSING
+
+
+def test_calls_of_a_foreign_architecture_kill(program: bytes) -> None:
+    assert bpf.verdict(program, 0, architecture=0x80000015) == bpf.KILL
+
+
+@pytest.mark.skipif(HERE != bpf.X86_64, reason="i386 is the compatible architecture of x86_64")
+def test_the_compatible_architecture_obeys_the_same_rules(program: bytes) -> None:
+    read, mount, personality = 3, 21, 136
+    assert bpf.verdict(program, read, architecture=bpf.I386) == bpf.ALLOW
+    assert bpf.verdict(program, mount, architecture=bpf.I386) == DENIED
+    assert bpf.verdict(program, personality, architecture=bpf.I386, args=(0x40000,)) == DENIED
+
+
+@pytest.mark.skipif(HERE != bpf.X86_64, reason="x32 belongs to x86_64")
+def test_x32_calls_are_not_a_way_around(program: bytes) -> None:
+    x32_mount = 0x40000000 | 165
+    assert bpf.verdict(program, x32_mount, architecture=bpf.X86_64) in (DENIED, bpf.KILL)
+
+
+def test_no_call_is_both_allowed_and_judged_by_its_arguments() -> None:
+    assert not {"clone", "clone3", "socket", "personality"} & set(seccomp_calls.ALLOWED)
