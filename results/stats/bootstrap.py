@@ -11,7 +11,7 @@ from results.stats.values import FloatArray, IntArray, Trials, fraction, iterati
 
 SEED = 20130620
 """Fixed, so that the same data give the same interval; any other may be passed."""
-RESAMPLES = 4_000
+RESAMPLES = 2_000
 CELLS = 2_000_000
 """Values drawn at once: bounds the memory to some tens of megabytes."""
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from results.stats.errors import StatsError
 from results.stats.independence import dependence_warning
-from results.stats.intervals import Bounds, Levels, LogInterval, paired, unpaired
+from results.stats.intervals import Bounds, Levels, LogInterval, paired, unpairable, unpaired
 from results.stats.pairing import Blocks, pair_values
-from results.stats.values import Trials, fraction, trial_values
+from results.stats.values import FloatArray, Trials, fraction, trial_values
 
 Verdict = Literal["equivalent", "different", "negligible", "inconclusive"]
 Direction = Literal["higher", "lower"]
@@ -127,23 +127,16 @@ def compare_at(
     levels = levels or Levels.of(confidence)
     x = np.log(trial_values(baseline, "baseline"))
     y = np.log(trial_values(candidate, "candidate"))
-    warnings: list[str] = []
+    warnings = _constant(x, "baseline") + _constant(y, "candidate")
     if blocks is None:
         found, n_x, n_y, units = unpaired(x, y, levels), x.size, y.size, min(x.size, y.size)
         warnings += dependence_warning(x, "baseline") + dependence_warning(y, "candidate")
-        constant = not (np.ptp(x) or np.ptp(y))
     else:
         pairs = pair_values(x, y, blocks)
-        log_ratios = pairs.candidate - pairs.baseline
-        found, units = paired(log_ratios, levels), log_ratios.size
-        n_x, n_y = pairs.n_baseline, pairs.n_candidate
-        warnings += [*pairs.warnings, *dependence_warning(log_ratios, "ratio of blocks")]
-        constant = float(np.ptp(log_ratios)) <= ROUNDING
-    if constant and found.wide is not None:
-        warnings.append(
-            "all values of an arm are identical: the interval has no width and shows the "
-            "resolution of the measurement, not its noise"
-        )
+        ratios = pairs.candidate - pairs.baseline
+        units, n_x, n_y = ratios.size, pairs.n_baseline, pairs.n_candidate
+        found = paired(ratios, levels) if units else unpairable(x, y)
+        warnings += [*pairs.warnings, *dependence_warning(ratios, "ratio of blocks")]
     return Comparison(
         ratio=math.exp(found.center),
         low=_end(found.wide, 0),
@@ -160,6 +153,13 @@ def compare_at(
         confidence=confidence,
         n_units=units,
     )
+
+
+def _constant(values: FloatArray, name: str) -> list[str]:
+    if values.size < 2 or np.ptp(values) > ROUNDING:
+        return []
+    meaning = "they show the resolution of the measurement, not its noise"
+    return [f"all {values.size} {name} values are identical: {meaning}"]
 
 
 def judge(found: LogInterval, margin: float) -> Verdict:

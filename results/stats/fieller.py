@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from results.stats.errors import StatsError
 from results.stats.pairing import Blocks, pair_values
 from results.stats.values import FloatArray, Trials, fraction, trial_values
 
@@ -58,6 +59,8 @@ def ratio_of_means(
     method = "ratio of means, Fieller"
     if blocks is not None:
         pairs = pair_values(x, y, blocks)
+        if not pairs.baseline.size:
+            raise StatsError("no block holds both arms", argument="blocks")
         x, y, warnings = pairs.baseline, pairs.candidate, pairs.warnings
         method += ", paired by block"
     ratio = float(y.mean() / x.mean())

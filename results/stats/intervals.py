@@ -35,6 +35,9 @@ SLACK = 1.25
 It is what makes 5 trials enough for 95 %: 2^(1−5) = 0.0625 = 1.25 · 0.05.
 """
 
+ROUNDING = 1.0 + 1e-9
+"""Keeps 0.0625 from missing 1.25 · (1 − 0.95)."""
+
 Bounds = tuple[float, float]
 
 
@@ -110,7 +113,7 @@ def paired(d: FloatArray, levels: Levels) -> LogInterval:
         few = f"fewer than {MINIMUM_TRIALS} blocks with both arms ({d.size}): no interval"
         return LogInterval(center, None, None, method, (few,))
     cutoffs = [signed_rank_cutoff(d.size, a / 2.0) for a in (levels.difference, levels.equivalence)]
-    hull = cutoffs[0] < 0 and 2.0 ** (1 - d.size) <= SLACK * levels.difference
+    hull = cutoffs[0] < 0 and 2.0 ** (1 - d.size) <= SLACK * levels.difference * ROUNDING
     if hull:
         method = "paired by block, pseudo-median of ratios, hull of t interval and range"
     found = ordered_walsh(
@@ -124,6 +127,12 @@ def paired(d: FloatArray, levels: Levels) -> LogInterval:
     return LogInterval(
         center, wide, narrow, method, _declined(wide, levels.difference, f"{d.size} blocks")
     )
+
+
+def unpairable(x: FloatArray, y: FloatArray) -> LogInterval:
+    """The estimate without an interval, where blocks were given and none holds both arms."""
+    reason = "no block holds both arms: no interval"
+    return LogInterval(_median_difference(x, y), None, None, "Hodges–Lehmann ratio", (reason,))
 
 
 def _unpaired_cutoff(m: int, n: int, alpha: float, spread: _Spread) -> int:
@@ -147,7 +156,7 @@ def _worst_cutoff(m: int, n: int, alpha: float) -> int:
         successes = 0
         while 2.0 * float(bdtr(successes, size, 0.5)) <= alpha:
             successes += 1
-        if successes == 0 and 2.0 ** (1 - size) <= SLACK * alpha:
+        if successes == 0 and 2.0 ** (1 - size) <= SLACK * alpha * ROUNDING:
             successes = 1
         copies = m * n // size
         worst = min(worst, copies * (successes - 1) + (copies - 1) // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,17 +33,19 @@ class PairedBlocks:
 
 
 def pair_values(x: FloatArray, y: FloatArray, blocks: Blocks) -> PairedBlocks:
-    """Mean per arm and block; raises StatsError where no block holds both arms.
+    """Mean per arm and block; both are empty where no block holds both arms.
 
     A block without one of the arms is left out, and counted in a warning.
     """
     blocks_x, blocks_y = _both(blocks, x.size, y.size)
     of_x, of_y = _grouped(x, blocks_x), _grouped(y, blocks_y)
     shared = [block for block in of_x if block in of_y]
-    if not shared:
-        raise StatsError("no block holds both arms", argument="blocks")
-    mean_x = np.array([np.mean(of_x[block]) for block in shared], dtype=np.float64)
-    mean_y = np.array([np.mean(of_y[block]) for block in shared], dtype=np.float64)
+    mean_x = np.array(
+        [math.fsum(of_x[block]) / len(of_x[block]) for block in shared], dtype=np.float64
+    )
+    mean_y = np.array(
+        [math.fsum(of_y[block]) / len(of_y[block]) for block in shared], dtype=np.float64
+    )
     used_x = sum(len(of_x[block]) for block in shared)
     used_y = sum(len(of_y[block]) for block in shared)
     warnings: list[str] = []
@@ -92,6 +95,10 @@ def _both(blocks: Blocks, n_x: int, n_y: int) -> tuple[list[Hashable], list[Hash
         if len(ids) != count:
             raise StatsError(f"{len(ids)} block ids for {count} {side} trials", argument="blocks")
     return first, second
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def _is_sequence(entry: object) -> bool:

@@ -61,7 +61,7 @@ def _bound(grid: FloatArray, mass: FloatArray, step: float, spend: float, root: 
     if excess(0.0) <= 0.0:
         return 0.0
     low, high = 0.0, ceiling
-    while high - low > 1e-10 * ceiling:
+    while high - low > 1e-14 * ceiling:
         middle = (low + high) / 2.0
         low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
     return high

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.stats.compare import Verdict, compare
+from results.stats.intervals import MINIMUM_TRIALS
 from results.stats.sequential import SequentialPlan, look, plan
 from results.stats.simulation import MARGIN, SEED
 from results.stats.values import FloatArray
 
-NOISE = 0.045
+MAXIMUM = 50
+NOISE = 0.06
 """Standard deviation of the log value of a trial in these simulations."""
 SCENARIOS = (1.0, 0.99, 0.85, 0.7, 0.5, 0.1)
 """True ratios of the mix: a claim set with "same", "a bit", "clearly" and "ten times"."""
@@ -43,63 +45,74 @@ class StoppingRow:
 def stopping_table(
     replications: int,
     *,
-    maximum: int = 50,
-    fixed: int | None = None,
+    maximum: int = MAXIMUM,
     ratios: Sequence[float] = SCENARIOS,
     noise: float = NOISE,
     seed: int = SEED,
 ) -> tuple[StoppingRow, ...]:
-    """Paired lognormal blocks, for every true ratio.
+    """Paired lognormal blocks for every true ratio, sequential beside fixed-n.
 
-    ``fixed`` is the n of the fixed design, by default ``fixed_equivalent``.
+    The fixed design is the smallest that settles the hardest of the ratios as often as the
+    sequential plan does; one n serves all, as nobody knows the ratios beforehand.
     """
     schedule = plan(maximum)
-    fixed = fixed or fixed_equivalent(schedule)
-    rows = []
-    for place, ratio in enumerate(ratios):
-        rng = np.random.default_rng([seed, place])
-        ends = [_both_ways(rng, ratio, noise, schedule, fixed) for _ in range(replications)]
-        sequential = [end[0] for end in ends]
-        at_once = [end[2] for end in ends]
-        rows.append(
-            StoppingRow(
-                ratio=ratio,
-                replications=replications,
-                right_sequential=_share(sequential, ratio, right=True),
-                right_fixed=_share(at_once, ratio, right=True),
-                wrong_sequential=_share(sequential, ratio, right=False),
-                wrong_fixed=_share(at_once, ratio, right=False),
-                blocks_sequential=float(np.mean([end[1] for end in ends])),
-                blocks_fixed=fixed,
-            )
-        )
-    return tuple(rows)
+    draws = [
+        _draws(np.random.default_rng([seed, place]), ratio, noise, (replications, maximum))
+        for place, ratio in enumerate(ratios)
+    ]
+    sequential = [[_sequentially(x, y, schedule) for x, y in zip(*d, strict=True)] for d in draws]
+    open_shares = [sum(v == "inconclusive" for v, _ in ends) for ends in sequential]
+    # Among equals (nothing open) the one that took most blocks is the hardest.
+    blocks_used = [sum(count for _, count in ends) for ends in sequential]
+    hardest = max(range(len(ratios)), key=lambda place: (open_shares[place], blocks_used[place]))
+    fixed = _fixed_size(draws[hardest], open_shares[hardest], maximum)
+    return tuple(
+        _row(ratio, ends, _at_once(of, fixed), fixed)
+        for ratio, ends, of in zip(ratios, sequential, draws, strict=True)
+    )
 
 
-def fixed_equivalent(schedule: SequentialPlan) -> int:
-    """Blocks of a fixed design with the same power for the hardest claim.
+def _row(
+    ratio: float, ends: Sequence[tuple[Verdict, int]], at_once: Sequence[Verdict], fixed: int
+) -> StoppingRow:
+    verdicts = [verdict for verdict, _ in ends]
+    return StoppingRow(
+        ratio=ratio,
+        replications=len(ends),
+        right_sequential=_share(verdicts, _right(ratio)),
+        right_fixed=_share(at_once, _right(ratio)),
+        wrong_sequential=_share(verdicts, _wrong(ratio)),
+        wrong_fixed=_share(at_once, _wrong(ratio)),
+        blocks_sequential=float(np.mean([count for _, count in ends])),
+        blocks_fixed=fixed,
+    )
 
-    A sequential plan pays for its looks with a larger maximum; the ratio of the squared
-    normal quantiles of its last level and of alpha is what a fixed design saves at that end.
-    """
-    from scipy.special import ndtri
 
-    last = schedule.levels[-1].equivalence
-    power = 1.2816
-    spent_z = -float(ndtri(last / 2.0)) + power
-    plain_z = -float(ndtri((1.0 - schedule.confidence))) + power
-    return round(schedule.maximum * (plain_z / spent_z) ** 2)
+def _draws(
+    rng: np.random.Generator, ratio: float, noise: float, shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    x: FloatArray = np.exp(noise * rng.standard_normal(shape))
+    y: FloatArray = ratio * np.exp(noise * rng.standard_normal(shape))
+    return x, y
 
 
-def _both_ways(
-    rng: np.random.Generator, ratio: float, noise: float, schedule: SequentialPlan, fixed: int
-) -> tuple[Verdict, int, Verdict]:
-    most = max(schedule.maximum, fixed)
-    x = np.exp(noise * rng.standard_normal(most))
-    y = ratio * np.exp(noise * rng.standard_normal(most))
-    verdict, used = _sequentially(x, y, schedule)
-    at_once = compare(x[:fixed], y[:fixed], margin=MARGIN, blocks=range(fixed))
-    return verdict, used, at_once.verdict
+def _at_once(draws: tuple[FloatArray, FloatArray], n: int) -> list[Verdict]:
+    return [
+        compare(x[:n], y[:n], margin=MARGIN, blocks=range(n)).verdict
+        for x, y in zip(*draws, strict=True)
+    ]
+
+
+def _fixed_size(draws: tuple[FloatArray, FloatArray], may_stay_open: int, maximum: int) -> int:
+    """Fewest blocks at which no more runs stay inconclusive, by bisection."""
+    low, high = MINIMUM_TRIALS, maximum
+    while low < high:
+        middle = (low + high) // 2
+        if _at_once(draws, middle).count("inconclusive") <= may_stay_open:
+            high = middle
+        else:
+            low = middle + 1
+    return high
 
 
 def _sequentially(x: FloatArray, y: FloatArray, schedule: SequentialPlan) -> tuple[Verdict, int]:
@@ -117,13 +130,23 @@ def _sequentially(x: FloatArray, y: FloatArray, schedule: SequentialPlan) -> tup
     raise AssertionError("the last look ends the plan")
 
 
-def _share(verdicts: Sequence[Verdict], ratio: float, *, right: bool) -> float:
-    inside = 1.0 - MARGIN < ratio < 1.0 / (1.0 - MARGIN)
-    good: set[Verdict] = {"equivalent"} if ratio == 1.0 else {"different"}
-    if inside and ratio != 1.0:
-        good = {"equivalent", "negligible"}
-    if right:
-        return sum(verdict in good for verdict in verdicts) / len(verdicts)
-    return sum(verdict not in good and verdict != "inconclusive" for verdict in verdicts) / len(
-        verdicts
-    )
+def _share(verdicts: Sequence[Verdict], which: frozenset[Verdict]) -> float:
+    return sum(verdict in which for verdict in verdicts) / len(verdicts)
+
+
+def _right(ratio: float) -> frozenset[Verdict]:
+    """What may be said of a true ratio: inside the margin, both words for "small" may."""
+    if ratio == 1.0:
+        return frozenset({"equivalent"})
+    if 1.0 - MARGIN <= ratio <= 1.0 / (1.0 - MARGIN):
+        return frozenset({"equivalent", "negligible", "different"})
+    return frozenset({"different"})
+
+
+def _wrong(ratio: float) -> frozenset[Verdict]:
+    """A difference where there is none; equivalence at the margin or beyond."""
+    if ratio == 1.0:
+        return frozenset({"different", "negligible"})
+    if 1.0 - MARGIN < ratio < 1.0 / (1.0 - MARGIN):
+        return frozenset()
+    return frozenset({"equivalent", "negligible"})

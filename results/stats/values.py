@@ -8,8 +8,9 @@ memory layout and its moment, so they are averaged to one value per trial and ne
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,6 +26,11 @@ Trials: TypeAlias = Iterable[Any]
 Lists, tuples, numpy arrays (one or two dimensions) and pandas Series all do.
 """
 
+PLAIN = frozenset({float, np.float64, np.int64})
+"""Types that need no look one by one; bool, str and None are not among them.
+
+Nor is int, which may be too large for a float.
+"""
 LARGEST = 1e150
 """Beyond it, and below its inverse, a ratio or a square leaves the range of a float."""
 
@@ -36,29 +42,21 @@ def trial_values(data: Trials, argument: str) -> FloatArray:
     for any value that is NaN, infinite, negative, zero or not a number.
     """
     array = _numeric_array(data)
-    if array is None:
-        rows = [
-            _trial(entry, argument, trial) for trial, entry in enumerate(_listed(data, argument))
-        ]
-        array = np.array([_mean(row) for row in rows], dtype=np.float64)
-    else:
+    if array is not None:
         _refuse_unusable(array, argument)
-        if array.ndim == 2 and array.shape[1]:
-            array = array.mean(axis=1)
-    if array.size == 0:
-        raise StatsError("there are no values", argument=argument, hint="at least one trial")
-    return array
+        return array if array.ndim == 1 else np.asarray(array.mean(axis=1))
+    values, counts = _flat(data, argument)
+    if values.size == counts.size:
+        return values
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    means: FloatArray = np.add.reduceat(values, starts) / counts
+    return means
 
 
 def iteration_values(data: Trials, argument: str) -> tuple[FloatArray, ...]:
     """The checked iterations of every trial; a bare value is a trial of one iteration."""
-    entries = _listed(data, argument)
-    if not entries:
-        raise StatsError("there are no values", argument=argument, hint="at least one trial")
-    return tuple(
-        np.array(_trial(entry, argument, trial), dtype=np.float64)
-        for trial, entry in enumerate(entries)
-    )
+    values, counts = _flat(data, argument)
+    return tuple(np.split(values, np.cumsum(counts)[:-1]))
 
 
 def series(data: Iterable[Any], argument: str) -> FloatArray:
@@ -88,40 +86,59 @@ def _numeric_array(data: Trials) -> FloatArray | None:
 
 
 def _refuse_unusable(array: FloatArray, argument: str) -> None:
-    usable = np.isfinite(array) & (array >= 1.0 / LARGEST) & (array <= LARGEST)
-    if usable.all():
-        return
-    index = tuple(int(place) for place in np.argwhere(~usable)[0])
-    _positive(float(array[index]), argument, index)
+    usable = _usable(array)
+    if not usable.all():
+        index = tuple(int(place) for place in np.argwhere(~usable)[0])
+        _positive(float(array[index]), argument, index)
 
 
-def _listed(data: Iterable[Any], argument: str) -> list[Any]:
-    if isinstance(data, (str, bytes, bytearray, Mapping, AbstractSet)):
+def _usable(array: FloatArray) -> npt.NDArray[np.bool_]:
+    # NaN compares false with everything.
+    return (array >= 1.0 / LARGEST) & (array <= LARGEST)
+
+
+def _flat(data: Trials, argument: str) -> tuple[FloatArray, IntArray]:
+    """All iterations one after the other, and how many each trial has."""
+    entries = _listed(data, argument)
+    if not entries:
+        raise StatsError("there are no values", argument=argument, hint="at least one trial")
+    rows = [_row(entry, argument, trial) for trial, entry in enumerate(entries)]
+    flat = list(chain.from_iterable(rows))
+    if set(map(type, flat)) <= PLAIN:
+        values = np.array(flat, dtype=np.float64)
+        if _usable(values).all():
+            return values, np.array([len(row) for row in rows], dtype=np.intp)
+    checked = [
+        _positive(value, argument, (trial, iteration) if _is_nested(entries[trial]) else (trial,))
+        for trial, row in enumerate(rows)
+        for iteration, value in enumerate(row)
+    ]
+    return np.array(checked), np.array([len(row) for row in rows], dtype=np.intp)
+
+
+def _row(entry: object, argument: str, trial: int) -> list[Any]:
+    if not _is_nested(entry):
+        return [entry]
+    row = (
+        list(entry) if isinstance(entry, (list, tuple)) else _listed(entry, f"{argument}[{trial}]")
+    )
+    if not row:
+        raise StatsError("the trial has no iterations", argument=argument, index=(trial,))
+    return row
+
+
+def _is_nested(entry: object) -> bool:
+    if isinstance(entry, (list, tuple)):
+        return True
+    scalar = getattr(entry, "ndim", 1) == 0 or isinstance(entry, (str, bytes, bytearray))
+    return isinstance(entry, Iterable) and not scalar
+
+
+def _listed(data: object, argument: str) -> list[Any]:
+    unordered = isinstance(data, (str, bytes, bytearray, Mapping, AbstractSet))
+    if unordered or not isinstance(data, Iterable) or getattr(data, "ndim", 1) == 0:
         raise StatsError(f"{type(data).__name__} is not a sequence of numbers", argument=argument)
-    try:
-        return list(data)
-    except TypeError:
-        raise StatsError(
-            f"{type(data).__name__} is not a sequence of numbers", argument=argument
-        ) from None
-
-
-def _trial(entry: object, argument: str, trial: int) -> Sequence[float]:
-    if isinstance(entry, Iterable) and not isinstance(entry, (str, bytes, bytearray)):
-        if getattr(entry, "ndim", 1) == 0:
-            return [_positive(entry, argument, (trial,))]
-        values = [
-            _positive(value, argument, (trial, iteration))
-            for iteration, value in enumerate(_listed(entry, f"{argument}[{trial}]"))
-        ]
-        if not values:
-            raise StatsError("the trial has no iterations", argument=argument, index=(trial,))
-        return values
-    return [_positive(entry, argument, (trial,))]
-
-
-def _mean(row: Sequence[float]) -> float:
-    return row[0] if len(row) == 1 else math.fsum(row) / len(row)
+    return list(data)
 
 
 def _positive(value: object, argument: str, index: tuple[int, ...]) -> float:
@@ -151,7 +168,8 @@ def _positive(value: object, argument: str, index: tuple[int, ...]) -> float:
 
 
 def _number(value: object, argument: str, index: tuple[int, ...]) -> float:
-    if isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating)):
+    alien = isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating))
+    if alien or value is np.ma.masked or isinstance(value, np.ndarray):
         raise StatsError(f"{value!r:.40} is not a number", argument=argument, index=index)
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever is no number raises
