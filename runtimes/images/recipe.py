@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runtimes.base import AGENT_PATH, RuntimeFault
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same recipe must give another tree: it is part of every key."""
 
 AGENT_SOURCE = Path(__file__).with_name("agent.c")
@@ -58,7 +58,8 @@ class Recipe:
             if not _PACKAGE.match(package):
                 raise RuntimeFault(f"{package!r} is not the name of a Debian package")
         for path in (*self.files, *(program.path for program in self.programs)):
-            if not path.startswith("/") or path != "/" + "/".join(_parts(path)):
+            parts = [part for part in path.split("/") if part not in {"", ".", ".."}]
+            if not parts or path != "/" + "/".join(parts):
                 raise RuntimeFault(f"{path!r} is not a plain absolute path in a root filesystem")
 
     def all_programs(self) -> tuple[ProgramSource, ...]:
@@ -162,7 +163,3 @@ def _source_digest(source: Path) -> str:
     except OSError as error:
         raise RuntimeFault(f"{error.filename}: {error.strerror}") from None
     return digest.hexdigest()
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in {"", ".", ".."}]
