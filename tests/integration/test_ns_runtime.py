@@ -81,8 +81,9 @@ def shell(instance: LaunchedInstance, script: str) -> str:
     return done.stdout.decode()
 
 
-def traces(bed: testbed.Testbed) -> dict[str, object]:
-    """Everything a box could leave on the host."""
+def traces(bench: Bench) -> dict[str, object]:
+    """Everything a box could leave on the host, apart from what others on it do meanwhile."""
+    bed, state = bench.bed, str(bench.site.state)
     links = netns.inside(
         bed.host_netns,
         lambda: sorted(path.name for path in Path("/proc/thread-self/net/dev_snmp6").iterdir()),
@@ -90,12 +91,12 @@ def traces(bed: testbed.Testbed) -> dict[str, object]:
     hierarchy = cgroups.detect()
     points = set((hierarchy.controllers or {"": Path("/sys/fs/cgroup")}).values())
     return {
-        "mounts": Path("/proc/self/mountinfo").read_text().count("\n"),
+        "mounts": Path("/proc/self/mountinfo").read_text().count(state),
         "cgroups": sorted(str(p) for point in points for p in point.glob(f"tarebench/{RUN}/*")),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "links": links,
         "children": Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(),
-        "namespaces": sorted(path.name for path in Path("/run/netns").iterdir()),
+        "namespaces": sorted(path.name for path in Path("/run/netns").glob(f"tb-{RUN}*")),
     }
 
 
@@ -190,9 +191,10 @@ def test_no_descriptor_but_the_channel_reaches_the_box(bench: Bench) -> None:
 
 
 def test_mounts_of_a_box_are_not_the_hosts(bench: Bench) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
-    with bench.box():
-        assert Path("/proc/self/mountinfo").read_text() == before
+    with bench.box() as instance:
+        outside = Path("/proc/self/mountinfo").read_text()
+        assert instance.spec.name not in outside
+        assert instance.spec.name in Path(f"/proc/{instance.stats().pids[0]}/mountinfo").read_text()
 
 
 def test_limits_are_set_and_read_back(bench: Bench) -> None:
@@ -260,11 +262,11 @@ def test_a_stop_ends_every_process_even_deaf_ones(bench: Bench) -> None:
 def test_fifty_starts_leave_nothing(bench: Bench) -> None:
     with bench.box():
         pass
-    before = traces(bench.bed)
+    before = traces(bench)
     for slot in range(50):
         with bench.box(slot=slot):
             pass
-    assert traces(bench.bed) == before
+    assert traces(bench) == before
     assert list(bench.site.state.iterdir()) == []
 
 
@@ -296,22 +298,22 @@ def test_concurrent_starts_do_not_meet(bench: Bench) -> None:
 
 
 def test_a_failed_start_is_told_exactly_and_undone(bench: Bench) -> None:
-    before = traces(bench.bed)
+    before = traces(bench)
     spec = bench.spec(0)
     gone = replace(bench.site.rootfs, directory=Path("/nonexistent/rootfs"))
     broken = replace(bench.engine, site=replace(bench.site, rootfs=gone))
     with pytest.raises(LaunchFault, match=r"/nonexistent/rootfs.*ENOENT"):
         broken.start(spec)
-    assert traces(bench.bed) == before
+    assert traces(bench) == before
     assert list(bench.site.state.iterdir()) == []
 
 
 def test_a_failure_late_in_the_child_is_undone_too(bench: Bench) -> None:
-    before = traces(bench.bed)
+    before = traces(bench)
     broken = replace(bench.engine, filter=b"\0" * 8)
     with pytest.raises(LaunchFault, match="load seccomp filter"):
         broken.start(bench.spec(0))
-    assert traces(bench.bed) == before
+    assert traces(bench) == before
     assert list(bench.site.state.iterdir()) == []
 
 
