@@ -28,7 +28,9 @@ class Started:
 
 
 @contextlib.contextmanager
-def started(program: Path, before: Sequence[str] = (), after: Sequence[str] = ()) -> Iterator[Started]:
+def started(
+    program: Path, before: Sequence[str] = (), after: Sequence[str] = ()
+) -> Iterator[Started]:
     """Run ``before + program + after`` as a greeted agent; it is gone afterwards."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()

@@ -1,0 +1,26 @@
+"""What tests against real programs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtimes.images.compile import compile_static
+from tests.support.agent_process import SOURCE, Started, started
+
+
+@pytest.fixture(scope="session")
+def agent_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent, compiled from its source, warnings being errors."""
+    output = tmp_path_factory.mktemp("agent") / "agent"
+    compile_static(SOURCE, output, ["-Werror"])
+    return output
+
+
+@pytest.fixture
+def box(agent_program: Path) -> Iterator[Started]:
+    """A greeted agent with a clean end."""
+    with started(agent_program) as running:
+        yield running

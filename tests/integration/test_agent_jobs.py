@@ -1,0 +1,164 @@
+"""The real agent over pipes: how it runs jobs.  Needs a C compiler, not root."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from runtimes import process
+from runtimes.agent import AgentFault
+from tests.support.agent_process import S, Started, is_running
+
+
+def test_output_status_and_price_come_back(box: Started) -> None:
+    result = box.agent.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=S)
+    assert (result.status, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
+    assert not result.timed_out
+    assert not result.truncated
+    assert 0 < result.wall_ns < S * 1e9
+    assert result.max_rss_bytes > 4096
+
+
+def test_cpu_time_is_the_jobs_own_and_its_childrens(box: Started) -> None:
+    busy = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+    result = box.agent.run(["sh", "-c", f"sh -c '{busy}'; true"], timeout_s=S)
+    assert 0 < result.user_ns + result.sys_ns <= result.wall_ns * 1.1
+
+
+def test_a_job_that_does_nothing_is_charged_its_wait_and_no_cpu(box: Started) -> None:
+    result = box.agent.run(["sleep", "0.3"], timeout_s=S)
+    assert result.wall_ns >= 300_000_000
+    assert result.user_ns + result.sys_ns < 100_000_000
+
+
+def test_a_jobs_environment_is_only_what_it_was_given(box: Started) -> None:
+    result = box.agent.run(["env"], timeout_s=S, env={"GIVEN": "a b=c"})
+    wanted = {**process.ENVIRONMENT, "GIVEN": "a b=c"}
+    assert dict(line.split("=", 1) for line in result.stdout.decode().splitlines()) == wanted
+
+
+def test_a_program_is_searched_on_the_jobs_path(box: Started, tmp_path: Path) -> None:
+    tool = tmp_path / "only-here"
+    tool.write_text("#!/bin/sh\necho found\n")
+    tool.chmod(0o755)
+    path = f"{tmp_path}:{process.ENVIRONMENT['PATH']}"
+    assert box.agent.run(["only-here"], timeout_s=S, env={"PATH": path}).stdout == b"found\n"
+    with pytest.raises(AgentFault, match="only-here: No such file"):
+        box.agent.run(["only-here"], timeout_s=S)
+
+
+def test_arguments_arrive_as_they_were_given(box: Started) -> None:
+    arguments = ["", "a b", "ü\n", "$HOME", "\udcff"]
+    result = box.agent.run(["printf", "%s|", *arguments], timeout_s=S)
+    assert result.stdout == b"|a b|\xc3\xbc\n|$HOME|\xff|"
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [("missing", "No such file"), ("plain", "Permission denied"), ("", "Permission denied")],
+)
+def test_what_cannot_be_run_is_refused_with_its_reason(
+    box: Started, tmp_path: Path, target: str, why: str
+) -> None:
+    (tmp_path / "plain").write_text("no program")
+    path = tmp_path / target
+    with pytest.raises(AgentFault, match=f"cannot run {re.escape(str(path))}: {why}"):
+        box.agent.run([str(path)], timeout_s=S)
+    assert box.agent.run(["true"], timeout_s=S).status == 0
+
+
+def test_big_output_arrives_whole_and_in_order(box: Started) -> None:
+    size = 32 << 20
+    count = size // 8
+    result = box.agent.run(
+        ["awk", f'BEGIN {{ for (i = 0; i < {count}; i++) printf "%07d\\n", i }}'],
+        timeout_s=60,
+        output_limit=size,
+    )
+    wanted = hashlib.sha256(b"".join(b"%07d\n" % n for n in range(count))).hexdigest()
+    assert len(result.stdout) == size
+    assert hashlib.sha256(result.stdout).hexdigest() == wanted
+
+
+def test_a_flood_is_cut_and_its_job_killed(box: Started) -> None:
+    result = box.agent.run(["yes"], timeout_s=60, output_limit=100_000)
+    assert result.truncated
+    assert result.status == -signal.SIGKILL
+    assert not result.timed_out
+    assert result.stdout == b"y\n" * 50_000
+
+
+def test_a_job_out_of_time_is_killed_with_its_whole_group(box: Started) -> None:
+    result = box.agent.run(["sh", "-c", "sleep 100 & echo $!; wait"], timeout_s=0.2)
+    assert (result.status, result.timed_out) == (-signal.SIGKILL, True)
+    assert result.wall_ns >= 200_000_000
+    pid = int(result.stdout)
+    box.agent.run(["sh", "-c", f"while kill -0 {pid} 2>/dev/null; do :; done"], timeout_s=S)
+    assert not is_running(pid)
+
+
+def test_a_job_can_be_signalled(box: Started) -> None:
+    script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    job = box.agent.spawn(["sh", "-c", script], timeout_s=S)
+    job.expect(b"ready", S)
+    job.kill(signal.SIGTERM)
+    result = job.wait(S)
+    assert (result.status, result.stdout) == (7, b"ready\ncaught\n")
+
+
+def test_many_jobs_run_at_once_and_the_last_one_too_many_is_refused(box: Started) -> None:
+    jobs = [
+        box.agent.spawn(["sh", "-c", f"echo {n}; exec sleep 60"], timeout_s=S) for n in range(64)
+    ]
+    with pytest.raises(AgentFault, match="too many jobs"):
+        box.agent.spawn(["true"], timeout_s=S)
+    for job in jobs:
+        job.expect(b"\n", S)
+        job.kill()
+    results = [job.wait(S) for job in jobs]
+    assert [result.stdout for result in results] == [b"%d\n" % n for n in range(64)]
+    assert box.agent.run(["true"], timeout_s=S).status == 0
+
+
+def test_a_daemon_that_keeps_the_output_open_does_not_hold_back_its_end(box: Started) -> None:
+    script = "setsid sleep 100 & echo $!; echo up"
+    result = box.agent.run(["sh", "-c", script], timeout_s=S)
+    assert result.stdout.endswith(b"up\n")
+    assert is_running(int(result.stdout.split()[0]))
+
+
+def test_output_before_the_end_is_never_lost(box: Started) -> None:
+    for _ in range(20):
+        result = box.agent.run(["sh", "-c", "head -c 60000 /dev/zero"], timeout_s=S)
+        assert len(result.stdout) == 60_000
+
+
+def test_a_job_sees_its_own_three_descriptors_and_no_others(box: Started) -> None:
+    box.agent.spawn(["sleep", "60"], timeout_s=S)
+    result = box.agent.run(["sh", "-c", "ls -l /proc/$$/fd; exec true"], timeout_s=S)
+    links = re.findall(r" (\d+) -> (\S+)", result.stdout.decode())
+    assert [number for number, _ in links] == ["0", "1", "2"]
+    assert links[0][1] == "/dev/null"
+
+
+def test_a_job_starts_with_no_signal_ignored_or_blocked(box: Started) -> None:
+    result = box.agent.run(["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"], timeout_s=S)
+    # glibc's posix_spawn leaves its own two signals, 32 and 33, ignored; no program sees them.
+    blocked, ignored = (int(each, 16) for each in re.findall(rb"[0-9a-f]{16}", result.stdout))
+    assert (blocked, ignored & ~(3 << 31)) == (0, 0)
+
+
+def test_a_job_starts_in_the_root_directory_with_the_usual_umask(box: Started) -> None:
+    result = box.agent.run(["sh", "-c", "pwd; umask"], timeout_s=S)
+    assert result.stdout == b"/\n0022\n"
+
+
+def test_orphans_are_reaped(box: Started) -> None:
+    result = box.agent.run(["sh", "-c", "(setsid sleep 0.2 &) ; pgrep -n sleep"], timeout_s=S)
+    pid = int(result.stdout)
+    box.agent.run(["sh", "-c", f"while kill -0 {pid} 2>/dev/null; do :; done"], timeout_s=S)
+    assert not Path(f"/proc/{pid}").exists()
