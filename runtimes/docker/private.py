@@ -137,7 +137,7 @@ def private_daemon(site: Site) -> Iterator[PrivateDaemon]:
     if leftovers:
         site.progress(f"docker: removed {len(leftovers)} leftovers of a killed daemon")
     site.state.mkdir(parents=True, exist_ok=True)
-    with store.data_root(site) as (root, lock), store.tidy_fixed_directories():
+    with store.data_root(site) as (root, lock):
         paths = Layout(run=site.run, state=site.state, data_root=root)
         daemon = PrivateDaemon(paths, site.network.host_netns, site.network.mtu, lock)
         site.progress("docker: starting a private daemon")

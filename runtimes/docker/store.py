@@ -1,4 +1,4 @@
-"""What private daemons have at fixed places: the cached data root, and directories in /run."""
+"""Where a private daemon keeps its images between runs."""
 
 from __future__ import annotations
 
@@ -34,21 +34,3 @@ def data_root(site: Site) -> Iterator[tuple[Path, int | None]]:
             yield home / "data", lock
     finally:
         os.close(lock)
-
-
-@contextlib.contextmanager
-def tidy_fixed_directories() -> Iterator[None]:
-    """Remove the empty directories that daemons make at fixed places, where they were absent."""
-    fixed = [
-        Path("/run/docker"),
-        Path("/run/docker/plugins"),
-        Path("/run/containerd"),
-        Path("/run/containerd/s"),
-    ]
-    absent = [directory for directory in fixed if not directory.exists()]
-    try:
-        yield
-    finally:
-        for directory in reversed(absent):
-            with contextlib.suppress(OSError):
-                directory.rmdir()

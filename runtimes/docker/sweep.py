@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +22,11 @@ _CGROUP_PAUSE_S = 0.02
 
 # The order of the end: the daemon, which ends containers in order, then what it left.  The first
 # two are the daemons themselves, an instant before they become what they are started as.
-_PROGRAMS = ("nsenter", "unshare", "dockerd", "containerd", "containerd-shim-runc-v2")
+_SHIM = "containerd-shim-runc-v2"
+_PROGRAMS = ("nsenter", "unshare", "dockerd", "containerd", _SHIM)
+
+SHIM_SOCKETS = Path("/run/containerd/s")
+_PLUGINS = Path("/run/docker/plugins")
 
 
 def private_daemon(run: str, *, run_goes_on: bool = False) -> list[str]:
@@ -34,6 +39,8 @@ def private_daemon(run: str, *, run_goes_on: bool = False) -> list[str]:
     removed += _end_members(run)
     removed += unmount_below(directory)
     removed += _remove_cgroups(run, parents=not run_goes_on)
+    if not run_goes_on:
+        _remove_fixed_directories()
     if directory.exists():
         shutil.rmtree(directory, ignore_errors=True)
         removed.append(f"directory {directory}")
@@ -52,12 +59,25 @@ def _end(name: str, directory: Path) -> list[str]:
     def ours_by_name(argv: proc.Arguments) -> bool:
         return proc.program(argv) == name and ours(argv)
 
-    patience_s = 0.0 if name.startswith("containerd-shim") else DAEMON_PATIENCE_S
-    return [
-        f"process {pid} ({name})"
-        for pid in proc.matching(ours_by_name)
-        if proc.end(pid, ours_by_name, patience_s=patience_s)
-    ]
+    is_shim = name == _SHIM
+    removed = []
+    for pid in proc.matching(ours_by_name):
+        argv = proc.arguments(pid)
+        if proc.end(pid, ours_by_name, patience_s=0.0 if is_shim else DAEMON_PATIENCE_S):
+            removed.append(f"process {pid} ({name})")
+        if is_shim:
+            shim_socket(argv).unlink(missing_ok=True)
+    return removed
+
+
+def shim_socket(argv: proc.Arguments) -> Path:
+    """The socket of a shim, at a place that containerd does not let one choose.
+
+    Its name is made from containerd's address, namespace and container (containerd's
+    ``runtime/v2/shim/util_unix.go``); a shim that is killed leaves it behind.
+    """
+    named = (proc.option(argv, word) for word in ("-address", "-namespace", "-id"))
+    return SHIM_SOCKETS / hashlib.sha256("/".join(named).encode()).hexdigest()
 
 
 def _cgroup_tops(run: str) -> list[Path]:
@@ -117,6 +137,15 @@ def _remove_cgroup(directory: Path) -> None:
             time.sleep(_CGROUP_PAUSE_S)
         else:
             return
+
+
+def _remove_fixed_directories() -> None:
+    """Remove what any containerd and dockerd make at fixed places, unless another one uses it."""
+    for directory in (SHIM_SOCKETS, _PLUGINS):
+        with contextlib.suppress(OSError):
+            if [entry.name for entry in directory.parent.iterdir()] == [directory.name]:
+                directory.rmdir()
+                directory.parent.rmdir()
 
 
 def label_filter(run: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from harness import testbed as wire  # by name, its Testbed would look like a te
 from runtimes import netns, process
 from runtimes.agent import AgentFault
 from runtimes.base import BOX_PORT, LABEL, InstanceSpec, Limits, RuntimeFault, Site
-from runtimes.docker import DockerRuntime, api, layout, locate, proc, store
+from runtimes.docker import DockerRuntime, api, layout, locate, proc, store, sweep
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.instance import DockerInstance
 from runtimes.docker.private import PrivateDaemon
@@ -318,6 +318,25 @@ def test_what_a_killed_run_left_is_cleaned_and_its_images_are_found_again(
         with RUNTIME.prepare(again, frozenset()) as engine:
             assert engine.bits()["rootfs"] == rootfs.digest
         assert not [words for words in said if "import" in words], "the image was there"
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")  # as above
+def test_a_restart_leaves_neither_shims_nor_their_sockets(
+    engine: DockerEngine, bed: wire.Testbed
+) -> None:
+    with contextlib.suppress(RuntimeFault), box(engine, bed, slot=4) as instance:
+        shims = [proc.arguments(pid) for pid in instance.stats().pids]
+        shims = [argv for argv in shims if "shim" in proc.program(argv)]
+        assert [sweep.shim_socket(argv).is_socket() for argv in shims] == [True]
+        assert isinstance(engine.daemon, PrivateDaemon)
+        engine.daemon.stop(run_goes_on=True)
+        assert not proc.matching(lambda argv: argv in shims)
+        assert not sweep.shim_socket(shims[0]).exists()
+        instance.stop(1)
+    engine.daemon.restart()
+    with box(engine, bed, slot=5) as instance:
+        assert instance.agent.run(["echo", "again"], timeout_s=5).stdout == b"again\n"
+    gc.collect()
 
 
 class Interrupting:
