@@ -39,11 +39,7 @@ PICKS = (
     Pick("footprint", "Default overhead with 512Mi pod VM", "memory"),
 )
 
-COLUMNS = ("native", "container", "container_net_nat", "vm_default", "vm_tuned", "other")
-HEAD = (
-    *("Resource", "Workload and metric", "Unit", "Native", "Container", "Container, NAT"),
-    *("VM", "VM, tuned", "Others", "Source"),
-)
+HEAD = ("Resource", "What was measured", "Native", "Container", "VM", "Others", "Source")
 
 
 def published(resources: Iterable[str], path: Path = PATH) -> Table:
@@ -65,8 +61,22 @@ def published(resources: Iterable[str], path: Path = PATH) -> Table:
 
 
 def _row(pick: Pick, row: Mapping[str, str]) -> tuple[str, ...]:
-    figures = (text.clean(row[column] or "", 120) or text.NOTHING for column in COLUMNS)
-    what = f"{text.clean(row['workload'], 120)}: {text.clean(row['metric'], 60)}"
+    metric = row["metric"].split(" (")[0]
     source = text.clean(row["source"], 120)
-    dated = source if row["year"] in source else f"{source}, {text.name(row['year'])}"
-    return (pick.resource, what, text.name(row["unit"]), *figures, dated)
+    return (
+        pick.resource,
+        f"{text.clean(row['workload'], 120)}: {text.clean(metric, 60)}, {text.name(row['unit'])}",
+        _figure(row["native"]),
+        _joined(("", row["container"]), ("with NAT ", row["container_net_nat"])),
+        _joined(("", row["vm_default"]), ("tuned ", row["vm_tuned"])),
+        _figure(row["other"].replace("=", " ").replace("_", " ")),
+        source if row["year"] in source else f"{source}, {text.name(row['year'])}",
+    )
+
+
+def _joined(*parts: tuple[str, str]) -> str:
+    return "; ".join(f"{word}{_figure(value)}" for word, value in parts if value) or text.NOTHING
+
+
+def _figure(value: str) -> str:
+    return text.clean(value.strip(), 120) or text.NOTHING
