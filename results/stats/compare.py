@@ -127,16 +127,7 @@ def compare_at(
     levels = levels or Levels.of(confidence)
     x = np.log(trial_values(baseline, "baseline"))
     y = np.log(trial_values(candidate, "candidate"))
-    warnings = _constant(x, "baseline") + _constant(y, "candidate")
-    if blocks is None:
-        found, n_x, n_y, units = unpaired(x, y, levels), x.size, y.size, min(x.size, y.size)
-        warnings += dependence_warning(x, "baseline") + dependence_warning(y, "candidate")
-    else:
-        pairs = pair_values(x, y, blocks)
-        ratios = pairs.candidate - pairs.baseline
-        units, n_x, n_y = ratios.size, pairs.n_baseline, pairs.n_candidate
-        found = paired(ratios, levels) if units else unpairable(x, y)
-        warnings += [*pairs.warnings, *dependence_warning(ratios, "ratio of blocks")]
+    found, counts, warnings = _estimate(x, y, blocks, levels)
     return Comparison(
         ratio=math.exp(found.center),
         low=_end(found.wide, 0),
@@ -144,15 +135,30 @@ def compare_at(
         equivalence_low=_end(found.narrow, 0),
         equivalence_high=_end(found.narrow, 1),
         verdict=judge(found, margin),
-        n_baseline=n_x,
-        n_candidate=n_y,
+        n_baseline=counts[0],
+        n_candidate=counts[1],
         method=found.method,
         warnings=(*found.warnings, *warnings),
         margin=margin,
         direction=direction,
         confidence=confidence,
-        n_units=units,
+        n_units=counts[2],
     )
+
+
+def _estimate(
+    x: FloatArray, y: FloatArray, blocks: Blocks | None, levels: Levels
+) -> tuple[LogInterval, tuple[int, int, int], list[str]]:
+    """The interval; trials used of either arm and units; and what to warn about."""
+    warnings = _constant(x, "baseline") + _constant(y, "candidate")
+    if blocks is None:
+        warnings += dependence_warning(x, "baseline") + dependence_warning(y, "candidate")
+        return unpaired(x, y, levels), (x.size, y.size, min(x.size, y.size)), warnings
+    pairs = pair_values(x, y, blocks)
+    ratios = pairs.candidate - pairs.baseline
+    found = paired(ratios, levels) if ratios.size else unpairable(x, y)
+    warnings += [*pairs.warnings, *dependence_warning(ratios, "ratio of blocks")]
+    return found, (pairs.n_baseline, pairs.n_candidate, ratios.size), warnings
 
 
 def _constant(values: FloatArray, name: str) -> list[str]:

@@ -29,6 +29,8 @@ millisecond; a ratio serves metrics of any unit)."""
 STEADY_TAIL = 0.25
 """The last part of the trial in which a changepoint means "no steady state"; Barrett et
 al. take the last 500 of 2,000 iterations."""
+LONGEST = 4_000
+"""Iterations beyond which neighbours are averaged first: the search is quadratic."""
 SPIKE = 4.0
 """Noise deviations from the local median beyond which one value is a spike, not a level."""
 
@@ -59,6 +61,9 @@ def steadiness(
     x = series(iterations, "iterations")
     if x.size < MINIMUM_ITERATIONS:
         return Steadiness("too few", None, (), (float(x.mean()),) if x.size else ())
+    bin_size = -(-x.size // LONGEST)
+    if bin_size > 1:
+        x = x[: x.size // bin_size * bin_size].reshape(-1, bin_size).mean(axis=1)
     noise = _noise(x)
     calm = _without_spikes(x, noise)
     cuts = _merged(calm, _changepoints(calm, noise), noise)
@@ -67,11 +72,12 @@ def steadiness(
     if not cuts:
         return Steadiness("flat", 0, (), means)
     if cuts[-1] > x.size * (1.0 - STEADY_TAIL):
-        return Steadiness("none", None, tuple(cuts), means)
+        return Steadiness("none", None, tuple(cut * bin_size for cut in cuts), means)
     sign = 1.0 if direction == "higher" else -1.0
     best = max(sign * mean for mean in means)
     reached = best - sign * means[-1] <= TOLERANCE * abs(best)
-    return Steadiness("warm-up" if reached else "slowdown", cuts[-1], tuple(cuts), means)
+    starts = tuple(cut * bin_size for cut in cuts)
+    return Steadiness("warm-up" if reached else "slowdown", starts[-1], starts, means)
 
 
 def _noise(x: FloatArray) -> float:

@@ -179,3 +179,10 @@ def test_constant_and_short_trials_are_answered() -> None:
 def test_flat_noise_seldom_raises_an_alarm() -> None:
     alarms = sum(steadiness(100 + RNG.normal(0, 1, 30)).shape != "flat" for _ in range(400))
     assert alarms <= stats.binom.ppf(0.9999, 400, 0.05)
+
+
+def test_very_long_trials_are_searched_in_averages_and_told_in_iterations() -> None:
+    x = 100 + RNG.normal(0, 1, 50_000) + 5 * (np.arange(50_000) < 10_000)
+    found = steadiness(x)
+    assert found.shape == "warm-up"
+    assert found.steady_from == pytest.approx(10_000, abs=100)
