@@ -92,9 +92,8 @@ def _carry_out(
     *,
     tolerant: bool,
 ) -> Result:
-    planned = plan.slots(equipment.runtimes)
     with (
-        observer.showing(len(planned)),
+        observer.showing(),
         prepared(plan, equipment, observer, tolerant=tolerant) as ready,
     ):
         run = _run_record(ready, equipment.clock)
@@ -145,6 +144,7 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
         size=dataclasses.asdict(plan.size),
         rounds=dict(plan.rounds),
         blocks=plan.blocks,
+        emulated_blocks=plan.emulated_blocks,
         arms=ready.arms,
         workloads=tuple(_workload_record(each) for each in plan.workloads.values()),
         skipped=plan.skipped,

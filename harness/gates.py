@@ -58,6 +58,11 @@ CONDITIONS: Mapping[str, Condition] = {
         "the VM's CPU is emulated in software (TCG), not virtualised",
         "run on a host whose /dev/kvm boots a guest",
     ),
+    "simulated": Condition(
+        "invalid",
+        "nothing ran: the figures are made up",
+        "choose a real backend; this one shows the tool",
+    ),
     "nested": Condition(
         "caution",
         "the VM runs inside another VM",
@@ -69,6 +74,11 @@ CONDITIONS: Mapping[str, Condition] = {
         "run on a host with VT-x, AMD-V or EL2",
     ),
 }
+
+
+def hopeless(conditions: frozenset[str]) -> bool:
+    """Whether a backend's own conditions keep every sample of an arm from counting."""
+    return any(CONDITIONS[code].severity == "invalid" for code in conditions if code in CONDITIONS)
 
 
 def emulation(evidence: Evidence) -> list[GateFinding]:

@@ -49,6 +49,7 @@ class Plan:
     size: Size
     rounds: Mapping[str, int]
     blocks: int
+    emulated_blocks: int
     seed: int
     allotment: Allotment
     skipped: tuple[Skipped, ...]
@@ -60,8 +61,16 @@ class Plan:
         """Short id: six hexadecimal digits that are part of every name on the host."""
         return self.run_id.rpartition("-")[2]
 
-    def slots(self, runtimes: Mapping[str, Runtime]) -> list[Slot]:
-        """Every trial in order, without those that a backend cannot have."""
+    def slots(
+        self, runtimes: Mapping[str, Runtime], hopeless: frozenset[Arm] = frozenset()
+    ) -> list[Slot]:
+        """Every trial in order, without those that a backend cannot have.
+
+        Args:
+            runtimes: registered runtimes, for what each is capable of.
+            hopeless: arms whose samples no gate lets count (an emulated VM): they take part in
+                the first ``emulated_blocks`` blocks, to show that they work.
+        """
         order = schedule(
             self.arms,
             list(self.workloads),
@@ -69,7 +78,11 @@ class Plan:
             seed=self.seed,
             rounds=self.rounds,
         )
-        return [slot for slot in order if self._fits(slot, runtimes)]
+        return [
+            slot
+            for slot in order
+            if self._fits(slot, runtimes) and (slot.arm not in hopeless or self._shown(slot))
+        ]
 
     def without(self, backend: str, skipped: Skipped) -> Plan:
         """The plan without a backend that turned out not to run."""
@@ -78,6 +91,10 @@ class Plan:
             arms=tuple(arm for arm in self.arms if arm.backend != backend),
             skipped=(*self.skipped, skipped),
         )
+
+    def _shown(self, slot: Slot) -> bool:
+        rounds = self.rounds.get(slot.workload, 1)
+        return (slot.block - 1) // rounds < self.emulated_blocks
 
     def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
         return (
@@ -122,6 +139,7 @@ def make_plan(
         size=chosen_suite.size,
         rounds=chosen_suite.rounds,
         blocks=blocks,
+        emulated_blocks=chosen_suite.emulated_blocks,
         seed=secrets.randbits(32) if request.seed is None else request.seed,
         allotment=allotment,
         skipped=tuple(skipped),
@@ -166,6 +184,7 @@ def plan_of(
         size=Size(**run.size),
         rounds=run.rounds,
         blocks=run.blocks,
+        emulated_blocks=run.emulated_blocks,
         seed=run.seed,
         allotment=allotment,
         skipped=run.skipped,

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes.native import peer_agent
-
-from harness import footprint, host, paper, selection
+from harness import footprint, gates, host, paper, selection
 from harness.context import Context, LeasingNetwork
 from harness.equipment import Equipment
 from harness.errors import describe
 from harness.places import Places
 from harness.plan import Plan
 from harness.progress import Observer
+from harness.schedule import Arm
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
+from runtimes.native import peer_agent
 from workloads.base import Workload
 
 
@@ -36,6 +36,8 @@ class Prepared:
     rootfs: Rootfs
     arms: tuple[ArmRecord, ...]
     host: dict[str, Any]
+    hopeless: frozenset[Arm]
+    """Arms whose samples no gate lets count."""
 
 
 def recipe_for(workloads: Mapping[str, Workload]) -> Recipe:
@@ -82,7 +84,8 @@ def prepared(
     with contextlib.ExitStack() as stack:
         places = equipment.places
         state = places.state / plan.run
-        state.mkdir(parents=True, mode=0o700, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o711)  # root of a user namespace is a stranger here and must get through
         stack.callback(_remove_state, state, places)
         rootfs, network = _ground(stack, plan, equipment, observer)
         site = Site(
@@ -115,7 +118,10 @@ def prepared(
             host_memory_bytes=facts["memory_bytes"],
             peer=lambda: peer_agent(peer_site, harness_cpus),
         )
-        yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts)
+        hopeless = frozenset(
+            arm for arm in plan.arms if gates.hopeless(engines[arm.backend].conditions(arm.profile))
+        )
+        yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts, hopeless)
 
 
 def _ground(

@@ -89,9 +89,8 @@ class TerminalObserver:
         self._planned = 0
 
     @contextlib.contextmanager
-    def showing(self, planned: int) -> Iterator[None]:
-        """Show the bar of ``planned`` trials while the context lasts."""
-        self._planned = planned
+    def showing(self) -> Iterator[None]:
+        """Show the bar while the context lasts."""
         if not self._console.is_terminal:
             yield
             return
@@ -103,7 +102,7 @@ class TerminalObserver:
             TextColumn("{task.fields[left]}"),
             console=self._console,
         ) as bar:
-            bar.add_task("preparing", total=planned or None, left="")
+            bar.add_task("preparing", total=None, left="")
             self._bar = bar
             try:
                 yield
@@ -121,6 +120,7 @@ class TerminalObserver:
         """Show the trial and the estimate."""
         what = f"{slot.workload} in {slot.arm.name}"
         left = readable(self._estimate.remaining_s(remaining))
+        self._planned = max(self._planned, len(remaining))
         done = self._planned - len(remaining)
         if self._bar is not None:
             self._bar.update(

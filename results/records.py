@@ -156,6 +156,8 @@ class Run:
     rounds: Mapping[str, int]
     """Workload → trials of each arm per block, where more than one."""
     blocks: int
+    emulated_blocks: int
+    """Blocks in which arms that can never count take part."""
     arms: tuple[ArmRecord, ...]
     workloads: tuple[WorkloadRecord, ...]
     skipped: tuple[Skipped, ...]

@@ -69,7 +69,7 @@ _MOUNT_POINTS: Mapping[str, int] = {
     "run": 0o755,
     "sys": 0o555,
     "tmp": 0o1777,
-    "work": 0o755,
+    "volume": 0o755,
 }
 _DEVICE_LINKS: Mapping[str, str] = {
     "dev/fd": "/proc/self/fd",

@@ -143,6 +143,7 @@ def _open(root: Path, names: Mapping[str, FakeScript], workload: Workload) -> Ru
         size={"iterations": 2, "seconds": 1},
         rounds={},
         blocks=2,
+        emulated_blocks=2,
         arms=tuple(ArmRecord(name, "default", (), {}, {}) for name in names),
         workloads=(
             WorkloadRecord(

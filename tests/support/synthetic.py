@@ -226,6 +226,7 @@ def make_run(*, blocks: int = 10, seed: int = 7, hostile: str = "") -> Run:
         size={"iterations": 3, "seconds": 1},
         rounds={},
         blocks=blocks,
+        emulated_blocks=2,
         arms=tuple(_arm(backend, profile, hostile) for backend, profile in ARMS),
         workloads=tuple(_workload(name) for name in WORKLOADS),
         skipped=(Skipped("oci", f"runc is not installed {hostile}", "apt-get install runc"),),
