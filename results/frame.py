@@ -29,7 +29,9 @@ and one ``<phase>_ns`` column (nullable Int64) for each phase of any trial.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
@@ -43,6 +45,7 @@ DEFAULT_ROOT = Path(__file__).parent / "runs"
 """Where runs are when a name is given without a root."""
 
 TEXTS = ("run_id", "trial_id", "backend", "profile", "workload", "metric", "unit", "direction")
+_kind_of = attrgetter(*TEXTS, "block", "attempt", "valid", "reasons")
 COLUMNS = (
     *("run_id", "block", "trial_id", "attempt", "backend", "profile", "arm", "workload"),
     *("resource", "metric", "unit", "direction", "iteration", "value", "valid", "reasons"),
@@ -132,26 +135,39 @@ def _opened(run: RunLike, root: Path) -> RunDirectory:
 def _samples_frame(
     samples: Iterable[Sample], statuses: Mapping[tuple[str, int], str], run: Run
 ) -> pd.DataFrame:
-    resources = {workload.name: workload.resource for workload in run.workloads}
-    intern: dict[str, str] = {}
-    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    """Samples that differ only in iteration and value are of one kind, a row that they share.
+
+    There are far fewer of those, so that a run of a million samples loads in seconds.
+    """
+    kinds: dict[object, int] = {}
+    first_of_kind: list[Sample] = []
+    codes, iterations, values = array("q"), array("q"), array("d")
     for sample in samples:
-        for name in TEXTS:
-            text: str = getattr(sample, name)
-            columns[name].append(intern.setdefault(text, text))
-        arm = arm_name(sample.backend, sample.profile)
-        columns["arm"].append(intern.setdefault(arm, arm))
-        fallback = sample.workload.partition(".")[0]
-        columns["resource"].append(resources.get(sample.workload, fallback))
-        columns["block"].append(sample.block)
-        columns["attempt"].append(sample.attempt)
-        columns["iteration"].append(sample.iteration)
-        columns["value"].append(sample.value)
-        status = statuses[sample.trial_id, sample.attempt]
-        columns["valid"].append(sample.valid and status == "ok")
-        reasons = "; ".join(sample.reasons)
-        columns["reasons"].append(intern.setdefault(reasons, reasons))
-    return _typed(pd.DataFrame(columns, columns=list(COLUMNS)))
+        code = kinds.setdefault(_kind_of(sample), len(kinds))
+        if code == len(first_of_kind):
+            first_of_kind.append(sample)
+        codes.append(code)
+        iterations.append(sample.iteration)
+        values.append(sample.value)
+    resources = {workload.name: workload.resource for workload in run.workloads}
+    rows = [_row(sample, statuses, resources) for sample in first_of_kind]
+    frame = _typed(pd.DataFrame(rows, columns=list(COLUMNS))).take(codes)
+    frame["iteration"] = pd.array(iterations, dtype="int64").to_numpy()
+    frame["value"] = pd.array(values, dtype="float64").to_numpy()
+    return frame.reset_index(drop=True)
+
+
+def _row(
+    sample: Sample, statuses: Mapping[tuple[str, int], str], resources: Mapping[str, str]
+) -> dict[str, object]:
+    status = statuses[sample.trial_id, sample.attempt]
+    derived = {
+        "arm": arm_name(sample.backend, sample.profile),
+        "resource": resources.get(sample.workload, sample.workload.partition(".")[0]),
+        "valid": sample.valid and status == "ok",
+        "reasons": "; ".join(sample.reasons),
+    }
+    return {name: derived.get(name, getattr(sample, name, None)) for name in COLUMNS}
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
