@@ -13,6 +13,7 @@ package versions give the same digest.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     arch = recipe.architecture()
     distribution = recipe.Distribution(recipe.host_distribution().id, wanted.suite)
     sources = apt_sources.archive_lines(apt_sources.read(_APT), distribution, arch)
-    key = recipe.key(wanted, sources, arch, toolchain=" ".join(FLAGS))
+    key = recipe.key(wanted, sources, arch, toolchain=_toolchain())
     entry = cache / "rootfs" / key
     ready = load(entry)
     if ready is not None:
@@ -101,6 +102,12 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     if built is None:
         raise RuntimeFault(f"{entry}: the root filesystem vanished while it was built")
     return built
+
+
+def _toolchain() -> str:
+    """What of ours decides the content beside the recipe: compiler flags, what is left out."""
+    rules = hashlib.sha256(Path(contents.__file__).read_bytes()).hexdigest()
+    return f"{' '.join(FLAGS)} {rules}"
 
 
 def load(entry: Path) -> Rootfs | None:
