@@ -10,7 +10,7 @@ import numpy as np
 from results.stats.compare import Verdict, compare
 from results.stats.intervals import MINIMUM_TRIALS
 from results.stats.sequential import SequentialPlan, look, plan
-from results.stats.simulation import MARGIN, SEED
+from results.stats.simulation import FAMILIES, MARGIN, SEED
 from results.stats.values import FloatArray
 
 MAXIMUM = 50
@@ -69,6 +69,39 @@ def stopping_table(
     return tuple(
         _row(ratio, ends, _at_once(of, fixed), fixed)
         for ratio, ends, of in zip(ratios, sequential, draws, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LookErrors:
+    """Shares of runs that some look ends in a wrong verdict."""
+
+    family: str
+    maximum: int
+    replications: int
+    false_different: float
+    false_equivalent: float
+    blocks: float
+    """Mean blocks used where the true ratio is 1."""
+
+
+def look_errors(
+    family: str, replications: int, *, maximum: int = MAXIMUM, seed: int = SEED
+) -> LookErrors:
+    """Errors over all looks for a family of ``simulation``: ratio 1, and 1 − margin."""
+    schedule = plan(maximum)
+    first, second = FAMILIES[family]
+    rng = np.random.default_rng([seed, maximum, sorted(FAMILIES).index(family)])
+    pairs = [(first(rng, maximum), second(rng, maximum)) for _ in range(replications)]
+    alike = [_sequentially(x, y, schedule) for x, y in pairs]
+    apart = [_sequentially(x, (1.0 - MARGIN) * y, schedule)[0] for x, y in pairs]
+    return LookErrors(
+        family=family,
+        maximum=maximum,
+        replications=replications,
+        false_different=_share([verdict for verdict, _ in alike], _wrong(1.0)),
+        false_equivalent=_share(apart, _wrong(1.0 - MARGIN)),
+        blocks=float(np.mean([count for _, count in alike])),
     )
 
 

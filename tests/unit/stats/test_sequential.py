@@ -8,7 +8,7 @@ from scipy import stats
 
 from results.stats import StatsError, look, plan
 from results.stats.spending import nominal_levels, spent
-from results.stats.stopping import stopping_table
+from results.stats.stopping import look_errors, stopping_table
 
 
 def test_one_look_spends_all_of_alpha() -> None:
@@ -129,3 +129,11 @@ def test_repeated_looks_err_no_more_than_one_look_may_and_take_fewer_blocks() ->
     # The saving is not bought with certainty.
     for row in rows[2:]:
         assert row.right_sequential >= row.right_fixed - 0.02
+
+
+@pytest.mark.parametrize("family", ["bimodal", "heavy-tailed", "unequal spread"])
+def test_repeated_looks_err_seldom_whatever_the_distribution(family: str) -> None:
+    found = look_errors(family, 300, maximum=20)
+    allowed = stats.binom.ppf(0.9999, 300, 0.05) / 300
+    assert found.false_different <= allowed
+    assert found.false_equivalent <= allowed
