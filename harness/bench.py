@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import clean, host_lock
+from harness import clean, host_lock, selection
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
 from harness.errors import HarnessFault
@@ -18,7 +19,7 @@ from harness.interrupt import orderly
 from harness.loop import Tally, run_all
 from harness.places import PROJECT
 from harness.plan import Plan, Request, make_plan, plan_of
-from harness.prepare import Prepared, prepared
+from harness.prepare import Prepared, imaginary, prepared
 from harness.progress import TerminalObserver
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
@@ -48,8 +49,9 @@ def bench(
         Interrupted: after everything was put away; the run can be resumed.
     """
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
-    tolerant = "all" in request.backend
-    with _exclusively(plan, observer, wait=wait):
+    _check_writable(equipment.places.runs)
+    tolerant = selection.ALL in selection.split(request.backend)
+    with _exclusively(equipment, plan, observer, wait=wait):
         return _carry_out(equipment, plan, observer, None, tolerant=tolerant)
 
 
@@ -68,20 +70,35 @@ def resume(
     """
     directory = RunDirectory.open(name, equipment.places.runs)
     plan = plan_of(directory.run(), equipment.runtimes, equipment.workloads, options)
-    with _exclusively(plan, observer, wait=wait):
+    with _exclusively(equipment, plan, observer, wait=wait):
         for line in clean.clean_run(plan.run, equipment.places.state, equipment.runtimes):
             observer.note(f"left by the killed run, removed: {line}")
         return _carry_out(equipment, plan, observer, directory, tolerant=False)
 
 
 @contextlib.contextmanager
-def _exclusively(plan: Plan, observer: TerminalObserver, *, wait: bool) -> Iterator[None]:
-    with (
-        orderly(observer.note),
-        host_lock.measuring(wait=wait, told=observer.note),
-        host_lock.alive(plan.run),
-    ):
+def _exclusively(
+    equipment: Equipment, plan: Plan, observer: TerminalObserver, *, wait: bool
+) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(orderly(observer.note))
+        if not imaginary(plan, equipment.runtimes):
+            stack.enter_context(host_lock.measuring(wait=wait, told=observer.note))
+        stack.enter_context(host_lock.alive(plan.run))
         yield
+
+
+def _check_writable(runs: Path) -> None:
+    """Find out now, not after an hour, that results cannot be written."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=runs):
+            pass
+    except OSError as error:
+        raise HarnessFault(
+            f"results cannot be written to {runs}: {error.strerror}",
+            hint="choose another directory with --out",
+        ) from None
 
 
 def _carry_out(

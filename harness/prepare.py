@@ -40,6 +40,12 @@ class Prepared:
     """Arms whose samples no gate lets count."""
 
 
+def imaginary(plan: Plan, runtimes: Mapping[str, Runtime]) -> bool:
+    """Whether no backend of the plan starts anything."""
+    chosen = [runtimes[backend] for backend in selection.backends_of(plan.arms)]
+    return all(Capability.IMAGINARY in each.capabilities for each in chosen)
+
+
 def recipe_for(workloads: Mapping[str, Workload]) -> Recipe:
     """The one root filesystem that serves every registered workload.
 
@@ -128,8 +134,7 @@ def _ground(
     stack: contextlib.ExitStack, plan: Plan, equipment: Equipment, observer: Observer
 ) -> tuple[Rootfs, LeasingNetwork]:
     """What boxes stand on; on paper where no backend starts anything."""
-    chosen = [equipment.runtimes[backend] for backend in selection.backends_of(plan.arms)]
-    if all(Capability.IMAGINARY in each.capabilities for each in chosen):
+    if imaginary(plan, equipment.runtimes):
         return paper.rootfs(), paper.network()
     rootfs = build(recipe_for(equipment.workloads), equipment.places.cache, observer.doing)
     observer.doing("laying the wire between boxes and peer")
