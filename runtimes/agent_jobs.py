@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal as signals
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ class JobResult:
     """The agent killed it at its time limit."""
     truncated: bool
     """It wrote more than was kept."""
+    elapsed_ns: int = 0
+    """From the request to the report of its end, on the host's clock: the box's own ``wall_ns``
+    cannot honestly be longer."""
 
 
 class Channel(Protocol):
@@ -45,7 +49,7 @@ class Channel(Protocol):
         ...
 
     def deadline(self, timeout_s: float) -> int:
-        """``timeout_s`` from now."""
+        """``timeout_s`` from now, ns on the channel's clock."""
         ...
 
 
@@ -60,6 +64,7 @@ class Job:
         self.pid = 0
         """Inside the box; 0 until it has started."""
         self._channel = channel
+        self._begun_ns = channel.deadline(0)
         self._limit = output_limit
         self._output = {"o": bytearray(), "e": bytearray()}
         self._received = 0
@@ -107,9 +112,15 @@ class Job:
             self._pump(deadline_ns, f"{pattern!r} from {self.name}")
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
-        """Send ``signal`` to its process group; nothing happens where it has ended."""
+        """Send ``signal`` to its process group.
+
+        Nothing happens where the job has ended, or where the channel is closed or broken: it is
+        for clean-up as well, and whatever broke the channel has been raised already.
+        """
         if self._result is None and not self._refusal:
-            self._channel.send(Frame("K", self.number, str(signals.Signals(signal).value).encode()))
+            frame = Frame("K", self.number, str(signals.Signals(signal).value).encode())
+            with contextlib.suppress(AgentFault):
+                self._channel.send(frame)
 
     def wait(self, timeout_s: float) -> JobResult:
         """Wait for its end.
@@ -165,6 +176,7 @@ class Job:
             max_rss_bytes=numbers["max_rss_bytes"],
             timed_out=bool(numbers["timed_out"]),
             truncated=self._truncated,
+            elapsed_ns=self._channel.deadline(0) - self._begun_ns,
         )
 
     def _tail(self) -> str:

@@ -3,16 +3,14 @@
  * It starts jobs, sends their output and their end, and answers questions about the box, over
  * frames whose form is in runtimes/agent.py.  One thread, one poll loop, buffers of fixed size.
  *
- *   agent [--device PATH] [--poweroff]
+ *   agent [--device PATH]
  *
- * It speaks on descriptors 0 and 1, or on PATH, a character device such as a virtio-serial
- * port.  --poweroff switches the machine off at the end: for a guest whose process 1 this is.
+ * It speaks on descriptors 0 and 1, or on PATH, a character device such as a virtio-serial port.
  */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <stdnoreturn.h>
 #include <sys/prctl.h>
-#include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
@@ -29,7 +27,6 @@ enum {
 };
 
 static const char hello[] = {'h', 0, 0, 0, 0, 0, 0, 0, 1, '0' + PROTOCOL};
-static bool poweroff;
 
 /* Kill what is left below us, without being process 1.  Orphans become our children
  * (subreaper), so each round reaps one until there is none. */
@@ -58,10 +55,6 @@ static noreturn void leave(int status)
         kill_descendants();
     else
         kill(-1, SIGKILL);      /* the kernel waits for them when process 1 of a namespace exits */
-    if (poweroff) {
-        sync();
-        reboot(RB_POWER_OFF);
-    }
     _exit(status);
 }
 
@@ -74,13 +67,7 @@ static noreturn void fail(const char *what)
 /* Say hello at once: it is what start-up is timed by. */
 static void open_channel(int argc, char **argv)
 {
-    const char *device = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
-            device = argv[++i];
-        else if (strcmp(argv[i], "--poweroff") == 0)
-            poweroff = true;
-    }
+    const char *device = argc == 3 && strcmp(argv[1], "--device") == 0 ? argv[2] : NULL;
     if (device) {
         channel.in = channel.out = open(device, O_RDWR | O_CLOEXEC | O_NOCTTY);
         if (channel.in < 0)

@@ -100,6 +100,7 @@ def test_a_job_runs_to_its_end() -> None:
     result = agent.run(["echo", "a b"], timeout_s=1.5, env={"A": "1"})
     assert (result.status, result.stdout, result.stderr) == (0, b"out", b"err")
     assert (result.wall_ns, result.user_ns, result.sys_ns) == (5, 3, 1)
+    assert result.elapsed_ns == 4_000_000
     kind, job, payload = stream.sent[0]
     assert (kind, job) == ("R", 1)
     fields = payload.split(b"\0")
@@ -218,6 +219,15 @@ def test_an_ended_job_is_not_killed() -> None:
     job = agent.spawn(["true"], timeout_s=9)
     job.wait(1)
     job.kill(signal.SIGTERM)
+    assert len(stream.sent) == 1
+
+
+def test_a_kill_for_clean_up_does_not_hide_what_broke_the_channel() -> None:
+    agent, stream = greeted(Frame("p", 1, b"7"), b"")
+    job = agent.spawn(["server"], timeout_s=9)
+    with pytest.raises(AgentFault, match="closed the channel"):
+        job.wait(1)
+    job.kill()
     assert len(stream.sent) == 1
 
 
