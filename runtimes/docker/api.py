@@ -147,7 +147,11 @@ def speaking(what: str, log_tail: Callable[[], str] = str) -> Iterator[None]:
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         OSError,
+        # What the SDK falls over when an answer has another shape than it expects.
         ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
     ) as error:
         raise RuntimeFault(
             f"{what}: the Docker daemon is gone or speaks nonsense: {str(error)[:500]}",

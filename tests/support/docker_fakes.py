@@ -14,6 +14,11 @@ from runtimes.images.rootfs import Rootfs
 DIGEST = "sha256:" + "ab" * 32
 
 
+def labelled(digest: str) -> dict[str, object]:
+    """An image as Docker describes it."""
+    return {"Id": "sha256:1", "Config": {"Labels": {ROOTFS_LABEL: digest}}}
+
+
 @dataclass(slots=True)
 class FakeClient:
     """Implements ``runtimes.docker.api.Client``."""
@@ -21,9 +26,9 @@ class FakeClient:
     calls: list[tuple[str, object]] = field(default_factory=list)
     container_list: object = field(default_factory=list)
     network_list: object = field(default_factory=list)
-    image: object = field(
-        default_factory=lambda: {"Id": "sha256:1", "Config": {"Labels": {ROOTFS_LABEL: DIGEST}}}
-    )
+    image: object = field(default_factory=lambda: labelled(DIGEST))
+    image_after_import: object = field(default_factory=lambda: labelled(DIGEST))
+    import_answer: object = '{"status": "sha256:1"}\n'
     image_list: object = field(default_factory=list)
     inspected: object = field(default_factory=dict)
     created: object = field(default_factory=lambda: {"Id": "c0ffee"})
@@ -41,6 +46,8 @@ class FakeClient:
 
     def inspect_image(self, image: str) -> object:
         self.calls.append(("inspect_image", image))
+        if isinstance(self.image, Exception):
+            raise self.image
         return self.image
 
     def images(self, *, filters: Mapping[str, object]) -> object:
@@ -55,7 +62,8 @@ class FakeClient:
         self, stream: Iterable[bytes], *, repository: str, tag: str, changes: list[str]
     ) -> object:
         self.calls.append(("import", (b"".join(stream), repository, tag, changes)))
-        return '{"status": "sha256:1"}\n'
+        self.image = self.image_after_import
+        return self.import_answer
 
     def create_container_from_config(self, config: Mapping[str, object], name: str) -> object:
         self.calls.append(("create", (name, config)))

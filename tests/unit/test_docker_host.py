@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ import pytest
 from runtimes.base import RuntimeFault
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
-from runtimes.docker import DockerRuntime, cgroup, disk, layout, locate, proc, store
+from runtimes.docker import DockerRuntime, api, cgroup, disk, layout, locate, proc, store
 from tests.support.docker_fakes import site
 
 
@@ -141,6 +142,35 @@ def test_a_socket_that_speaks_something_else_is_no_daemon(tmp_path: Path) -> Non
         assert not locate.answers(tmp_path / "s")
     finally:
         other.close()
+
+
+def http(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"220 smtp ready\r\n",
+        b"",
+        b"HTTP/1.1 500 no\r\nContent-Length: 0\r\n\r\n",
+        http(b"{}"),
+        http(b"[]"),
+        http(b"null"),
+        http(b'{"ApiVersion": 7}'),
+        http(b'{"ApiVersion": "0.1"}'),
+        http(b"\xff\xfe"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")  # the SDK's, on failure
+def test_a_daemon_that_speaks_nonsense_is_a_fault(tmp_path: Path, answer: bytes) -> None:
+    other = Daemon(tmp_path / "s", answer)
+    try:
+        with pytest.raises(RuntimeFault, match="connect to the Docker daemon"):
+            api.connect(other.address, timeout_s=2)
+    finally:
+        other.close()
+        gc.collect()
 
 
 def test_an_address_that_was_asked_for_must_answer(tmp_path: Path) -> None:
