@@ -70,9 +70,9 @@ def _bar(axes: Axes, bar: Bar, unit: str, top: float, marks: Marks) -> None:
     drawn = axes.barh(
         *(top + 21 + BAR_PX / 2, max(size, 0.0)),
         height=BAR_PX,
-        color=theme.SURFACE if arm.emulated else colour,
+        color=theme.SURFACE if arm.hollow else colour,
         edgecolor=colour,
         linewidth=1.5,
-        hatch="////" if arm.emulated else None,
+        hatch="////" if arm.hollow else None,
     )
     marks.add(drawn.patches[0], f"a{arm.slot}", f"{arm.label}: {said}, {remark}")

@@ -71,7 +71,7 @@ def _scale(metrics: Sequence[MetricView]) -> Scale:
     reach = [0.9, 1.1]
     for metric in metrics:
         for effect in metric.effects:
-            if not effect.arm.emulated:
+            if not effect.arm.hollow:
                 reach += [effect.ratio or 1.0, effect.low or 1.0, effect.high or 1.0, *effect.pairs]
     low, high = max(LEAST, min(reach)), min(MOST, max(reach))
     return Scale(low / 1.06, high * 1.06)
@@ -191,7 +191,7 @@ def _row(canvas: Canvas, metric: MetricView, effect: Effect, top: float) -> None
     canvas.marks.add(points[0], f"a{slot}", tip)
     if effect.low is not None and effect.high is not None:
         ends = [max(effect.low, scale.low), min(effect.high, scale.high)]
-        dash = (0, (2, 1.2)) if effect.arm.emulated else "-"
+        dash = (0, (2, 1.2)) if effect.arm.hollow else "-"
         bar = canvas.axes.plot(ends, [y, y], linestyle=dash, color=colour, lw=2.6, zorder=3)
         canvas.marks.add(bar[0], f"a{slot}", tip)
     _mark(canvas, effect, (effect.ratio, y), tip)
@@ -216,7 +216,7 @@ def _mark(
         *([at[0]], [at[1]]),
         marker=marker or theme.MARKERS[effect.arm.slot],
         markersize=8,
-        markerfacecolor=theme.SURFACE if effect.arm.emulated or effect.low is None else colour,
+        markerfacecolor=theme.SURFACE if effect.arm.hollow or effect.low is None else colour,
         markeredgecolor=colour,
         markeredgewidth=1.8,
         linestyle="",

@@ -99,7 +99,7 @@ def _ecdf(axes: Axes, metric: MetricView, value: ArmValue, marks: Marks) -> None
         ax=axes,
         color=colour,
         linewidth=2.2,
-        linestyle=(0, (3, 1.6)) if value.arm.emulated else "-",
+        linestyle=(0, (3, 1.6)) if value.arm.hollow else "-",
     )
     median = text.quantity(value.median.value, metric.unit)
     tip = f"{value.arm.label}: median {median} of {value.median.n} trials"
@@ -108,7 +108,7 @@ def _ecdf(axes: Axes, metric: MetricView, value: ArmValue, marks: Marks) -> None
         *([value.median.value], [0.5]),
         marker=theme.MARKERS[value.arm.slot],
         markersize=8,
-        markerfacecolor=theme.SURFACE if value.arm.emulated else colour,
+        markerfacecolor=theme.SURFACE if value.arm.hollow else colour,
         markeredgecolor=colour,
         markeredgewidth=1.8,
     )
@@ -149,7 +149,7 @@ def _phase_bar(axes: Axes, bar: PhaseBar, top: float, marks: Marks, *, least: fl
             color=theme.phase_colour(index),
             edgecolor=theme.SURFACE,
             linewidth=1.5,
-            hatch="///" if bar.arm.emulated else None,
+            hatch="///" if bar.arm.hollow else None,
         )
         tip = f"{bar.arm.label}, {segment.label}: {said} ({text.percent(share)}), {bar.n} trials"
         marks.add(drawn.patches[0], f"a{bar.arm.slot}", tip)

@@ -22,29 +22,31 @@ RESOURCES = {
 def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> tuple[str, ...]:
     """Sentences for a decision-maker: what was compared, then what each resource costs."""
     boxes = [arm for arm in arms if arm.name != BASELINE and not arm.again]
-    judged = [arm for arm in boxes if not arm.emulated]
+    judged = [arm for arm in boxes if not arm.hollow]
     primary = [metric for metric in metrics if metric.primary]
     by_resource = {
         words: [metric for metric in primary if metric.resource == resource]
         for resource, words in RESOURCES.items()
     }
-    sentences = [_compared(run, boxes), *_speeds(by_resource, judged)]
+    sentences = [_compared(run, arms, boxes), *_speeds(by_resource, judged)]
     sentences += _weights("startup", "To its first answer", primary, boxes)
     sentences += _weights("footprint", "One idle instance takes", primary, boxes)
-    emulated = [text.name(arm.name, 32) for arm in boxes if arm.emulated]
+    emulated = [text.name(arm.name, 32) for arm in boxes if arm.condition == "emulated"]
     if emulated:
         names = text.listed(emulated)
         sentences.append(f"{names} ran on an emulated CPU: nothing here says how fast VMs are.")
     return tuple(sentences)
 
 
-def _compared(run: Run, boxes: Sequence[ArmView]) -> str:
+def _compared(run: Run, arms: Sequence[ArmView], boxes: Sequence[ArmView]) -> str:
     count = len(run.workloads)
     work = f"the same {count} workloads" if count > 1 else "the same workload"
-    names = text.listed([text.name(arm.name, 32) for arm in boxes]) or "no other box"
-    kinds = f"{len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"{names}"
-    order = f"in {run.blocks} blocks of random order"
-    return f"We ran {work} on the bare host and in {kinds}, {order}."
+    names = text.listed([text.name(arm.name, 32) for arm in boxes])
+    kinds = f"in {len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"in {names}"
+    places = [kinds] if boxes else []
+    if any(arm.name == BASELINE for arm in arms):
+        places.insert(0, "on the bare host")
+    return f"We ran {work} {text.listed(places)}, in {run.blocks} blocks of random order."
 
 
 def _speeds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports import text
 from reports.view.model import ArmView
-from results.records import Run, arm_name
+from results.records import ArmRecord, Run, arm_name
 
 BASELINE = "native"
 AGAIN = "native:aa"
@@ -13,6 +13,9 @@ SLOTS = {"native": 0, "native:aa": 1, "ns": 2, "docker": 3, "kvm": 4, "oci": 5, 
 """Constant, so that a reader of many reports learns them.  Others take what is left, in order."""
 
 SLOT_COUNT = 12
+
+UNJUDGED = ("emulated", "simulated")
+"""Conditions under which an arm's figures are drawn hollow and judged by nobody."""
 
 
 def arm_views(run: Run) -> dict[str, ArmView]:
@@ -26,9 +29,9 @@ def arm_views(run: Run) -> dict[str, ArmView]:
     return {
         name: ArmView(
             name=name,
-            label=_label(name, emulated="emulated" in records[name].conditions),
+            label=_label(name, _condition(records[name])),
             slot=slots[name],
-            emulated="emulated" in records[name].conditions,
+            condition=_condition(records[name]),
             again=name == AGAIN,
         )
         for name in order
@@ -37,10 +40,14 @@ def arm_views(run: Run) -> dict[str, ArmView]:
 
 def unplanned(name: str) -> ArmView:
     """An arm that the data has and run.json does not: shown, never dropped."""
-    return ArmView(name, _label(name, emulated=False), SLOT_COUNT - 1, emulated=False, again=False)
+    return ArmView(name, _label(name, ""), SLOT_COUNT - 1, condition="", again=False)
 
 
-def _label(name: str, *, emulated: bool) -> str:
+def _condition(arm: ArmRecord) -> str:
+    return next((code for code in UNJUDGED if code in arm.conditions), "")
+
+
+def _label(name: str, condition: str) -> str:
     if name == AGAIN:
         return "native again (A/A)"
-    return f"{text.name(name, 32)}, emulated" if emulated else text.name(name, 32)
+    return f"{text.name(name, 32)}, {condition}" if condition else text.name(name, 32)

@@ -135,8 +135,8 @@ def _reading(
     floor: Floor | None,
     words: Words,
 ) -> tuple[str, Tone]:
-    if arm.again or arm.emulated:
-        return ("sets the floor", "plain") if arm.again else ("emulated: no claim", "none")
+    if arm.again or arm.hollow:
+        return ("sets the floor", "plain") if arm.again else (f"{arm.condition}: no claim", "none")
     low, high = ends
     if low is None or high is None:
         return "too few trials to say", "plain"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from reports import text
-from reports.view.arms import AGAIN, BASELINE
+from reports.view.arms import AGAIN, BASELINE, UNJUDGED
 from reports.view.effects import CONFIDENCE
 from reports.view.metrics import Key
 from reports.view.model import ArmView, Failure, Gate, MetricView
@@ -37,7 +37,7 @@ def gates(
 def failures(
     trials: Iterable[Trial], arms: Mapping[str, ArmView], also: frozenset[Key]
 ) -> tuple[Failure, ...]:
-    """Trials that do not count; those invalid for nothing but emulation are told once above."""
+    """Trials that do not count; those of hollow arms are told once, above."""
     return tuple(
         Failure(
             trial=text.name(trial.trial_id),
@@ -89,35 +89,37 @@ def _arm_gates(run: Run, trials: Iterable[Trial]) -> Iterable[Gate]:
     for arm in run.arms:
         label = text.name(arm_name(arm.backend, arm.profile), 32)
         for code in arm.conditions:
-            if code == "emulated":
-                yield _emulated(label, said.get(code))
+            if code in UNJUDGED:
+                yield _unjudged(label, code, said.get(code))
             elif code not in said:
                 yield Gate("caution", f"{label}: {text.name(code)}", "Holds for the whole arm.")
 
 
-def _emulated(label: str, finding: GateFinding | None) -> Gate:
-    return Gate(
-        "stop",
-        f"{label} ran on an emulated CPU",
-        "It shows that everything works. Its figures are drawn hollow and judged by nobody: "
-        "nothing in this report says how fast a VM is.",
-        text.clean(finding.remedy, 300) if finding else "",
-    )
+def _unjudged(label: str, code: str, finding: GateFinding | None) -> Gate:
+    remedy = text.clean(finding.remedy, 300) if finding else ""
+    drawn = "It shows that everything works. Its figures are drawn hollow and judged by nobody"
+    if code == "emulated":
+        vms = f"{drawn}: nothing in this report says how fast a VM is."
+        return Gate("stop", f"{label} ran on an emulated CPU", vms, remedy)
+    reason = text.sentence(finding.reason) if finding else "Nothing of it is real."
+    return Gate("stop", f"{label} was {code}", f"{reason} {drawn}.", remedy)
 
 
 def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate]:
     judged = [trial for trial in trials if (trial.trial_id, trial.attempt) not in also]
     failed = sum(trial.status == "failed" for trial in judged)
     invalid = sum(trial.status == "invalid" for trial in judged)
-    emulated = len(trials) - len(judged)
-    beside = f" {emulated} more ran emulated." if emulated else ""
+    hollow = len(trials) - len(judged)
+    beside = f" {hollow} more are of arms that are judged by nobody." if hollow else ""
     if not failed and not invalid:
         title = f"All {len(judged)} trials count" if judged else "No trial counts"
-        yield Gate("good" if judged else "stop", title, f"Every one passed its gates.{beside}")
+        detail = "Every one passed its gates." if judged else "There is nothing to judge by."
+        yield Gate("good" if judged else "stop", title, f"{detail}{beside}")
         return
+    count = len(judged) - failed - invalid
     yield Gate(
-        "caution",
-        f"{len(judged) - failed - invalid} of {len(judged)} trials count",
+        "caution" if count else "stop",
+        f"{count} of {len(judged)} trials count",
         f"{failed} failed and {invalid} did not pass a gate; they stay in the data and are left "
         f"out of every figure.{beside} Each is listed below.",
     )
@@ -131,7 +133,7 @@ def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
     counts = Counter(finding.code for finding in findings)
     for code, count in counts.most_common():
         finding = first[code]
-        if code != "emulated":
+        if code not in UNJUDGED:
             where = f"{count} trial" + ("s" if count > 1 else "")
             yield Gate(
                 "caution",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pandas as pd
 
 from reports import text
-from reports.view.arms import AGAIN, BASELINE, unplanned
+from reports.view.arms import AGAIN, BASELINE, UNJUDGED, unplanned
 from reports.view.effects import SPEED, WEIGHT, effect, floor_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
 from results.records import Run, Trial, WorkloadRecord
@@ -19,12 +19,12 @@ ByArm = dict[str, dict[int, list[float]]]
 
 
 def shown_though_invalid(trials: Iterable[Trial]) -> frozenset[Key]:
-    """Trials invalid for nothing but emulation: drawn, marked as such, and never judged."""
+    """Trials invalid for nothing but what their whole arm is: drawn, marked, never judged."""
     return frozenset(
         (trial.trial_id, trial.attempt)
         for trial in trials
         if trial.status == "invalid"
-        and {f.code for f in trial.findings if f.severity == "invalid"} == {"emulated"}
+        and {f.code for f in trial.findings if f.severity == "invalid"} <= set(UNJUDGED)
     )
 
 

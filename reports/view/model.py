@@ -18,9 +18,15 @@ class ArmView:
     label: str
     slot: int
     """Index of its colour and marker: constant for known arms."""
-    emulated: bool
+    condition: str
+    """What keeps all of it from being judged: ``emulated``, ``simulated``, or nothing."""
     again: bool
     """It is the baseline once more: the A/A arm."""
+
+    @property
+    def hollow(self) -> bool:
+        """Drawn, so that one sees that it works, but judged by nobody."""
+        return bool(self.condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,12 @@ class MetricView:
     floor: Floor | None
     values: tuple[ArmValue, ...]
     effects: tuple[Effect, ...]
+
+    @property
+    def rows(self) -> tuple[tuple[ArmValue, Effect | None], ...]:
+        """Each arm's own figure beside its effect; the baseline has none."""
+        effects = {effect.arm.name: effect for effect in self.effects}
+        return tuple((value, effects.get(value.arm.name)) for value in self.values)
 
 
 @dataclass(frozen=True, slots=True)

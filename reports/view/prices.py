@@ -71,7 +71,7 @@ def _weight(arm: ArmView, metric: MetricView) -> Price:
     if arm.name == BASELINE or effect is None or not effect.ratio:
         return Price(figure, "the baseline" if arm.name == BASELINE else "", "plain")
     remark = f"{text.number(1 / effect.ratio)}× native"
-    return Price(figure, f"{remark}, emulated" if arm.emulated else remark, effect.tone)
+    return Price(figure, f"{remark}, {arm.condition}" if arm.hollow else remark, effect.tone)
 
 
 def effect_in(metric: MetricView, arm: ArmView) -> Effect | None:

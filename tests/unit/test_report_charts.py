@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -134,6 +135,18 @@ def test_the_page_names_no_host_and_holds_no_nan(tmp_path: Path) -> None:
 def test_a_run_without_trials_still_has_a_page(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, synthetic.make_run())
     assert "No trial counts" in render(view_of(run))
+
+
+def test_a_run_without_native_still_has_a_page(tmp_path: Path) -> None:
+    run = synthetic.make_run(blocks=2)
+    alone = replace(run, arms=tuple(arm for arm in run.arms if arm.backend != "native"))
+    with RunDirectory.create(tmp_path, alone) as directory:
+        for trial, samples in synthetic.make_trials(alone):
+            if trial.backend != "native":
+                directory.append(trial, samples)
+    page = render(view_of(directory))
+    assert "Nothing to compare with" in page
+    assert "no baseline" in page
 
 
 def test_the_command_writes_page_and_parquet(

@@ -94,7 +94,7 @@ def test_failed_and_invalid_trials_are_counted_and_listed(view: ReportView) -> N
 
 def test_few_trials_decline_intervals_and_claim_nothing(tmp_path: Path) -> None:
     view = view_of(synthetic.write(tmp_path, blocks=3))
-    effects = [e for m in view.metrics for e in m.effects if not (e.arm.again or e.arm.emulated)]
+    effects = [e for m in view.metrics for e in m.effects if not (e.arm.again or e.arm.hollow)]
     assert effects
     assert all(e.low is None and e.high is None for e in effects)
     assert {e.reading for e in effects} == {"too few trials to say"}
