@@ -41,6 +41,8 @@ def _price(arm: ArmView, resource: str, metrics: Sequence[MetricView]) -> Price:
         return _weight(arm, ours[0])
     if arm.name == BASELINE:
         return Price("100 %", "the baseline", "plain")
+    if not any(metric.effects for metric in ours):
+        return Price(text.NOTHING, "nothing to compare with", "none")
     found = [(metric, effect_in(metric, arm)) for metric in ours]
     return _speed([(metric, effect) for metric, effect in found if effect and effect.ratio])
 
