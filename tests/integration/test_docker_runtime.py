@@ -201,6 +201,29 @@ def test_stop_ends_the_box_and_remove_may_be_repeated(
             instance.stats()
 
 
+def test_a_box_that_does_not_listen_is_killed_after_the_time(
+    engine: DockerEngine, bed: wire.Testbed
+) -> None:
+    with box(engine, bed) as instance:
+        main = next(
+            pid for pid in instance.stats().pids if proc.program(proc.arguments(pid)) == "agent"
+        )
+        os.kill(main, signal.SIGSTOP)
+        instance.stop(1)
+        assert instance.wait(5) == 128 + signal.SIGKILL
+
+
+def test_a_box_whose_memory_runs_out_says_so(engine: DockerEngine, bed: wire.Testbed) -> None:
+    """The job is killed at the limit that was set, not the host's."""
+    with box(engine, bed) as instance:
+        eat = "x=0123456789abcdef; while :; do x=$x$x; done"
+        result = instance.agent.run(["sh", "-c", eat], timeout_s=60)
+        assert result.status in {-signal.SIGKILL, 1, 2}
+        peak = instance.stats().cgroup_memory_peak_bytes
+        assert peak is not None
+        assert peak <= LIMITS.memory_bytes
+
+
 def test_a_box_whose_harness_hangs_up_ends_by_itself(
     engine: DockerEngine, bed: wire.Testbed
 ) -> None:

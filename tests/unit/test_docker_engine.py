@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +11,14 @@ import docker.errors
 import pytest
 import requests.exceptions
 
+from runtimes.agent import AgentFault
 from runtimes.base import InstanceSpec, RuntimeFault
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.engine import DockerEngine, versions
 from runtimes.docker.image import Image
 from runtimes.docker.instance import DockerInstance, is_helper
 from runtimes.docker.request import Place
+from runtimes.docker.starting import Starting
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
 
 SPEC = InstanceSpec(name="tb-3fa9c1-7", profile="default", limits=LIMITS, lease=LEASE)
@@ -86,6 +90,46 @@ def test_a_refused_start_is_a_fault_with_dockers_words_and_leaves_no_container(
         engine(client).start(SPEC)
     assert caught.value.tail == "last words"
     assert client.named("remove") == [("c0ffee", True, True)]
+
+
+def test_an_interrupt_while_starting_leaves_no_container(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_starting: Starting, _stream: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Starting, "first_sign", interrupted)
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        engine(client).start(SPEC)
+    assert [name for name, _ in client.calls][-1] == "remove"
+    assert threading.active_count() == threads
+
+
+def test_an_interrupt_while_attaching_leaves_no_container(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_engine: DockerEngine, _spec: object, _identifier: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DockerEngine, "_attach", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine(client).start(SPEC)
+    assert [name for name, _ in client.calls] == ["create", "remove"]
+
+
+def test_a_container_that_ends_at_once_is_still_an_instance(client: FakeClient) -> None:
+    """Its agent's silence is told by hello, with the container's state beside it."""
+    client.first_bytes = b"\x02\0\0\0\0\0\0\x05wrong"
+    instance = engine(client).start(SPEC)
+    assert client.their_socket is not None
+    client.their_socket.shutdown(socket.SHUT_RDWR)
+    try:
+        with pytest.raises(AgentFault, match="closed the channel"):
+            instance.agent.hello(5)
+        assert "standard error: wrong" in instance.diagnostics()
+    finally:
+        end(instance)
 
 
 def test_a_daemon_that_died_is_restarted_before_the_next_box(client: FakeClient) -> None:
