@@ -1,0 +1,128 @@
+"""One comparison in words: its size, its units, its certainty."""
+
+from __future__ import annotations
+
+from results.ledger import words
+from results.ledger.findings import Finding
+from results.ledger.rules import SHARES
+
+CERTAIN = "with 95 % certainty"
+
+
+def named(arm: str) -> str:
+    """An arm as it stands in a sentence."""
+    return "the bare host" if arm == "native" else arm
+
+
+def limit(finding: Finding) -> str:
+    """Where the verdict turns."""
+    value = finding.rule.value
+    if finding.rule.kind in SHARES:
+        return f"{100 * value:g} %"
+    word = "at least" if finding.rule.kind == "ratio-at-least" else "at most"
+    return f"{word} {words.times(value)}"
+
+
+def bound(finding: Finding, *, least: bool) -> float:
+    """The least or the greatest loss that can be ruled out, as a share.
+
+    For an equivalence the greatest difference on either side.
+    """
+    found = finding.comparison
+    if found is None:
+        return 0.0
+    low, high = found.worse_by_at_least or 0.0, found.worse_by_at_most or 0.0
+    if least:
+        return low
+    return max(abs(low), abs(high)) if finding.rule.kind == "equivalence" else max(high, 0.0)
+
+
+def effect(finding: Finding) -> str:
+    """``in HTTP requests docker did 22 % less than the bare host (21 % to 24 %, with …)``."""
+    found = finding.comparison
+    if found is None:
+        return finding.why
+    if finding.rule.kind not in SHARES:
+        return _factor(finding)
+    where = f"in {finding.part}, {finding.candidate.arm}"
+    base = named(finding.baseline.arm)
+    low, high = found.worse_by_at_least, found.worse_by_at_most
+    if low is None or high is None:
+        return so_far(finding)
+    if low <= 0.0 <= high:
+        most = words.percent(max(-low, high))
+        return f"{where} could not be told from {base}: at most {most} apart, {CERTAIN}"
+    first, last = sorted((abs(low), abs(high)))
+    span = f"{words.percent(first)} to {words.percent(last)}, {CERTAIN}"
+    return f"{where} {_did(finding)} than {base} ({span})"
+
+
+def brief(finding: Finding) -> str:
+    """``docker in TCP throughput (21 % less)``."""
+    found = finding.comparison
+    where = f"{finding.candidate.arm} in {finding.part}"
+    if found is None:
+        return where
+    if finding.rule.kind not in SHARES:
+        return f"{where} ({words.times(found.ratio)} {named(finding.baseline.arm)})"
+    return f"{where} ({_size(finding)})"
+
+
+def so_far(finding: Finding) -> str:
+    """The estimate alone, where there is no interval."""
+    found = finding.comparison
+    where = f"in {finding.part} {finding.candidate.arm}"
+    base = named(finding.baseline.arm)
+    if found is None:
+        return where
+    if finding.rule.kind not in SHARES:
+        return f"{where} has {words.times(found.ratio)} as much as {base}"
+    return f"{where} {_did(finding)} than {base}"
+
+
+def interval(finding: Finding) -> str:
+    """``in SHA-256 ns is between 0.35 % better and 0.79 % worse than the bare host``."""
+    found = finding.comparison
+    where = f"in {finding.part} {finding.candidate.arm}"
+    base = named(finding.baseline.arm)
+    if found is None or found.equivalence_low is None or found.equivalence_high is None:
+        return where
+    if finding.rule.kind not in SHARES:
+        ends = words.number(found.equivalence_low), words.times(found.equivalence_high)
+        return f"{where} has {ends[0]} to {ends[1]} as much as {base}"
+    low, high = found.worse_by_at_least or 0.0, found.worse_by_at_most or 0.0
+    if low < 0.0 < high:
+        span = f"between {words.percent(-low)} better and {words.percent(high)} worse"
+    elif high <= 0.0:
+        span = f"{words.percent(-high)} to {words.percent(-low)} better"
+    else:
+        span = f"{words.percent(low)} to {words.percent(high)} worse"
+    return f"{where} is {span} than {base}"
+
+
+def _did(finding: Finding) -> str:
+    verb = "took" if finding.direction == "lower" else "did"
+    return f"{verb} {_size(finding)}"
+
+
+def _size(finding: Finding) -> str:
+    loss = finding.comparison.worse_by if finding.comparison else 0.0
+    more = (loss > 0.0) == (finding.direction == "lower")
+    return f"{words.percent(abs(loss))} {'more' if more else 'less'}"
+
+
+def _factor(finding: Finding) -> str:
+    """``one more idle instance of kvm takes 168 MiB beside 9.2 MiB of docker: 18 times …``."""
+    found = finding.comparison
+    if found is None:
+        return finding.why
+    base, other = finding.baseline, finding.candidate
+    sizes = f"in {finding.part}, {other.arm}"
+    if base.median is not None and other.median is not None:
+        ours, theirs = (words.quantity(side.median or 0.0, finding.unit) for side in (other, base))
+        sizes = f"{sizes} stands at {ours} beside {theirs} of {named(base.arm)}"
+    at_least = finding.rule.kind == "ratio-at-least"
+    end = found.equivalence_low if at_least else found.equivalence_high
+    word = "at least" if at_least else "at most"
+    certain = f", {word} {words.times(end)} {CERTAIN}" if end is not None else ""
+    return f"{sizes}: {words.times(found.ratio)} as much{certain}"

@@ -1,0 +1,224 @@
+"""Every claim of a ledger against the evidence of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from results.ledger import sentences
+from results.ledger.combine import combined
+from results.ledger.decide import Decision, decide
+from results.ledger.evidence import HOPELESS, Evidence, Values, gather
+from results.ledger.findings import ClaimVerdict, Finding, Side
+from results.ledger.floors import AaFloor, floors
+from results.ledger.rules import Direction
+from results.ledger.schema import Claim, Ledger, Part
+from results.ledger.vocabulary import members, spoken
+from results.records import Run
+from results.stats import Comparison, StatsError
+from results.stats.compare import compare_at
+from results.stats.intervals import Levels
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A ledger as a run has it."""
+
+    verdicts: tuple[ClaimVerdict, ...]
+    """In the ledger's order."""
+    floors: Mapping[tuple[str, str], AaFloor]
+    """(workload, metric) → its A/A floor."""
+    digest: str
+    """Of the ledger."""
+
+
+def judge(
+    ledger: Ledger, frame: pd.DataFrame, run: Run | None = None, *, levels: Levels | None = None
+) -> Judgement:
+    """Judge every claim.
+
+    Args:
+        ledger: the claims.
+        frame: as ``results.frame.load`` gives it; valid samples count, invalid ones are counted.
+        run: run.json, for what samples cannot tell.
+        levels: error probabilities of one look among several; by default those of a single one.
+
+    Never raises for what a claim lacks: that is a verdict.
+    """
+    evidence = gather(frame, run)
+    found = floors(evidence)
+    court = _Court(evidence, found, levels)
+    return Judgement(tuple(_verdict(claim, court) for claim in ledger.claims), found, ledger.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Court:
+    """What every claim is judged with."""
+
+    evidence: Evidence
+    floors: Mapping[tuple[str, str], AaFloor]
+    levels: Levels | None
+
+
+def _verdict(claim: Claim, court: _Court) -> ClaimVerdict:
+    findings = tuple(finding for part in claim.parts for finding in _findings(part, court))
+    verdict, decisive, warnings = combined(claim, findings)
+    more = None
+    if verdict == "inconclusive":
+        counts = [each.more for each in findings if each.verdict == "inconclusive"]
+        known = [count for count in counts if count is not None]
+        more = max(known) if known and len(known) == len(counts) else None
+    return ClaimVerdict(
+        claim=claim.id,
+        verdict=verdict,
+        sentence=sentences.sentence(claim, verdict, findings, decisive),
+        decisive=decisive,
+        more=more,
+        findings=findings,
+        warnings=warnings,
+    )
+
+
+def _findings(part: Part, court: _Court) -> Iterator[Finding]:
+    """One finding for each pair of arms; one that says why where there is no pair."""
+    if part.awaits:
+        yield _unjudged(part, f"not yet measured: it waits for {part.awaits}", awaited=True)
+        return
+    evidence = court.evidence
+    baselines = members(part.baseline, evidence.arms)
+    candidates = [arm for name in part.candidates for arm in members(name, evidence.arms)]
+    for names, arms in (((part.baseline,), baselines), (part.candidates, candidates)):
+        if not arms:
+            yield _unjudged(part, _absent(names, evidence.skipped))
+            return
+    if part.workload not in evidence.workloads:
+        yield _unjudged(part, f"{part.workload} was not part of this run")
+        return
+    for baseline in baselines:
+        for candidate in dict.fromkeys(candidates):
+            if candidate != baseline:
+                yield _pair(part, baseline, candidate, court)
+
+
+def _absent(names: Sequence[str], skipped: Mapping[str, str]) -> str:
+    reasons = [
+        f"{backend}: {reason}"
+        for backend, reason in skipped.items()
+        if any(members(name, (backend,)) for name in names)
+    ]
+    said = f"there is no {spoken(names)} in this run"
+    return f"{said} ({'; '.join(reasons)})" if reasons else said
+
+
+def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
+    evidence = court.evidence
+    for arm in (candidate, baseline):
+        if arm in evidence.hopeless:
+            why = f"{arm} {HOPELESS[evidence.hopeless[arm]]}"
+            return _unjudged(part, why, baseline=baseline, candidate=candidate)
+    known = evidence.metrics.get((part.workload, part.metric))
+    problem = ""
+    if known is None:
+        problem = f"{part.workload} has no {part.metric} in this run"
+    elif len(known.units) > 1 or len(known.directions) > 1:
+        problem = f"{part.metric} comes in mixed units ({', '.join(known.units)})"
+    base, other = (evidence.of(part.workload, part.metric, arm) for arm in (baseline, candidate))
+    for arm, values in ((baseline, base), (candidate, other)):
+        if not problem and not values.means.size:
+            problem = f"{arm} has no valid trial of {part.workload}"
+    if problem or known is None:
+        return _unjudged(part, problem, court=court, baseline=baseline, candidate=candidate)
+    direction = cast("Direction", known.directions[0])
+    try:
+        compared = _compare(part, base, other, direction, court.levels)
+    except StatsError as error:
+        why = f"its values allow no ratio: {error}"
+        return _unjudged(part, why, court=court, baseline=baseline, candidate=candidate)
+    floor = court.floors[part.workload, part.metric]
+    decision = decide(compared, part.rule, direction, floor, needs_floor=evidence.has_floor)
+    return Finding(
+        part=part.name,
+        workload=part.workload,
+        metric=part.metric,
+        unit=known.units[0],
+        direction=direction,
+        rule=part.rule,
+        verdict=decision.verdict,
+        why=decision.why,
+        baseline=_side(part, baseline, court),
+        candidate=_side(part, candidate, court),
+        comparison=compared,
+        floor=floor.effect,
+        more=decision.more,
+        warnings=_warnings(compared, decision, floor),
+        iterations=max(base.iterations, other.iterations),
+    )
+
+
+def _compare(
+    part: Part, base: Values, other: Values, direction: Direction, levels: Levels | None
+) -> Comparison:
+    """Paired by block where any block has both arms."""
+    blocks = (base.blocks.tolist(), other.blocks.tolist())
+    return compare_at(
+        base.means,
+        other.means,
+        margin=min(0.999, part.rule.finest(direction)),
+        direction=direction,
+        confidence=CONFIDENCE,
+        blocks=None if set(blocks[0]).isdisjoint(blocks[1]) else blocks,
+        levels=levels,
+    )
+
+
+def _warnings(compared: Comparison, decision: Decision, floor: AaFloor) -> tuple[str, ...]:
+    said = [each for each in compared.warnings if each not in decision.why]
+    if floor.effect is None and "smallest effect" not in decision.why:
+        said.append(f"the smallest effect this machine can show is not known: {floor.reason}")
+    return tuple(said)
+
+
+def _side(part: Part, arm: str, court: _Court) -> Side:
+    values = court.evidence.of(part.workload, part.metric, arm)
+    invalid = court.evidence.invalid.get((part.workload, part.metric, arm), {})
+    median = float(np.median(values.means)) if values.means.size else None
+    return Side(arm, median, tuple(values.trials.tolist()), invalid)
+
+
+def _unjudged(
+    part: Part,
+    why: str,
+    *,
+    court: _Court | None = None,
+    baseline: str = "",
+    candidate: str = "",
+    awaited: bool = False,
+) -> Finding:
+    sides = [
+        _side(part, arm, court) if court else Side(arm, None, (), {})
+        for arm in (baseline, candidate)
+    ]
+    return Finding(
+        part=part.name,
+        workload=part.workload,
+        metric=part.metric,
+        unit="",
+        direction="",
+        rule=part.rule,
+        verdict="not evaluable",
+        why=why,
+        baseline=sides[0],
+        candidate=sides[1],
+        comparison=None,
+        floor=None,
+        more=None,
+        warnings=(),
+        iterations=0,
+        awaited=awaited,
+    )
