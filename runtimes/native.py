@@ -79,7 +79,7 @@ def plan(state: Path, rootfs: Path, creation: cgroups.Creation, network: Path) -
                 Chroot(str(root)),
             ],
         ),
-        (Side.CHILD, "executed", [Execute((AGENT_PATH,), ENVIRONMENT, init=False)]),
+        (Side.CHILD, "executed", [Execute((AGENT_PATH,), tuple(ENVIRONMENT.items()), init=False)]),
     ]
     return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
 

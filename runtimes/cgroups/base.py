@@ -245,6 +245,21 @@ def remove_directory(path: Path) -> bool:
     return True
 
 
+def remove_tree(path: Path) -> None:
+    """Remove a cgroup and whatever a box may have made below it.
+
+    Raises:
+        RuntimeFault: as ``remove_directory``.
+    """
+    try:
+        path.rmdir()  # the usual case: nothing below, one call
+    except FileNotFoundError:
+        return
+    except OSError:
+        for inner in tree(path):
+            remove_directory(inner)
+
+
 def processes(path: Path) -> tuple[int, ...]:
     """Processes directly inside a cgroup; none where it is gone."""
     text = read_or_none(path / "cgroup.procs") or ""

@@ -102,8 +102,7 @@ class V2Group:
 
     def remove(self) -> None:
         """See Group."""
-        for inner in base.tree(self.directory):
-            base.remove_directory(inner)
+        base.remove_tree(self.directory)
 
 
 def _event(text: bytes, key: str) -> int | None:

@@ -95,6 +95,8 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "invoke clean",
     (WriteFile, errno.EINVAL): "the kernel refuses this value: check --cpus and --memory",
     (WriteFile, errno.EBUSY): "the memory limit is below what is in use already",
+    (JoinCgroup, errno.EINVAL): "the harness has a real-time policy (chrt), and the kernel's "
+    "RT_GROUP_SCHED gives such a cgroup no time: run it with the normal one",
     (JoinCgroup, errno.ENOSPC): "the cpuset has no CPUs or memory nodes",
     (Hostname, errno.EINVAL): "at most 64 characters",
 }

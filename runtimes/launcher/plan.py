@@ -10,6 +10,7 @@ Wire format: see plan.c.
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -48,7 +49,9 @@ class Plan:
         return head + b"".join(_pack(step) for step in self.steps)
 
 
+@functools.lru_cache(maxsize=1024)
 def _pack(step: Step) -> bytes:
+    """Most steps are the same in every start of a profile: they are packed once."""
     operation = step.operation
     numbers, strings = operation.numbers(), operation.strings()
     parts = [struct.pack("=4H", operation.CODE, step.side, len(numbers), len(strings))]

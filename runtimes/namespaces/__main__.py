@@ -18,7 +18,7 @@ from pathlib import Path
 from runtimes import cgroups
 from runtimes.base import RuntimeFault
 from runtimes.launcher.program import opened
-from runtimes.namespaces import build, seccomp, userns
+from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Box
 from runtimes.namespaces.engine import remove_tree
 from runtimes.namespaces.profiles import PROFILES, NetworkMode
@@ -54,11 +54,13 @@ def run(options: argparse.Namespace) -> int:
     name = secrets.token_hex(3)
     cpus = cgroups.parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
     hierarchy = cgroups.detect()
-    places = Places(_state() / name)
+    layers = tuple(Path(layer).resolve() for layer in options.layers.split(":"))
+    own = _state() / name
+    places = Places(own / "box", own / "stage")
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(_cache(), _tell))
-        places.state.parent.mkdir(parents=True, exist_ok=True)
-        stack.callback(remove_tree, places.state)
+        stack.callback(remove_tree, own)
+        view.make_stage(places, len(layers))
         stack.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)
         bounds = cgroups.Bounds(cpus, memory_bytes=options.memory or None)
@@ -67,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         box = Box(
             profile=profile,
             hostname=options.hostname,
-            layers=tuple(Path(layer).resolve() for layer in options.layers.split(":")),
+            layers=layers,
             places=places,
             argv=tuple(options.command),
             environment={**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")},

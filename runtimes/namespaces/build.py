@@ -105,26 +105,31 @@ def plan(box: Box) -> Plan:
     """
     profile = box.profile
     owner = FIRST_ID if profile.user else 0
-    bridged = profile.network is NetworkMode.BRIDGE and box.attachment is not None
+    attachment = box.attachment if profile.network is NetworkMode.BRIDGE else None
+    host_network = profile.network is NetworkMode.HOST
+    program = Execute(
+        box.argv, tuple(box.environment.items()), profile.pid, box.lifeline_fd, box.directory
+    )
     parts: list[tuple[Side, str, Iterable[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
-        (Side.LAUNCHER, "directories", view.make_directories(box.places, len(box.layers), owner)),
+        (Side.LAUNCHER, "directories", view.make_directories(box.places, owner)),
         (Side.LAUNCHER, "cloned", _clone(box)),
         (Side.CHILD, "named", _early(box)),
-        (Side.LAUNCHER, "root", _root(box, owner)),
-        (Side.LAUNCHER, "pivoted", (PivotRoot(str(box.places.root)), Post())),
+        (Side.LAUNCHER, "root", (*_root(box), Post())),
         (Side.CHILD, "released", (Wait(), Identity())),
-        (Side.LAUNCHER, "network", (*_veth(box.attachment if bridged else None), Post())),
-        (Side.CHILD, "view", _view(box)),
+        (
+            Side.LAUNCHER,
+            "devices",
+            (*((view.sysfs(),) if host_network else ()), *view.devices(owner), Post()),
+        ),
+        (Side.CHILD, "proc", view.kernel_file_systems(own_network=not host_network)),
+        (Side.LAUNCHER, "network", (*_veth(attachment), Post())),
+        (Side.CHILD, "view", (Wait(), *_view(box))),
         (Side.CHILD, "left", (LeaveOldRoot(),)),
         (Side.CHILD, "hidden", view.hidden() if profile.masks else ()),
-        (Side.CHILD, "addressed", (Wait(), *_address(box.attachment if bridged else None))),
+        (Side.CHILD, "addressed", (Wait(), *_address(attachment))),
         (Side.CHILD, "confined", _confine(box)),
-        (
-            Side.CHILD,
-            "executed",
-            (Execute(box.argv, box.environment, profile.pid, box.lifeline_fd, box.directory),),
-        ),
+        (Side.CHILD, "executed", (program,)),
     ]
     return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
 
@@ -164,7 +169,7 @@ def _early(box: Box) -> list[Operation]:
     return steps
 
 
-def _root(box: Box, owner: int) -> list[Operation]:
+def _root(box: Box) -> list[Operation]:
     steps: list[Operation] = []
     if box.profile.user:
         line = f"0 {FIRST_ID} {ID_COUNT}"
@@ -174,18 +179,17 @@ def _root(box: Box, owner: int) -> list[Operation]:
         *steps,
         EnterMounts(),
         Mount("", "/", "", kernel.REC_PRIVATE),
-        *view.overlay(box.layers, box.places, mapped),
-        *view.devices(box.places.root, owner),
-        *([view.sysfs(box.places.root)] if box.profile.network is NetworkMode.HOST else []),
+        *view.overlay(box.layers, box.places, mapped, volatile=box.profile.volatile),
+        PivotRoot(str(box.places.root)),
     ]
 
 
 def _view(box: Box) -> list[Operation]:
-    profile, root = box.profile, Path("/")
-    own_network = profile.network is not NetworkMode.HOST
-    steps = view.kernel_file_systems(root, own_network=own_network, own_ipc=profile.ipc)
-    if profile.cgroup and box.creation is not None:
-        steps.extend(view.cgroup_view(root, box.controllers))
+    steps: list[Operation] = []
+    if box.profile.ipc:
+        steps.append(view.message_queues())
+    if box.profile.cgroup and box.creation is not None:
+        steps.extend(view.cgroup_view(box.controllers))
     return steps
 
 

@@ -14,13 +14,14 @@ from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, Site
 from runtimes.launcher import Launcher, instance
 from runtimes.launcher.instance import LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
-from runtimes.namespaces import build, seccomp, userns
+from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.links import Links
 from runtimes.namespaces.profiles import PROFILES, NetworkMode
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
 
+STAGE = ".stage"
 DIGEST_FILE = "opt/tarebench/rootfs.digest"
 
 
@@ -40,7 +41,7 @@ class NamespaceEngine:
 
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
-        places = Places(self.site.state / spec.name)
+        places = Places(self.site.state / spec.name, self.site.state / STAGE)
         profile = PROFILES[spec.profile]
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = f"tb{self.site.run}n{spec.lease.slot}"
@@ -114,7 +115,9 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     hierarchy = cgroups.detect()
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
-        site.state.mkdir(parents=True, exist_ok=True)
+        stage = site.state / STAGE
+        view.make_stage(Places(site.state, stage), layers=1)
+        stack.callback(remove_tree, stage)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)

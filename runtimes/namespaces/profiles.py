@@ -32,6 +32,8 @@ class Profile:
     """cgroup namespace, and a read-only view of the box's own cgroups."""
     time: bool = False
     network: NetworkMode = NetworkMode.BRIDGE
+    volatile: bool = False
+    """overlay never syncs: an end does not wait for the disk, and fsync in the box does nothing."""
     masks: bool = True
     """Hidden and read-only paths of /proc and /sys."""
     capabilities: bool = True
@@ -65,5 +67,10 @@ PROFILES: Mapping[str, Profile] = {
         capabilities=False,
     ),
     "no-cgroupns": replace(DEFAULT, summary="default in the host's cgroup namespace", cgroup=False),
+    "volatile": replace(
+        DEFAULT,
+        summary="default with a writable layer that is never synced: faster ends, no fsync",
+        volatile=True,
+    ),
     "timens": replace(DEFAULT, summary="default and a time namespace", time=True),
 }

@@ -6,6 +6,7 @@ milliseconds, so it is done once per run and never in a start.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
@@ -29,6 +30,9 @@ _X32_BIT = 0x40000000
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _SUB_ARCHITECTURES = {"x86_64": ("X86", "X32"), "aarch64": ("ARM",)}
 _UNKNOWN = -1
+_BINARY_TREE = 2
+"""Loading a filter runs it once for every call number, to find those that are always allowed
+(Linux 5.11): through a tree that takes a quarter of the time.  The answers are the same."""
 
 
 class Filter(Protocol):
@@ -58,6 +62,8 @@ def compile_filter() -> bytes:
         ) from None
     machine = platform.machine()
     wanted = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
+    with contextlib.suppress(OSError):  # libseccomp before 2.5 has linear filters only
+        wanted.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
     _add_unconditional(pyseccomp, wanted, machine)
     _add_conditional(pyseccomp, wanted)
     known = highest(pyseccomp)

@@ -6,6 +6,7 @@ privileges is the launcher's, what needs the box's own namespaces is the child's
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,10 @@ class Places:
     """One instance's directories on the host."""
 
     state: Path
+    """The instance's own."""
+    stage: Path
+    """Mount points for putting roots together.  All instances of a run share them: each sees
+    only what is mounted in its own namespace."""
 
     @property
     def upper(self) -> Path:
@@ -79,28 +84,35 @@ class Places:
 
     @property
     def root(self) -> Path:
-        """Where the root is put together, in the box's mount namespace only."""
-        return self.state / "root"
+        """Where the root is mounted before it becomes the root."""
+        return self.stage / "0"
 
     def lower(self, index: int) -> Path:
         """Where a layer is seen with mapped ids; the first one is at ``root`` for a while."""
-        return self.root if index == 0 else self.state / f"lower{index}"
+        return self.stage / str(index)
 
 
-def make_directories(places: Places, layers: int, owner: int) -> list[Operation]:
+def make_stage(places: Places, layers: int) -> None:
+    """The mount points, once per run."""
+    for index in range(layers):
+        places.lower(index).mkdir(parents=True, exist_ok=True)
+
+
+def make_directories(places: Places, owner: int) -> list[Operation]:
     """The instance's directories.  The upper one becomes ``/``, which root owns."""
-    made: list[Operation] = [
+    return [
         MakeDirectory(str(places.state), 0o755),
         MakeDirectory(str(places.upper), 0o755, owner, owner),
         MakeDirectory(str(places.work), 0o700, owner, owner),
-        MakeDirectory(str(places.root), 0o755),
     ]
-    made.extend(MakeDirectory(str(places.lower(index))) for index in range(1, layers))
-    return made
 
 
 def overlay(
-    layers: Sequence[Path], places: Places, user_namespace_fd: int | None
+    layers: Sequence[Path],
+    places: Places,
+    user_namespace_fd: int | None,
+    *,
+    volatile: bool = False,
 ) -> list[Operation]:
     """The root: ``layers`` (topmost first) below the instance's own.
 
@@ -123,7 +135,7 @@ def overlay(
             )
     data = (
         f"lowerdir={':'.join(map(str, lower))},upperdir={places.upper},"
-        f"workdir={places.work},index=off"
+        f"workdir={places.work},index=off" + (",volatile" if volatile else "")
     )
     if len(data) > 4000:  # mount(2) takes one page
         raise RuntimeFault(
@@ -133,11 +145,12 @@ def overlay(
     return [*steps, Mount("overlay", str(places.root), "overlay", 0, data)]
 
 
-def devices(root: Path, owner: int) -> list[Operation]:
+@functools.cache
+def devices(owner: int) -> tuple[Operation, ...]:
     """A private /dev: tmpfs, the six devices, pseudo-terminals and shared memory of its own."""
-    dev = root / "dev"
+    dev = Path("/dev")
     ids = f"uid={owner},gid={owner}"
-    steps: list[Operation] = [
+    return (
         Mount("tmpfs", str(dev), "tmpfs", NOSUID, f"mode=755,size=64k,{ids}"),
         *(MakeNode(str(dev / name), major, minor, owner, owner) for name, major, minor in DEVICES),
         *(Symlink(str(dev / name), text, owner, owner) for name, text in LINKS),
@@ -156,54 +169,61 @@ def devices(root: Path, owner: int) -> list[Operation]:
             NOSUID | NODEV | NOEXEC,
             f"mode=1777,size={SHM_BYTES},{ids}",
         ),
-    ]
-    return steps
+    )
 
 
-def kernel_file_systems(root: Path, *, own_network: bool, own_ipc: bool) -> list[Operation]:
-    """/proc, /sys and message queues: what they show depends on who mounts them."""
-    safe = NOSUID | NODEV | NOEXEC
-    steps: list[Operation] = [Mount("proc", str(root / "proc"), "proc", safe)]
-    if own_network:
-        steps.append(sysfs(root))
-    if own_ipc:
-        steps.append(Mount("mqueue", str(root / "dev/mqueue"), "mqueue", safe))
-    return steps
+@functools.cache
+def kernel_file_systems(*, own_network: bool) -> tuple[Operation, ...]:
+    """/proc and /sys: what they show depends on who mounts them."""
+    proc: Operation = Mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
+    return (proc, sysfs()) if own_network else (proc,)
 
 
-def sysfs(root: Path) -> Operation:
+@functools.cache
+def sysfs() -> Operation:
     """/sys of the mounting process's network namespace, whose owner it must be."""
-    return Mount("sysfs", str(root / "sys"), "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
+    return Mount("sysfs", "/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
 
 
-def cgroup_view(root: Path, controllers: Mapping[str, Path] | None) -> list[Operation]:
+@functools.cache
+def message_queues() -> Operation:
+    """POSIX message queues of the mounting process's IPC namespace."""
+    return Mount("mqueue", "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC)
+
+
+def cgroup_view(controllers: Mapping[str, Path] | None) -> tuple[Operation, ...]:
     """The box's own cgroups, read-only, at /sys/fs/cgroup.
 
     Args:
-        root: the box's root.
         controllers: v1 controllers and their mount points on the host; ``None`` for v2.
     """
-    top = root / "sys/fs/cgroup"
+    return _cgroup_view(None if controllers is None else tuple(controllers.items()))
+
+
+@functools.cache
+def _cgroup_view(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Operation, ...]:
+    top = Path("/sys/fs/cgroup")
     flags = NOSUID | NODEV | NOEXEC | RDONLY
     if controllers is None:
-        return [Mount("cgroup", str(top), "cgroup2", flags)]
+        return (Mount("cgroup", str(top), "cgroup2", flags),)
     steps: list[Operation] = [
         Mount("tmpfs", str(top), "tmpfs", NOSUID | NODEV | NOEXEC, "mode=755,size=64k")
     ]
     together: dict[Path, list[str]] = {}
-    for name, point in controllers.items():
+    for name, point in controllers:
         together.setdefault(point, []).append(name)
     for point, names in together.items():
         directory = top / point.name
         steps.append(MakeDirectory(str(directory), 0o555))
         steps.append(Mount("cgroup", str(directory), "cgroup", flags, ",".join(names)))
-    return steps
+    return tuple(steps)
 
 
-def hidden() -> list[Operation]:
+@functools.cache
+def hidden() -> tuple[Operation, ...]:
     """What a box must not see or change."""
     safe = NOSUID | NODEV | NOEXEC
-    return [
+    return (
         *(Bind(path, path, attributes=RDONLY | safe, may_be_missing=True) for path in READ_ONLY),
         *(Mask(path) for path in MASKED),
-    ]
+    )

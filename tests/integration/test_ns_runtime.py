@@ -21,7 +21,7 @@ from runtimes.base import InstanceSpec, Limits, Site
 from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
-from runtimes.namespaces.engine import NamespaceEngine, prepared
+from runtimes.namespaces.engine import STAGE, NamespaceEngine, prepared
 from runtimes.namespaces.profiles import PROFILES
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
@@ -267,7 +267,7 @@ def test_fifty_starts_leave_nothing(bench: Bench) -> None:
         with bench.box(slot=slot):
             pass
     assert traces(bench) == before
-    assert list(bench.site.state.iterdir()) == []
+    assert [path.name for path in bench.site.state.iterdir()] == [STAGE]
 
 
 def test_concurrent_starts_do_not_meet(bench: Bench) -> None:
@@ -305,7 +305,7 @@ def test_a_failed_start_is_told_exactly_and_undone(bench: Bench) -> None:
     with pytest.raises(LaunchFault, match=r"/nonexistent/rootfs.*ENOENT"):
         broken.start(spec)
     assert traces(bench) == before
-    assert list(bench.site.state.iterdir()) == []
+    assert [path.name for path in bench.site.state.iterdir()] == [STAGE]
 
 
 def test_a_failure_late_in_the_child_is_undone_too(bench: Bench) -> None:
@@ -314,7 +314,7 @@ def test_a_failure_late_in_the_child_is_undone_too(bench: Bench) -> None:
     with pytest.raises(LaunchFault, match="load seccomp filter"):
         broken.start(bench.spec(0))
     assert traces(bench) == before
-    assert list(bench.site.state.iterdir()) == []
+    assert [path.name for path in bench.site.state.iterdir()] == [STAGE]
 
 
 def test_a_name_in_use_is_refused_and_the_first_box_lives_on(bench: Bench) -> None:

@@ -35,7 +35,7 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
         profile=PROFILES[profile],
         hostname="tb-1",
         layers=(Path("/cache/root"),),
-        places=Places(Path("/state/tb-1")),
+        places=Places(Path("/state/tb-1"), Path("/state/stage")),
         argv=("/agent",),
         environment={"PATH": "/bin"},
         creation=host.creation("run", "tb-1", Bounds((0,), 0.5, 4096)),
@@ -113,7 +113,7 @@ def test_with_a_user_namespace_layers_are_seen_through_its_map() -> None:
     assert bound.attributes & kernel.RDONLY
     overlay = next(step.operation for step in only(plan, ops.Mount) if "overlay" in str(step))
     assert isinstance(overlay, ops.Mount)
-    assert "lowerdir=/state/tb-1/root," in overlay.data
+    assert "lowerdir=/state/stage/0," in overlay.data
     assert "/cache/root" not in overlay.data
 
 
@@ -131,7 +131,7 @@ def test_on_v1_the_launcher_goes_inside_first_and_on_v2_the_child_is_born_inside
 
 def test_many_layers_are_stacked_topmost_first() -> None:
     layers = (Path("/a"), Path("/b"), Path("/c"))
-    steps = view.overlay(layers, Places(Path("/s")), None)
+    steps = view.overlay(layers, Places(Path("/s"), Path("/stage")), None)
     assert isinstance(steps[-1], ops.Mount)
     assert steps[-1].data.startswith("lowerdir=/a:/b:/c,upperdir=/s/upper,workdir=/s/work")
 
@@ -139,12 +139,14 @@ def test_many_layers_are_stacked_topmost_first() -> None:
 @pytest.mark.parametrize("path", ["/a:b", "/a,b", '/a"b', "/a\\b"])
 def test_a_path_that_overlay_would_misread_is_refused(path: str) -> None:
     with pytest.raises(RuntimeFault, match="overlay cannot take the path"):
-        view.overlay((Path(path),), Places(Path("/s")), None)
+        view.overlay((Path(path),), Places(Path("/s"), Path("/stage")), None)
 
 
 def test_more_layers_than_one_mount_can_say_are_refused_with_advice() -> None:
     with pytest.raises(RuntimeFault, match="do not fit") as caught:
-        view.overlay([Path("/x" * 40 + str(n)) for n in range(100)], Places(Path("/s")), None)
+        view.overlay(
+            [Path("/x" * 40 + str(n)) for n in range(100)], Places(Path("/s"), Path("/stage")), None
+        )
     assert "squash" in caught.value.hint
 
 

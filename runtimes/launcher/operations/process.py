@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -209,7 +208,7 @@ class Execute(Plain):
     CODE: ClassVar[int] = 25
     verb: ClassVar[str] = "execute"
     argv: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: tuple[tuple[str, str], ...]
     init: bool
     lifeline_fd: int = -1
     directory: str = "/"
@@ -222,7 +221,7 @@ class Execute(Plain):
         return (len(self.argv), self.init, self.lifeline_fd)
 
     def strings(self) -> tuple[str | bytes, ...]:
-        pairs = tuple(f"{name}={value}" for name, value in self.environment.items())
+        pairs = tuple(f"{name}={value}" for name, value in self.environment)
         return (self.directory, *self.argv, *pairs)
 
 
