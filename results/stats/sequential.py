@@ -14,7 +14,7 @@ from typing import Literal
 
 from results.stats.compare import Comparison, Direction, compare_at
 from results.stats.errors import StatsError
-from results.stats.intervals import MINIMUM_TRIALS, Levels
+from results.stats.intervals import MINIMUM_TRIALS, RESERVE, Levels
 from results.stats.pairing import Blocks
 from results.stats.spending import nominal_levels, spent
 from results.stats.values import Trials, fraction
@@ -129,7 +129,7 @@ def look(
 
 def _default_looks(maximum: int, alpha: float) -> tuple[int, ...]:
     first = MINIMUM_TRIALS
-    while first < maximum and 2.0 ** (1 - first) > spent(alpha, first / maximum):
+    while first < maximum and 2.0 ** (1 - first) > RESERVE * spent(alpha, first / maximum):
         first += 1
     looks = [first]
     while looks[-1] < maximum:
