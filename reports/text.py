@@ -61,7 +61,9 @@ def quantity(value: float, unit: str) -> str:
         suffix = "/s" if unit == "1/s" else unit
         small = unit == "1/s" and abs(value) < 1e6  # "48 210 /s" reads better than "48.2 k/s"
         return f"{number(value)} /s" if small else _scaled(value, _STEPS_RATE, suffix)
-    return f"{number(value)} {name(unit, 12)}" if unit not in {"", "1"} else number(value)
+    if unit in {"", "1"}:
+        return f"{value:.0f}" if value == round(value) and abs(value) < 1e4 else number(value)
+    return f"{number(value)} {name(unit, 12)}"
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...], suffix: str) -> str:
@@ -77,6 +79,8 @@ def percent(ratio: float, digits: int = 0) -> str:
     if not math.isfinite(ratio):
         return NOTHING
     share = 100 * ratio
+    if digits and abs(share) >= 20:
+        digits = 0  # a tenth of a per cent tells nothing any more
     if not digits and abs(share - round(share)) > 1e-9 and (95 <= share <= 105 or share < 1):
         digits = 1
     return f"{share:,.{digits}f} %".replace(",", "\N{NARROW NO-BREAK SPACE}")

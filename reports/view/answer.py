@@ -19,6 +19,10 @@ RESOURCES = {
 }
 
 
+NOISY = 1.1
+"""An A/A floor above it leaves room for costs that anyone would care about."""
+
+
 def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> tuple[str, ...]:
     """Sentences for a decision-maker: what was compared, then what each resource costs."""
     boxes = [arm for arm in arms if arm.name != BASELINE and not arm.again]
@@ -55,6 +59,7 @@ def _speeds(
     """Costs one by one, then, in one sentence each, where none was seen and where none can be."""
     even: list[str] = []
     early: list[str] = []
+    noisy: list[str] = []
     limits: list[float] = []
     for words, metrics in by_resource.items():
         found = _found(metrics, judged)
@@ -64,9 +69,16 @@ def _speeds(
             yield _largest(words, costs)
         elif "plain" in tones:
             early.append(f"{words} at {_range(found)}")
+        elif any(metric.floor and metric.floor.ratio > NOISY for metric in metrics):
+            noisy.append(words)
         elif tones:
             even.append(words)
             limits += [metric.floor.ratio for metric in metrics if metric.floor]
+    if noisy:
+        yield (
+            f"In {text.listed(noisy)} this host was too noisy to tell the boxes from the bare "
+            f"host: native differed from itself by more than {text.percent(NOISY - 1)}."
+        )
     if even:
         from_ = f"; this machine shows differences from {text.percent(max(limits) - 1, 1)}"
         seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"

@@ -19,9 +19,9 @@ UNJUDGED = ("emulated", "simulated")
 
 
 def arm_views(run: Run) -> dict[str, ArmView]:
-    """Every arm of ``run`` by name, in the order of the plan, the baseline first."""
+    """Every arm of ``run`` by name, always in the same order, the baseline first."""
     records = {arm_name(arm.backend, arm.profile): arm for arm in run.arms}
-    order = sorted(records, key=lambda name: (name != BASELINE, name != AGAIN))
+    order = sorted(records, key=lambda name: SLOTS.get(name, SLOT_COUNT))
     taken = {SLOTS[name] for name in order if name in SLOTS}
     free = [slot for slot in range(SLOT_COUNT) if slot not in taken] or [SLOT_COUNT - 1]
     others = sorted(name for name in order if name not in SLOTS)

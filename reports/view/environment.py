@@ -48,6 +48,7 @@ def machine(run: Run) -> str:
         f"{count} CPUs" if isinstance(count, int) else "",
         text.quantity(memory, "B") if isinstance(memory, int) else "",
         f"Linux {text.name(kernel, 40)}" if isinstance(kernel, str) and kernel else "",
+        "itself virtual" if run.host.get("virtualisation") not in {None, "", "none"} else "",
     ]
     return ", ".join(part for part in parts if part) or "an unnamed machine"
 

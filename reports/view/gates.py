@@ -138,7 +138,7 @@ def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
             yield Gate(
                 "caution",
                 f"{text.name(code)} in {where}",
-                text.sentence(finding.reason),
+                ("For example: " if count > 1 else "") + text.sentence(finding.reason),
                 text.clean(finding.remedy, 300),
             )
 

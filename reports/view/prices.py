@@ -70,8 +70,10 @@ def _weight(arm: ArmView, metric: MetricView) -> Price:
         return NOT_MEASURED
     figure = text.quantity(value.median.value, metric.unit)
     effect = effect_in(metric, arm)
-    if arm.name == BASELINE or effect is None or not effect.ratio:
-        return Price(figure, "the baseline" if arm.name == BASELINE else "", "plain")
+    if arm.name == BASELINE:
+        return Price(figure, "the baseline", "plain")
+    if effect is None or not effect.ratio:
+        return Price(figure, effect.note if effect else "nothing to compare with", "plain")
     remark = f"{text.number(1 / effect.ratio)}× native"
     return Price(figure, f"{remark}, {arm.condition}" if arm.hollow else remark, effect.tone)
 

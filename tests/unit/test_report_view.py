@@ -157,6 +157,19 @@ def test_effects_inside_the_floor_are_not_called_differences() -> None:
     assert inside.reading == "below what can be shown"
 
 
+def test_a_noisy_host_is_said_to_be_noisy(tmp_path: Path) -> None:
+    run = synthetic.make_run(blocks=8)
+    trials = [
+        (t, [replace(s, value=s.value * (1.6 if s.block % 2 else 1)) for s in samples])
+        if t.profile == "aa" and t.workload.startswith("cpu")
+        else (t, samples)
+        for t, samples in synthetic.make_trials(run)
+    ]
+    answer = " ".join(view_of(written(tmp_path, run, trials)).answer)
+    assert "In CPU work this host was too noisy to tell" in answer
+    assert "In memory work no box was measurably slower" in answer
+
+
 def test_the_order_interval_matches_the_tables_of_the_sign_test() -> None:
     # David & Nagaraja: at 95 %, n = 5 has none, n = 6 gives (1, 6), n = 10 gives (2, 9).
     assert order_interval([1, 2, 3, 4, 5]).low is None
@@ -200,7 +213,7 @@ def test_known_arms_keep_their_colours_and_strangers_get_free_ones() -> None:
         (12_400_000, "ns", "12.4 ms"), (999.99, "ns", "1.00 µs"), (0, "ns", "0 ns"),
         (9_646_899, "B", "9.20 MiB"), (-5 * 2**20, "B", "-5.00 MiB"),
         (48210, "1/s", "48\u202f210 /s"),
-        (3.1e10, "bit/s", "31.0 Gbit/s"), (3, "1", "3.00"), (math.nan, "ns", "–"),
+        (3.1e10, "bit/s", "31.0 Gbit/s"), (3, "1", "3"), (2.5, "1", "2.50"), (math.nan, "ns", "–"),
     ],
 )  # fmt: skip
 def test_quantities_read_well(value: float, unit: str, said: str) -> None:
