@@ -139,6 +139,20 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricFloor:
+    """Native against native in one metric: the smallest effect that this machine can show."""
+
+    workload: str
+    metric: str
+    effect: float | None
+    """As a margin, e.g. 0.012: a smaller difference means nothing.  None: not known."""
+    blocks: int
+    """Blocks that it comes from."""
+    reason: str = ""
+    """Why it is not known; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """run.json: everything about a run but its data."""
 
@@ -172,3 +186,5 @@ class Run:
     source: str = "bench"
     """``bench``, or the format it was imported from."""
     notes: tuple[str, ...] = field(default_factory=tuple)
+    floors: tuple[MetricFloor, ...] = ()
+    """Written when the run is reported on: it takes the statistics to know them."""

@@ -49,7 +49,7 @@ def decide(
     if floor.effect is None:
         unknown = f"the smallest effect this machine can show is not known: {floor.reason}"
         return Decision("inconclusive", unknown) if needs_floor else Decision(verdict)
-    return _above_floor(found, rule, direction, verdict, floor.n, floor.effect)
+    return _above_floor(found, rule, direction, verdict, floor)
 
 
 def more_blocks(found: Comparison, rule: Rule, direction: Direction) -> int | None:
@@ -78,21 +78,22 @@ def more_blocks(found: Comparison, rule: Rule, direction: Direction) -> int | No
 
 
 def _above_floor(
-    found: Comparison, rule: Rule, direction: Direction, verdict: Verdict, n: int, floor: float
+    found: Comparison, rule: Rule, direction: Direction, verdict: Verdict, floor: AaFloor
 ) -> Decision:
     """The verdict, where this machine can show it.
 
     The floor is mostly the width of the A/A interval, which shrinks as 1/√n: that tells about
     how many more blocks would lower it far enough.
     """
-    shown = f"the smallest effect this machine can show, {100 * floor:.2g} %"
+    smallest = floor.effect or 0.0
+    shown = f"the smallest effect this machine can show, {100 * smallest:.2g} %"
     least, greatest = rule.claimed(direction)
     says_small = (least <= 1.0 <= greatest) == (verdict == "supported")
     size = rule.finest(direction) if says_small else as_margin(found.ratio)
-    if size > floor or (says_small and size == floor):
+    if size > smallest or (says_small and size == smallest):
         return Decision(verdict)
-    total = n * (floor / size) ** 2 if size > 0.0 else math.inf
-    more = max(1, math.ceil(total) - n) if total <= MOST_BLOCKS else None
+    total = floor.n * (smallest / size) ** 2 if size > 0.0 else math.inf
+    more = max(1, math.ceil(total) - floor.n) if total <= MOST_BLOCKS else None
     what = "the limit of" if says_small else "the effect of"
     relation = "is finer than" if says_small else "is within"
     return Decision("inconclusive", f"{what} {100 * size:.2g} % {relation} {shown}", more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -130,8 +130,8 @@ def _values(valid: pd.DataFrame) -> dict[Key, Values]:
     return found
 
 
-def _key(group: Any) -> Key:
-    workload, metric, arm = group
+def _key(group: object) -> Key:
+    workload, metric, arm = cast("Key", group)
     return str(workload), str(metric), str(arm)
 
 

@@ -119,7 +119,7 @@ def _open(one: Finding, judged: Sequence[Finding]) -> str:
     if not one.why.startswith("the interval"):
         said = f"Not settled: {interval(one)} {CERTAIN}, but {one.why}"
         return (
-            f"{said}; about {words.number(one.more)} more blocks would show it"
+            f"{said}; about {words.number(one.more)} more {_blocks(one.more)} would show it"
             if one.more
             else said
         )

@@ -1,0 +1,118 @@
+"""Judge a stored run and keep the outcome beside it: ``verdicts.json``, and floors in run.json."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+
+from results.errors import StoreError
+from results.frame import load as load_frame
+from results.ledger.judge import Judgement, judge
+from results.ledger.load import load as load_ledger
+from results.ledger.schema import Ledger
+from results.ledger.vocabulary import Known, installed
+from results.records import MetricFloor, Run
+from results.store import RunDirectory
+
+OWN_CLAIMS = "claims.toml"
+"""The user's own claims, in the run's directory: it stays complete in itself."""
+VERDICTS = "verdicts.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run with its ledger judged."""
+
+    run: Run
+    """With its floors."""
+    ledger: Ledger
+    judgement: Judgement
+
+
+def judge_run(
+    directory: RunDirectory,
+    frame: pd.DataFrame | None = None,
+    *,
+    own: Path | None = None,
+    known: Known | None = None,
+) -> Outcome:
+    """Judge a stored run by the built-in ledger and the user's own claims.
+
+    Args:
+        directory: the run.
+        frame: its samples, where they are loaded already.
+        own: the user's file; by default the one in the run's directory, if there is one.
+        known: names that claims may use; by default what is installed and what the run holds.
+
+    Raises:
+        StoreError: the run's files are damaged.
+        LedgerError: the user's file does not hold together.
+    """
+    run = directory.run()
+    kept = directory.path / OWN_CLAIMS
+    chosen = own or (kept if kept.is_file() else None)
+    ledger = load_ledger(chosen, known or installed(run))
+    judgement = judge(ledger, load_frame(directory) if frame is None else frame, run)
+    return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
+
+
+def keep(directory: RunDirectory, outcome: Outcome) -> Path:
+    """Write ``verdicts.json``, and the floors into run.json once the run is finished.
+
+    An unfinished run's run.json belongs to whoever measures.
+
+    Raises:
+        StoreError: the run's directory cannot be written.
+    """
+    path = directory.path / VERDICTS
+    _write(path, msgspec.json.format(encode(outcome), indent=1))
+    before = directory.run()
+    if before.finished_utc and before.floors != outcome.run.floors:
+        directory.finish(outcome.run)
+    return path
+
+
+def encode(outcome: Outcome) -> bytes:
+    """JSON: schema, run, the ledger's digest, the floors, claims with their verdicts."""
+    claims = {claim.id: claim for claim in outcome.ledger.claims}
+    return msgspec.json.encode(
+        {
+            "schema": SCHEMA,
+            "run_id": outcome.run.run_id,
+            "ledger": outcome.judgement.digest,
+            "floors": outcome.run.floors,
+            "claims": [
+                {"definition": claims[verdict.claim], "verdict": verdict}
+                for verdict in outcome.judgement.verdicts
+            ],
+        },
+        order="deterministic",
+    )
+
+
+def _records(judgement: Judgement) -> tuple[MetricFloor, ...]:
+    return tuple(
+        MetricFloor(workload, metric, floor.effect, floor.n, floor.reason)
+        for (workload, metric), floor in sorted(judgement.floors.items())
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise StoreError(f"{path}: {error.strerror}", "make the run writable") from None
