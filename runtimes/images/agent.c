@@ -24,6 +24,7 @@ enum {
     /* Jobs are read only while this much is free: a piece, and what requests may still answer. */
     FEED_ROOM = PIECE + FRAME_MAX + JOBS_MAX * SMALL,
     FDS = 3 + 2 * JOBS_MAX,
+    OPEN_FILES = 4096,      /* what a bare kernel lets process 1 have */
 };
 
 static const char hello[] = {'h', 0, 0, 0, 0, 0, 0, 0, 1, '0' + PROTOCOL};
@@ -78,10 +79,23 @@ static void open_channel(int argc, char **argv)
         fail("hello");
 }
 
+/* Jobs inherit the same soft limit whatever started us; kernel, distributions and engines
+ * choose anything from 1024 to a million, and some programs work in proportion to it. */
+static void even_limit(int resource, rlim_t soft)
+{
+    struct rlimit limit;
+    if (getrlimit(resource, &limit))
+        return;
+    limit.rlim_cur = soft < limit.rlim_max ? soft : limit.rlim_max;
+    setrlimit(resource, &limit);
+}
+
 static int set_up(const sigset_t *signals)
 {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    even_limit(RLIMIT_NOFILE, OPEN_FILES);
+    even_limit(RLIMIT_CORE, 0);
     umask(022);
     if (chdir("/"))
         fail("/");

@@ -84,7 +84,9 @@ def test_nothing_of_the_boxs_making_leaks_into_a_job(agent: Agent) -> None:
 
 
 def test_every_job_has_the_same_environment_directory_and_limits(agent: Agent) -> None:
-    script = "env | sort; pwd; umask; grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    script = (
+        "env | sort; pwd; umask; ulimit -n; ulimit -c; grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    )
     shown = agent.run(["sh", "-c", script], timeout_s=RUN_S).stdout.decode().splitlines()
     assert shown == [
         "HOME=/root",
@@ -93,6 +95,8 @@ def test_every_job_has_the_same_environment_directory_and_limits(agent: Agent) -
         "PWD=/",
         "/",
         "0022",
+        "4096",
+        "0",
         "SigBlk:\t0000000000000000",
         "SigIgn:\t0000000180000000",  # glibc's own two, by posix_spawn
     ]

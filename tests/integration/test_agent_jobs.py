@@ -11,7 +11,7 @@ import pytest
 
 from runtimes import process
 from runtimes.agent import AgentFault
-from tests.support.agent_process import S, Started, is_running
+from tests.support.agent_process import S, Started, is_running, started
 
 
 def test_output_status_and_price_come_back(box: Started) -> None:
@@ -155,6 +155,14 @@ def test_a_job_starts_with_no_signal_ignored_or_blocked(box: Started) -> None:
 def test_a_job_starts_in_the_root_directory_with_the_usual_umask(box: Started) -> None:
     result = box.agent.run(["sh", "-c", "pwd; umask"], timeout_s=S)
     assert result.stdout == b"/\n0022\n"
+
+
+def test_a_job_may_open_as_many_files_wherever_the_agent_was_started(agent_program: Path) -> None:
+    for limit in ("8192", "5000"):
+        before = ["prlimit", f"--nofile={limit}:{limit}", "--core=1:1"]
+        with started(agent_program, before) as box:
+            result = box.agent.run(["sh", "-c", "ulimit -n; ulimit -c"], timeout_s=S)
+            assert result.stdout == b"4096\n0\n"
 
 
 def test_orphans_are_reaped(box: Started) -> None:
