@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reports import text
 from reports.view.arms import BASELINE
+from reports.view.effects import NOISY
 from reports.view.model import ArmView, Effect, MetricView
 from reports.view.prices import effect_in, value_in
 from results.records import Run
@@ -17,10 +18,6 @@ RESOURCES = {
     "storage": "storage work",
     "system": "system calls",
 }
-
-
-NOISY = 1.1
-"""An A/A floor above it leaves room for costs that anyone would care about."""
 
 
 def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> tuple[str, ...]:
@@ -49,7 +46,7 @@ def _compared(run: Run, arms: Sequence[ArmView], boxes: Sequence[ArmView]) -> st
     kinds = f"in {len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"in {names}"
     places = [kinds] if boxes else []
     if any(arm.name == BASELINE for arm in arms):
-        places.insert(0, "on the bare host")
+        places.insert(0, "on the host itself")
     return f"We ran {work} {text.listed(places)}, in {run.blocks} blocks of random order."
 
 
@@ -67,25 +64,25 @@ def _speeds(
         tones = {effect.tone for _, effect in found}
         if costs:
             yield _largest(words, costs)
-        elif "plain" in tones:
+        elif any(effect.low is None for _, effect in found):
             early.append(f"{words} at {_range(found)}")
-        elif any(metric.floor and metric.floor.ratio > NOISY for metric in metrics):
+        elif "plain" in tones:
             noisy.append(words)
         elif tones:
             even.append(words)
             limits += [metric.floor.ratio for metric in metrics if metric.floor]
     if noisy:
         yield (
-            f"In {text.listed(noisy)} this host was too noisy to tell the boxes from the bare "
-            f"host: native differed from itself by more than {text.percent(NOISY - 1)}."
+            f"In {text.listed(noisy)} this host was too noisy to tell the boxes from the "
+            f"host itself: native differed from itself by more than {text.percent(NOISY - 1)}."
         )
     if even:
         from_ = f"; this machine shows differences from {text.percent(max(limits) - 1, 1)}"
-        seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"
+        seen = f"no box was measurably slower than the host itself{from_ if limits else ''}"
         yield f"In {text.listed(even)} {seen}."
     if early:
         yield (
-            "There are too few trials yet to tell the boxes from the bare host; so far they did "
+            "There are too few trials yet to tell the boxes from the host itself; so far they did "
             f"{text.listed(early)} of native speed."
         )
 

@@ -20,6 +20,9 @@ CONFIDENCE = 0.95
 MARGIN = 0.02
 """What counts as the same, where it can be shown: the ledger's margin for speed."""
 
+NOISY = 1.1
+"""An A/A floor above it leaves room for costs that anyone would care about."""
+
 Blocks = Mapping[int, Sequence[float]]
 """Trial-level values by block."""
 
@@ -145,6 +148,8 @@ def _reading(
         return (words.worse, "cost") if high < 1 else (words.better, "gain")
     if found.verdict in {"equivalent", "negligible"} and floor and limit <= 1 / (1 - MARGIN):
         return f"the same within {text.percent(MARGIN)}", "same"
+    if limit > NOISY:
+        return "too noisy to say", "plain"
     return ("no difference shown" if low <= 1 <= high else "below what can be shown"), "same"
 
 
