@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import clean, host_lock, selection
+from harness import clean, host, host_lock, selection
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
 from harness.errors import HarnessFault
@@ -125,8 +125,13 @@ def _carry_out(
                 slot for slot in ready.plan.slots(equipment.runtimes) if slot.trial_id not in done
             ]
             tally = run_all(ready.context, slots, directory, observer)
-            finished = stamp(equipment.clock.utc())
-            directory.finish(dataclasses.replace(run, finished_utc=finished))
+            directory.finish(
+                dataclasses.replace(
+                    run,
+                    finished_utc=stamp(equipment.clock.utc()),
+                    harness_peak_rss_bytes=host.peak_rss_bytes(),
+                )
+            )
     observer.doing("writing the report")
     return Result(directory.path, write_report(directory.path), tally)
 

@@ -127,6 +127,17 @@ def available_bytes() -> int:
     return _meminfo("MemAvailable")
 
 
+def peak_rss_bytes() -> int:
+    """Largest resident set of this process so far (``VmHWM`` of proc_pid_status(5)), bytes.
+
+    Not ``RUSAGE_SELF``: that one survives exec and tells of the parent.
+    """
+    for line in read("/proc/self/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def _os_release() -> dict[str, str]:
     pairs = (line.partition("=") for line in read("/etc/os-release").splitlines())
     return {key: value.strip('"') for key, _, value in pairs}

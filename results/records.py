@@ -99,7 +99,8 @@ class Trial:
     program_digest: str
     pressure: Pressure | None
     bookkeeping_ns: int
-    """The harness's own time in this trial: recording, checks, journal."""
+    """The harness's own time beside the trial: readings and gates of this one, and writing and
+    syncing the record of the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,8 @@ class Run:
     """Host facts: cpu, kernel, mitigations, cgroups, clock source, governor, virtualisation …"""
     finished_utc: str = ""
     """Empty while it runs, or when it was killed: then it can be resumed."""
+    harness_peak_rss_bytes: int = 0
+    """Largest resident set of the measuring process; 0 while it runs."""
     source: str = "bench"
     """``bench``, or the format it was imported from."""
     notes: tuple[str, ...] = field(default_factory=tuple)
