@@ -26,6 +26,10 @@ class Daemon(Protocol):
         """dockerd and containerd."""
         ...
 
+    def dockerd_pid(self) -> int:
+        """dockerd alone; 0 where it cannot be told."""
+        ...
+
     def alive(self) -> bool:
         """Whether it answers."""
         ...
@@ -49,6 +53,10 @@ class UserDaemon:
     def pids(self) -> tuple[int, ...]:
         """dockerd and its containerd, as far as they can be told."""
         return locate.daemon_processes(locate.socket_path(self.address))
+
+    def dockerd_pid(self) -> int:
+        """dockerd, as far as it can be told."""
+        return locate.dockerd_process(locate.socket_path(self.address))
 
     def alive(self) -> bool:
         """Whether it answers a ping."""

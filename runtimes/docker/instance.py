@@ -43,6 +43,7 @@ class DockerInstance:
     _pid: int = 0
     _pidfd: int = -1
     _shim_pidfd: int = -1
+    _bridge_address: str = ""
     _removed: bool = field(default=False)
 
     def limits(self) -> LimitsRead:
@@ -52,9 +53,9 @@ class DockerInstance:
     def stats(self) -> InstanceStats:
         """Its processes, its shim and its port proxies; its cgroup; its layers."""
         group = self._group()
-        inspected = self._inspect()
+        shims = proc.matching(lambda argv: is_shim(argv, self.identifier))
         return InstanceStats(
-            pids=tuple(sorted({*group.pids(), *self._helpers(inspected)})),
+            pids=tuple(sorted({*group.pids(), *shims, *self._proxies()})),
             cgroup_memory_bytes=group.memory_bytes(),
             cgroup_memory_peak_bytes=group.memory_peak_bytes(),
             cgroup_cpu_ns=group.cpu_ns(),
@@ -121,8 +122,7 @@ class DockerInstance:
                 self.client.remove_container(self.identifier, v=True, force=True)
         except RuntimeFault as fault:
             self._forgive(fault)
-        if self._shim_pidfd >= 0:
-            proc.ended(self._shim_pidfd, _GONE_S)
+        self._await_end()
         self._let_go()
         self._removed = True
 
@@ -146,14 +146,17 @@ class DockerInstance:
         """Pid of the main process on this host, with a pidfd held; 0 when it has ended."""
         self.starting.join()
         if self._pid == 0:
-            pid = api.number(self._inspect(), "State", "Pid")
+            inspected = self._inspect()
+            pid = api.number(inspected, "State", "Pid")
             pidfd = proc.open_pid(pid) if pid > 1 else None
             if pidfd is None:
                 return 0
             self._pid, self._pidfd = pid, pidfd
             self._check_ours()
+            networks = ("NetworkSettings", "Networks", "bridge", "IPAddress")
+            self._bridge_address = api.text(inspected, *networks)
             shim = proc.parent(pid)
-            if is_helper(proc.arguments(shim), self.identifier, ""):
+            if is_shim(proc.arguments(shim), self.identifier):
                 self._shim_pidfd = proc.open_pid(shim) or -1
         return self._pid
 
@@ -181,16 +184,41 @@ class DockerInstance:
             raise RuntimeFault(f"{self.spec.name} has ended", tail=self.diagnostics())
         return group
 
-    def _helpers(self, inspected: object) -> tuple[int, ...]:
-        address = api.text(inspected, "NetworkSettings", "Networks", "bridge", "IPAddress")
-        return proc.matching(lambda argv: is_helper(argv, self.identifier, address))
+    def _proxies(self) -> tuple[int, ...]:
+        """Its port proxies: children of its dockerd.
+
+        Another dockerd, in another network namespace, may have a box of the same address.
+        """
+        return tuple(
+            pid
+            for pid in proc.children(self.daemon.dockerd_pid())
+            if is_proxy(proc.arguments(pid), self._bridge_address)
+        )
+
+    def _await_end(self) -> None:
+        """Wait for what may outlive Docker's answer: main process, shim and port proxies."""
+        for pidfd in (self._pidfd, self._shim_pidfd):
+            if pidfd >= 0:
+                proc.ended(pidfd, _GONE_S)
+        for pid in self._proxies() if self._bridge_address else ():
+            proxy = proc.open_pid(pid)
+            if proxy is not None:
+                if is_proxy(proc.arguments(pid), self._bridge_address):
+                    proc.ended(proxy, _GONE_S)
+                os.close(proxy)
 
 
-def is_helper(argv: proc.Arguments, identifier: str, address: str) -> bool:
-    """Whether a command line is a container's shim or one of its port proxies."""
-    name = proc.program(argv)
-    if name.startswith("containerd-shim"):
-        return proc.option(argv, "-id") == identifier
+def is_shim(argv: proc.Arguments, identifier: str) -> bool:
+    """Whether a command line is the shim of this container."""
+    return proc.program(argv).startswith("containerd-shim") and (
+        proc.option(argv, "-id") == identifier
+    )
+
+
+def is_proxy(argv: proc.Arguments, address: str) -> bool:
+    """Whether a command line is a port proxy to this address."""
     return (
-        name == "docker-proxy" and bool(address) and proc.option(argv, "-container-ip") == address
+        proc.program(argv) == "docker-proxy"
+        and bool(address)
+        and proc.option(argv, "-container-ip") == address
     )

@@ -90,18 +90,22 @@ def choose(options: Mapping[str, str], environment: Mapping[str, str]) -> str | 
 
 
 def daemon_processes(path: Path) -> tuple[int, ...]:
-    """dockerd behind ``path`` and its containerd, as far as they can be told apart.
+    """dockerd behind ``path`` and its containerd, as far as they can be told apart."""
+    dockerd = dockerd_process(path)
+    return (dockerd, *_containerd_of(dockerd)) if dockerd else ()
+
+
+def dockerd_process(path: Path) -> int:
+    """dockerd behind ``path``; 0 where it cannot be told.
 
     The socket knows who listens on it (SO_PEERCRED, unix(7)); under socket activation that is
     the service manager, then the only dockerd of the host is taken.
     """
-    dockerd = _listener(path)
-    if dockerd is None or proc.program(proc.arguments(dockerd)) != "dockerd":
-        every = proc.matching(lambda argv: proc.program(argv) == "dockerd")
-        if len(every) != 1:
-            return ()
-        dockerd = every[0]
-    return (dockerd, *_containerd_of(dockerd))
+    listener = _listener(path)
+    if listener is not None and proc.program(proc.arguments(listener)) == "dockerd":
+        return listener
+    every = proc.matching(lambda argv: proc.program(argv) == "dockerd")
+    return every[0] if len(every) == 1 else 0
 
 
 def _listener(path: Path) -> int | None:
@@ -117,10 +121,13 @@ def _listener(path: Path) -> int | None:
 
 def _containerd_of(dockerd: int) -> tuple[int, ...]:
     """containerd: dockerd's own child, or who listens where dockerd was told to look."""
-    children = proc.matching(lambda argv: proc.program(argv) == "containerd")
-    children = tuple(pid for pid in children if proc.parent(pid) == dockerd)
-    if children:
-        return children
+    own = tuple(
+        child
+        for child in proc.children(dockerd)
+        if proc.program(proc.arguments(child)) == "containerd"
+    )
+    if own:
+        return own
     told = proc.option(proc.arguments(dockerd), "--containerd")
     listener = _listener(Path(told or _CONTAINERD_SOCKET))
     return () if listener is None else (listener,)

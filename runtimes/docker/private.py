@@ -88,6 +88,10 @@ class PrivateDaemon:
         """dockerd and its containerd."""
         return tuple(child.pid for child in (self._dockerd, self._containerd) if child is not None)
 
+    def dockerd_pid(self) -> int:
+        """dockerd."""
+        return self._dockerd.pid if self._dockerd is not None else 0
+
     def alive(self) -> bool:
         """Whether both run and the API answers."""
         children = (self._dockerd, self._containerd)

@@ -63,6 +63,21 @@ def parent(pid: int, proc: Path = PROC) -> int:
     return 0
 
 
+def children(pid: int, proc: Path = PROC) -> tuple[int, ...]:
+    """Children of a process, ascending; none when it is gone.
+
+    The kernel lists them by thread where it was built so (proc_pid_task_tid_children(5)); else
+    every process is asked for its parent.
+    """
+    found: set[int] = set()
+    try:
+        for thread in (proc / str(pid) / "task").iterdir():
+            found.update(int(word) for word in (thread / "children").read_text().split())
+    except OSError:
+        found = {child for child in pids(proc) if parent(child, proc) == pid}
+    return tuple(sorted(found))
+
+
 def open_pid(pid: int) -> int | None:
     """A pidfd; ``None`` when the process is gone.  The caller closes it."""
     try:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import testbed  # by its module: pytest would take Testbed for a test class
 from harness.box import limits_inside
 from harness.host import facts as host_facts
-from harness.testbed import Testbed
 from runtimes import netns
 from runtimes.agent import AgentFault
 from runtimes.base import (
@@ -51,7 +51,7 @@ def engine(runtime: Runtime, site: Site) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def spec(site: Site, bed: Testbed) -> InstanceSpec:
+def spec(site: Site, bed: testbed.Testbed) -> InstanceSpec:
     number = next(_numbers)
     return InstanceSpec(
         name=f"tb-{site.run}-{number}",
@@ -151,7 +151,7 @@ def test_a_command_that_outlives_its_limit_is_ended(engine: Engine, spec: Instan
 
 
 def test_the_peer_reaches_a_server_in_the_box(
-    runtime: Runtime, engine: Engine, spec: InstanceSpec, bed: Testbed
+    runtime: Runtime, engine: Engine, spec: InstanceSpec, bed: testbed.Testbed
 ) -> None:
     if Capability.NETWORK not in runtime.capabilities:
         pytest.skip(f"{runtime.name} has no network")
@@ -169,7 +169,9 @@ def test_the_peer_reaches_a_server_in_the_box(
         instance.remove()
 
 
-def test_several_boxes_live_side_by_side(engine: Engine, spec: InstanceSpec, bed: Testbed) -> None:
+def test_several_boxes_live_side_by_side(
+    engine: Engine, spec: InstanceSpec, bed: testbed.Testbed
+) -> None:
     other = replace(spec, name=f"{spec.name}x", lease=bed.lease(spec.lease.slot + 100))
     first = engine.start(spec)
     try:

@@ -16,7 +16,7 @@ from runtimes.base import InstanceSpec, RuntimeFault
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.engine import DockerEngine, versions
 from runtimes.docker.image import Image
-from runtimes.docker.instance import DockerInstance, is_helper
+from runtimes.docker.instance import DockerInstance, is_proxy, is_shim
 from runtimes.docker.request import Place
 from runtimes.docker.starting import Starting
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
@@ -36,6 +36,9 @@ class FakeDaemon:
 
     def pids(self) -> tuple[int, ...]:
         return (1, 2)
+
+    def dockerd_pid(self) -> int:
+        return 1
 
     def alive(self) -> bool:
         return self.lives
@@ -213,11 +216,11 @@ def test_the_published_address_is_the_daemons_not_the_leases(client: FakeClient)
 def test_helpers_are_told_by_container_and_by_address() -> None:
     shim = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "c0ffee")
     proxy = ("/usr/sbin/docker-proxy", "-proto", "tcp", "-container-ip", "172.17.0.2")
-    assert is_helper(shim, "c0ffee", "")
-    assert not is_helper(shim, "c0ffe", "")
-    assert is_helper(proxy, "c0ffee", "172.17.0.2")
-    assert not is_helper(proxy, "c0ffee", "172.17.0.22")
-    assert not is_helper(("docker-proxy",), "c0ffee", ""), "a box without address has no proxy"
+    assert is_shim(shim, "c0ffee")
+    assert not is_shim(shim, "c0ffe")
+    assert is_proxy(proxy, "172.17.0.2")
+    assert not is_proxy(proxy, "172.17.0.22")
+    assert not is_proxy(("docker-proxy",), ""), "a box without address has no proxy"
 
 
 def test_versions_skip_what_is_no_version() -> None:

@@ -87,6 +87,16 @@ def test_options_of_a_command_line_are_found_in_both_spellings() -> None:
     assert proc.option(argv, "--last") == ""
 
 
+def test_children_are_listed_with_and_without_the_kernels_own_list(tmp_path: Path) -> None:
+    write(tmp_path / "5/task/5/children", "8 7 ")
+    write(tmp_path / "5/task/6/children", "")
+    assert proc.children(5, tmp_path) == (7, 8)
+    write(tmp_path / "9/stat", "9 (a) b) S 4 9 9")
+    (tmp_path / "4/task/4").mkdir(parents=True)
+    assert proc.children(4, tmp_path) == (9,)
+    assert proc.children(77, tmp_path) == ()
+
+
 class Daemon:
     """A socket that answers one kind of answer to everything."""
 
