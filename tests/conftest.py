@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import host_lock
 from harness.limits import allot
 from harness.places import places
 from harness.prepare import recipe_for
@@ -43,7 +44,7 @@ def run_id() -> str:
 @pytest.fixture(scope="session")
 def bed(root_needed: None, run_id: str) -> Iterator[Testbed]:  # noqa: ARG001  # order only
     """The two network namespaces."""
-    with testbed(run_id) as made:
+    with host_lock.alive(run_id), testbed(run_id) as made:
         yield made
 
 

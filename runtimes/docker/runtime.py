@@ -26,7 +26,9 @@ class DockerRuntime:
 
     name: str = "docker"
     profiles: Mapping[str, str] = PROFILES
-    capabilities: frozenset[Capability] = frozenset(Capability)
+    capabilities: frozenset[Capability] = frozenset(
+        {Capability.NETWORK, Capability.LIMITS, Capability.STATS}
+    )
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """Whether the SDK is there, and a daemon answers or can be started."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ class Measured:
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """The default suite over all backends, after a short run that fills the caches."""
     out = tmp_path_factory.mktemp("runs")
     warmed = invoke(
@@ -38,7 +37,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
     wall_s = time.monotonic() - begun
     assert ended.status in {0, 1}, ended.stderr
     directory = RunDirectory.open(ended.run, Path(out))
-    yield Measured(wall_s, directory.run(), directory.trials())
+    return Measured(wall_s, directory.run(), directory.trials())
 
 
 def test_quick_bench_cached(entry: Recorder, quick: Measured) -> None:
