@@ -56,6 +56,7 @@ def disk_image(
     name = f"{rootfs.digest.removeprefix('sha256:')}-{FORMAT}.{kind}"
     entry = cache / "disks" / name
     if _whole(entry):
+        storage.mark_used(entry)
         return entry
     with storage.building(
         entry, needed_bytes=2 * rootfs.size_bytes, progress=progress, what=f"the {kind} image"

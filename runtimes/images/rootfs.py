@@ -82,6 +82,7 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     entry = cache / "rootfs" / key
     ready = load(entry)
     if ready is not None:
+        storage.mark_used(entry)
         return ready
     if os.geteuid() != 0:
         raise RuntimeFault(

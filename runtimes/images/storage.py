@@ -15,6 +15,9 @@ from pathlib import Path
 from runtimes.base import RuntimeFault
 from runtimes.images.unpack import remove_tree
 
+UNUSED_S = 30 * 24 * 3600
+"""An entry that no run asked for in this time may go."""
+
 _RETRIES_S = (0.1, 0.3, 1.0)
 """A lock is free an instant before the children of its holder have died with it."""
 
@@ -52,10 +55,30 @@ def building(
 
 
 def publish(made: Path, entry: Path) -> None:
-    """Give ``made`` its final name; what is there under that name was found damaged."""
+    """Give ``made`` its final name; what is there under that name was found damaged.
+
+    Entries beside it that nobody used for ``UNUSED_S`` are removed: each is hundreds of MB.
+    """
     if entry.is_dir() and not entry.is_symlink():
         remove_tree(entry)
     made.rename(entry)
+    mark_used(entry)
+    for other in entry.parent.iterdir():
+        if other.suffix != ".lock" and not other.name.startswith("."):
+            _remove_unused(other)
+
+
+def mark_used(entry: Path) -> None:
+    """Note that ``entry`` is wanted now; where that cannot be noted, it is only less lasting."""
+    with contextlib.suppress(OSError):
+        os.utime(entry)
+
+
+def _remove_unused(entry: Path) -> None:
+    with contextlib.suppress(OSError, RuntimeFault):
+        if time.time() - entry.stat().st_mtime > UNUSED_S:
+            remove_tree(entry)
+            entry.with_name(f"{entry.name}.lock").unlink(missing_ok=True)
 
 
 def _scratch_prefix(entry: Path) -> str:

@@ -19,6 +19,7 @@ from runtimes.images.contents import DIGEST_FILE
 from runtimes.images.disk import Kind, disk_image
 from runtimes.images.recipe import Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
+from runtimes.images.unpack import remove_tree
 
 TOP = Path(__file__).parents[2]
 
@@ -34,10 +35,20 @@ TINY = Recipe(host_distribution().suite, (), files={"/etc/tarebench.conf": "x\n"
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if process.find("mmdebstrap") is None:
         pytest.skip("mmdebstrap is not installed")
-    return tmp_path_factory.mktemp("cache")
+    made = tmp_path_factory.mktemp("cache")
+    yield made
+    remove_tree(made)
+
+
+@pytest.fixture(autouse=True)
+def no_litter(tmp_path: Path) -> Iterator[None]:
+    """pytest keeps the last runs' directories; a root filesystem in each is too much."""
+    yield
+    for path in tmp_path.iterdir():
+        remove_tree(path)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +134,12 @@ def test_a_host_without_mmdebstrap_is_told_what_to_install(
 
 
 BUILDER = """
+import signal
 import sys
 from pathlib import Path
 from runtimes.images.recipe import Recipe
 from runtimes.images.rootfs import build
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 build(Recipe(sys.argv[1], ()), Path(sys.argv[2]), lambda text: print(text, flush=True))
 """
 

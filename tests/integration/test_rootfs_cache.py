@@ -6,7 +6,9 @@ mmdebstrap is replaced by a small tar archive and the compiler by nothing: a bui
 from __future__ import annotations
 
 import errno
+import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -231,3 +233,16 @@ def test_a_scratch_directory_of_another_entry_is_left_alone(tmp_path: Path) -> N
     with storage.building(tmp_path / "mine", needed_bytes=0, progress=quiet, what="it") as scratch:
         storage.publish(scratch, tmp_path / "mine")
     assert theirs.exists()
+
+
+def test_an_entry_that_no_run_wanted_for_a_month_goes_when_another_is_built(
+    packer: Packer, tmp_path: Path
+) -> None:
+    old, used = (build(Recipe("bookworm", (name,)), tmp_path, quiet) for name in ("old", "used"))
+    long_ago = time.time() - storage.UNUSED_S - 60
+    for made in (old, used):
+        os.utime(made.archive.parent, (long_ago, long_ago))
+    build(Recipe("bookworm", ("used",)), tmp_path, quiet)
+    newest = build(RECIPE, tmp_path, quiet)
+    expected = {used.archive.parent.name, newest.archive.parent.name}
+    assert (set(entries_in(tmp_path)), packer.runs) == (expected, 3)
