@@ -12,6 +12,7 @@ from runtimes.base import RuntimeFault, Site
 from runtimes.images import initramfs
 from runtimes.images.disk import disk_image
 from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
+from runtimes.images.vmlinux import plain_kernel
 from runtimes.process import run
 
 DIGEST_PATH = "/opt/tarebench/rootfs.digest"
@@ -23,6 +24,8 @@ class Assets:
     """Files that all instances share; never written to."""
 
     kernel: Kernel
+    plain_kernel: Path | None
+    """The kernel uncompressed, for profiles that start quickly; None where it cannot be had."""
     initramfs: Path
     probe: Path
     image: Path
@@ -43,6 +46,7 @@ def prepare(site: Site) -> Assets:
     image = disk_image(site.rootfs, site.cache, "ext4", site.progress)
     return Assets(
         kernel=kernel,
+        plain_kernel=plain_kernel(kernel.image, cache, site.progress),
         initramfs=initramfs.build(kernel, modules, cache, site.progress),
         probe=initramfs.build_probe(cache),
         image=image,

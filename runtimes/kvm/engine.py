@@ -197,6 +197,8 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
         kernel=made.kernel.image,
         initramfs=made.initramfs,
         image=made.image,
+        plain_kernel=made.plain_kernel,
+        quick_firmware=host.quick_firmware(name),
         bridge=network.bridge,
         gateway=network.gateway,
         prefix_length=network.prefix_length,

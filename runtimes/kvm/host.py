@@ -10,6 +10,9 @@ from pathlib import Path
 from runtimes.base import RuntimeFault
 from runtimes.process import find
 
+QBOOT = (Path("/usr/share/qemu/qboot.rom"), Path("/usr/share/qboot/bios.bin"))
+"""Where distributions put qboot: a firmware that does nothing but start a kernel."""
+
 ALIASES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
@@ -47,6 +50,13 @@ def emulator(name: str) -> Path:
         package = "qemu-system-x86" if name == "x86_64" else "qemu-system-arm"
         raise RuntimeFault(f"no qemu-system-{name}", hint=f"apt-get install {package}")
     return path
+
+
+def quick_firmware(architecture_name: str) -> Path | None:
+    """qboot, on x86_64; ``None`` where there is none (aarch64's virt needs no firmware at all)."""
+    if architecture_name != "x86_64":
+        return None
+    return next((path for path in QBOOT if path.is_file()), None)
 
 
 def virtualisation(cpuinfo: str, modules: frozenset[str], architecture_name: str) -> Virtualisation:

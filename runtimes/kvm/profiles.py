@@ -40,10 +40,14 @@ COMMON_OPTIONS = ("quiet", "panic=-1", "random.trust_cpu=on")
 """panic=-1: a guest that panics ends at once.  trust_cpu: no waiting for entropy."""
 
 QUICK_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    # tsc, timer: no calibration.  i8042, nomodule: no probing for keyboards and old hardware.
+    # tsc, timer: no calibration.  i8042: no probing for keyboards.  noreplace-smp: no patching of
+    # the kernel's text for one CPU.
     "x86_64": ("tsc=reliable", "no_timer_check", "noreplace-smp", "i8042.noaux", "i8042.nokbd"),
     "aarch64": (),
 }
+
+QUICK_COMMON = ("cryptomgr.notests",)
+"""The crypto self-tests are a sixth of an emulated kernel's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,10 @@ class Platform:
     initramfs: Path
     image: Path
     """The root filesystem's raw image; only read."""
+    plain_kernel: Path | None
+    """``kernel`` uncompressed, where it can be booted so."""
+    quick_firmware: Path | None
+    """A firmware that only starts a kernel (qboot), where there is one."""
     bridge: str
     gateway: str
     prefix_length: int
@@ -82,7 +90,7 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
     words = [
         f"console={CONSOLES[platform.architecture]}",
         *COMMON_OPTIONS,
-        *(QUICK_OPTIONS[platform.architecture] if shape.quick else ()),
+        *((*QUICK_COMMON, *QUICK_OPTIONS[platform.architecture]) if shape.quick else ()),
         "tb.root=/dev/vda",
         "tb.fstype=ext4",
         f"tb.host={spec.name}",
@@ -107,7 +115,7 @@ def machine(platform: Platform, spec: InstanceSpec, files: Files, tap: str) -> M
         accelerator=platform.accelerator,
         machine=shape.machines[platform.architecture],
         emulator=platform.emulator,
-        kernel=platform.kernel,
+        kernel=(platform.plain_kernel if shape.quick else None) or platform.kernel,
         initramfs=platform.initramfs,
         command_line=command_line(platform, shape, spec),
         cpus=spec.limits.cpus,
@@ -117,4 +125,5 @@ def machine(platform: Platform, spec: InstanceSpec, files: Files, tap: str) -> M
         channel=files.channel,
         console=files.console,
         flat_pci=shape.flat_pci,
+        firmware=platform.quick_firmware if shape.quick else None,
     )

@@ -26,6 +26,8 @@ def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform
         kernel=Path("/boot/vmlinuz-6.1.0-cloud"),
         initramfs=Path("/cache/initramfs"),
         image=Path("/cache/root.ext4"),
+        plain_kernel=Path("/cache/vmlinux") if architecture == "x86_64" else None,
+        quick_firmware=Path("/usr/share/qemu/qboot.rom") if architecture == "x86_64" else None,
         bridge="tb0",
         gateway="198.19.0.1",
         prefix_length=24,
@@ -127,6 +129,13 @@ def test_micro_has_no_bridges_between_root_bus_and_devices() -> None:
     assert buses == {"0x00"}
     slots = [address.attrib["slot"] for address in root.iter("address")]
     assert len(slots) == len(set(slots)) == 3
+
+
+def test_micro_boots_the_plain_kernel_where_there_is_one() -> None:
+    assert parsed(profile="micro").findtext("os/kernel") == "/cache/vmlinux"
+    assert parsed(profile="default").findtext("os/kernel") == "/boot/vmlinuz-6.1.0-cloud"
+    made = config(profile="micro", architecture="aarch64")
+    assert made.kernel == Path("/boot/vmlinuz-6.1.0-cloud")
 
 
 def test_aarch64_boots_on_virt_with_its_own_console() -> None:
