@@ -166,7 +166,7 @@ def _band(canvas: Canvas, metric: MetricView, top: float, bottom: float) -> None
     band = Rectangle((low, top), high - low, bottom - top, color=theme.BAND, linewidth=0, zorder=1)
     canvas.axes.add_patch(band)
     proof = "" if metric.floor.proven else " (largest seen; too few trials for an interval)"
-    tip = f"native against native: ±{text.percent(metric.floor.ratio - 1, 1)}{proof}"
+    tip = f"native against native: ±{text.percent(metric.floor.effect, 1)}{proof}"
     canvas.marks.add(band, "band", f"{metric.title}, {tip}")
 
 

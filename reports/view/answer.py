@@ -70,14 +70,14 @@ def _speeds(
             noisy.append(words)
         elif tones:
             even.append(words)
-            limits += [metric.floor.ratio for metric in metrics if metric.floor]
+            limits += [metric.floor.effect for metric in metrics if metric.floor]
     if noisy:
         yield (
             f"In {text.listed(noisy)} this host was too noisy to tell the boxes from the "
             f"host itself: native differed from itself by more than {text.percent(NOISY - 1)}."
         )
     if even:
-        from_ = f"; this machine shows differences from {text.percent(max(limits) - 1, 1)}"
+        from_ = f"; this machine shows differences from {text.percent(max(limits), 1)}"
         seen = f"no box was measurably slower than the host itself{from_ if limits else ''}"
         yield f"In {text.listed(even)} {seen}."
     if early:

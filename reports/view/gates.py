@@ -154,7 +154,7 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
             "Native was not measured against native, so small differences may be noise.",
             "run with --backend all: the A/A arm is then part of every block",
         )
-    low, high = (text.percent(f([floor.ratio for floor in floors]) - 1, 1) for f in (min, max))
+    low, high = (text.percent(f([floor.effect for floor in floors]), 1) for f in (min, max))
     span = f"{low} to {high}, depending on the workload" if low != high else low
     if all(floor.proven for floor in floors):
         return Gate(

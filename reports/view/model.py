@@ -69,6 +69,11 @@ class Floor:
     """From an interval; otherwise merely the largest difference seen between pairs."""
     n: int
 
+    @property
+    def effect(self) -> float:
+        """The floor as a margin, as ``results.stats`` and the ledger count: ½ and 2 are 0.5."""
+        return 1 - 1 / self.ratio
+
 
 @dataclass(frozen=True, slots=True)
 class ArmValue:

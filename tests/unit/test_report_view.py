@@ -147,7 +147,7 @@ def test_hostile_text_is_cut_and_freed_of_control_characters(tmp_path: Path) -> 
 def test_effects_inside_the_floor_are_not_called_differences() -> None:
     arms = arm_views(synthetic.make_run())
     base = {block: [100.0 + block] for block in range(8)}
-    wild = {block: [(100.0 + block) * (1.02 if block % 2 else 0.98)] for block in base}
+    wild = {block: [(100.0 + block) * (1.05 if block % 2 else 0.95)] for block in base}
     floor = floor_of(effect(arms["native:aa"], base, wild, higher=True, floor=None))
     assert floor is not None
     assert 1.03 < floor.ratio < 1.1
