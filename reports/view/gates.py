@@ -77,7 +77,7 @@ def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
         yield Gate(
             "info",
             f"{text.name(skipped.backend, 32)} was left out",
-            text.sentence(skipped.reason),
+            text.sentence(f"Reason: {skipped.reason}"),
             text.clean(skipped.fix, 300),
         )
     for note in run.notes:
@@ -138,7 +138,7 @@ def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
             yield Gate(
                 "caution",
                 f"{text.name(code)} in {where}",
-                ("For example: " if count > 1 else "") + text.sentence(finding.reason),
+                text.sentence(f"{'For example: ' if count > 1 else ''}{finding.reason}"),
                 text.clean(finding.remedy, 300),
             )
 
