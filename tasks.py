@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness import claims as own_claims
 from harness import clean as cleaning
 from harness import doctor as examination
 from harness import perf as targets
@@ -36,6 +37,8 @@ from harness.places import PROJECT, places
 from harness.plan import Request
 from harness.progress import TerminalObserver
 from results.errors import StoreError
+from results.ledger.errors import LedgerError
+from results.ledger.vocabulary import Known
 from results.store import RunDirectory, latest
 from runtimes import process
 from runtimes.base import RuntimeFault
@@ -59,7 +62,7 @@ def warn(text: str) -> None:
     stderr.print(text, markup=False, soft_wrap=True)
 
 
-FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, OSError)
+FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, LedgerError, OSError)
 
 
 def encode_json(document: object) -> str:
@@ -123,6 +126,7 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
         "cpus": "CPUs' worth of time for each box; default half of this host's, at most 4",
         "cpuset": "the box's CPUs by number, e.g. 2-3",
         "memory": "memory limit of each box; default 512M",
+        "claims": "TOML file with claims of your own, to be judged beside the built-in ones",
         "out": "directory for results; default results/runs",
         "resume": "go on with this run, which was killed or interrupted",
         "libvirt-uri": "libvirt connection; default an embedded driver of our own",
@@ -141,6 +145,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     cpus: str | None = None,
     cpuset: str | None = None,
     memory: str | None = None,
+    claims: str | None = None,
     out: str | None = None,
     resume: str | None = None,
     libvirt_uri: str | None = None,
@@ -165,6 +170,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
             memory=memory,
             options=options,
             command=("invoke", *sys.argv[1:]),
+            claims=own_claims.checked(claims, _names()),
         )
         result = make_run(equipment, request, observer, wait=wait)
     _summarise(result)
@@ -187,13 +193,70 @@ def _summarise(result: Result) -> None:
         raise Exit(code=1)
 
 
-@task(help={"run": "run to report on; default the latest", "out": "directory of results"})
-@edge
-def report(_: Invocation, run: str | None = None, out: str | None = None) -> None:
-    """Write report.html of a run again."""
+def _names() -> Known:
+    return own_claims.known_names(load_runtimes().runtimes, load_workloads().workloads)
+
+
+RUN_HELP = {"run": "run to look at; default the latest", "out": "directory of results"}
+CLAIMS_HELP = {"claims": "TOML file with claims of your own"}
+
+
+def _opened(run: str | None, out: str | None) -> RunDirectory:
     where = places(out).runs
-    directory = RunDirectory.open(run, where) if run else latest(where)
+    return RunDirectory.open(run, where) if run else latest(where)
+
+
+@task(help={**RUN_HELP, "claims": "TOML file with claims of your own, kept with the run"})
+@edge
+def report(
+    _: Invocation, run: str | None = None, out: str | None = None, claims: str | None = None
+) -> None:
+    """Write report.html of a run again."""
+    directory = _opened(run, out)
+    own_claims.keep(own_claims.checked(claims, _names()), directory.path)
     say(f"report: {write_report(directory.path)}")
+
+
+@task(help={**RUN_HELP, **CLAIMS_HELP, "as-json": "print JSON instead of a table"})
+@edge
+def claims(
+    _: Invocation,
+    run: str | None = None,
+    claims: str | None = None,
+    as_json: bool = False,
+    out: str | None = None,
+) -> None:
+    """List the claim ledger, with the verdicts of a run."""
+    from reports.terminal import claims as shown  # noqa: PLC0415  # pandas: not in a bench
+
+    view = shown.look(places(out).runs, run, claims, _names())
+    if as_json:
+        sys.stdout.write(encode_json(view.document))
+    else:
+        stdout.print(*view.lines, sep="\n")
+
+
+@task(
+    positional=["claim"],
+    help={"claim": "id of the claim", **RUN_HELP, **CLAIMS_HELP, "as-json": "print JSON"},
+)
+@edge
+def explain(
+    _: Invocation,
+    claim: str,
+    run: str | None = None,
+    claims: str | None = None,
+    as_json: bool = False,
+    out: str | None = None,
+) -> None:
+    """Show how a verdict came about, down to the trials."""
+    from reports.terminal import explain as shown  # noqa: PLC0415  # pandas: not in a bench
+
+    view = shown.look(_opened(run, out), claim, claims, _names())
+    if as_json:
+        sys.stdout.write(encode_json(view.document))
+    else:
+        stdout.print(*view.lines, sep="\n")
 
 
 @task(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import clean, host, host_lock, selection
+from harness import claims, clean, host, host_lock, selection
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
 from harness.errors import HarnessFault
@@ -52,7 +52,7 @@ def bench(
     _check_writable(equipment.places.runs)
     tolerant = selection.ALL in selection.split(request.backend)
     with _exclusively(equipment, plan, observer, wait=wait):
-        return _carry_out(equipment, plan, observer, None, tolerant=tolerant)
+        return _carry_out(equipment, plan, observer, None, tolerant=tolerant, own=request.claims)
 
 
 def resume(
@@ -108,6 +108,7 @@ def _carry_out(
     directory: RunDirectory | None,
     *,
     tolerant: bool,
+    own: str = "",
 ) -> Result:
     with (
         observer.showing(),
@@ -116,6 +117,7 @@ def _carry_out(
         run = _run_record(ready, equipment.clock)
         if directory is None:
             directory = RunDirectory.create(equipment.places.runs, run)
+            claims.keep(own, directory.path)
         else:
             _check_same(directory.run(), run)
             run = dataclasses.replace(run, created_utc=directory.run().created_utc)

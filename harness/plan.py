@@ -36,6 +36,8 @@ class Request:
     """Backend options: ``libvirt_uri``, ``docker_host``."""
     command: tuple[str, ...] = ()
     """The command line, for the report."""
+    claims: str = ""
+    """Text of the user's own ledger file, checked; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ class Side:
     """Of its trial-level values, in the metric's unit."""
     trials: tuple[str, ...]
     """Ids of the trials that the verdict rests on."""
+    blocks: tuple[int, ...]
+    """Of each of these trials."""
+    values: tuple[float, ...]
+    """Of each of these trials: the mean of its iterations."""
     invalid: Mapping[str, int]
     """Trials left out, by reason."""
 

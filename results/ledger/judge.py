@@ -188,7 +188,14 @@ def _side(part: Part, arm: str, court: _Court) -> Side:
     values = court.evidence.of(part.workload, part.metric, arm)
     invalid = court.evidence.invalid.get((part.workload, part.metric, arm), {})
     median = float(np.median(values.means)) if values.means.size else None
-    return Side(arm, median, tuple(values.trials.tolist()), invalid)
+    return Side(
+        arm=arm,
+        median=median,
+        trials=tuple(values.trials.tolist()),
+        blocks=tuple(values.blocks.tolist()),
+        values=tuple(values.means.tolist()),
+        invalid=invalid,
+    )
 
 
 def _unjudged(
@@ -201,7 +208,7 @@ def _unjudged(
     awaited: bool = False,
 ) -> Finding:
     sides = [
-        _side(part, arm, court) if court else Side(arm, None, (), {})
+        _side(part, arm, court) if court else Side(arm, None, (), (), (), {})
         for arm in (baseline, candidate)
     ]
     return Finding(

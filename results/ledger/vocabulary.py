@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
-from results.records import Run
+from results.records import Run, arm_name
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "containers": ("ns", "oci", "containerd", "docker"),
@@ -42,18 +42,19 @@ def installed(run: Run | None = None) -> Known:
     """
     profiles: dict[str, frozenset[str] | None] = dict.fromkeys(_registered("tarebench.runtimes"))
     metrics: dict[str, frozenset[str] | None] = dict.fromkeys(_registered("tarebench.workloads"))
-    if run is None:
-        return Known(profiles, metrics)
-    # A newer version may have metrics that the run has not, and the other way round: a name is
-    # refused only where the run's own definition is all there is.
+    known = Known(profiles, metrics)
+    return known if run is None else widened(known, run)
+
+
+def widened(known: Known, run: Run) -> Known:
+    """``known`` with the arms, workloads and metrics of a run that others may have made."""
+    metrics = dict(known.metrics)
     for workload in run.workloads:
-        if workload.name not in metrics:
-            metrics[workload.name] = frozenset(name for name, _, _ in workload.metrics)
-    arms = frozenset(
-        arm.backend if arm.profile == "default" else f"{arm.backend}:{arm.profile}"
-        for arm in run.arms
-    )
-    return Known(profiles, metrics, arms)
+        own = frozenset(name for name, _, _ in workload.metrics)
+        before = metrics.get(workload.name, frozenset())
+        metrics[workload.name] = None if before is None else before | own
+    arms = frozenset(arm_name(arm.backend, arm.profile) for arm in run.arms)
+    return Known(known.profiles, metrics, known.extra | arms)
 
 
 def _registered(group: str) -> list[str]:
