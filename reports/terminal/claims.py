@@ -1,0 +1,170 @@
+"""``invoke claims``: the ledger, with the verdicts of a run where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from results.ledger.findings import ClaimVerdict, Verdict
+from results.ledger.load import load
+from results.ledger.outcome import Outcome, judge_run
+from results.ledger.schema import Claim, Ledger
+from results.ledger.vocabulary import Known, widened
+from results.store import RunDirectory, latest, names
+
+LOOKS: Mapping[Verdict, tuple[str, str]] = {
+    "supported": ("✓", "green"),
+    "refuted": ("✗", "red"),
+    "inconclusive": ("?", "yellow"),
+    "not evaluable": ("–", "dim"),
+}
+
+
+def word(verdict: Verdict) -> Text:
+    """The verdict with its icon and colour."""
+    icon, style = LOOKS[verdict]
+    return Text(f"{icon} {verdict}", style=style)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one command shows, for people and for programs."""
+
+    lines: tuple[RenderableType, ...]
+    document: dict[str, Any]
+
+
+def look(root: Path, run: str | None, own: str | None, known: Known) -> Shown:
+    """The ledger, judged by the run called ``run``, or the latest below ``root``, or by none.
+
+    Raises:
+        StoreError, LedgerError: as ``results.ledger.outcome``.
+    """
+    path = Path(own) if own else None
+    if run is None and not names(root):
+        ledger = load(path, known)
+        why = "no run yet: make one with “invoke bench”"
+        return Shown(tuple(claims_view(ledger, None, why)), claims_document(ledger, None))
+    directory = RunDirectory.open(run, root) if run else latest(root)
+    outcome = judge_run(directory, own=path, known=widened(known, directory.run()))
+    return Shown(
+        tuple(claims_view(outcome.ledger, outcome)), claims_document(outcome.ledger, outcome)
+    )
+
+
+def claims_view(ledger: Ledger, outcome: Outcome | None, why_not: str = "") -> list[RenderableType]:
+    """The ledger as a table.
+
+    Args:
+        ledger: every claim.
+        outcome: a judged run, or None where there is no run yet.
+        why_not: why there is none.
+    """
+    judged = {each.claim: each for each in outcome.judgement.verdicts} if outcome else {}
+    title = f"Claims, judged by run {outcome.run.run_id}" if outcome else "Claims, not judged"
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("claim", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("what was found", overflow="fold", ratio=1)
+    for claim in ledger.claims:
+        table.add_row(*_cells(claim, judged.get(claim.id)))
+    said: list[RenderableType] = [table]
+    if why_not:
+        said.append(Text(why_not))
+    if outcome is not None:
+        said.append(Text("how one came about: invoke explain CLAIM --run " + outcome.run.run_id))
+    return said
+
+
+def _cells(claim: Claim, verdict: ClaimVerdict | None) -> tuple[Text, Text, Text]:
+    found = Text(claim.claim, style="bold")
+    if verdict is not None:
+        found.append("\n" + verdict.sentence, style="not bold")
+        return Text(claim.id), word(verdict.verdict), found
+    found.append("\n" + _rules(claim), style="not bold")
+    return Text(claim.id), Text("–", style="dim"), found
+
+
+def _rules(claim: Claim) -> str:
+    """How it is judged, where there is nothing to judge yet."""
+    if claim.awaits:
+        return f"not yet measured: it waits for {claim.awaits}"
+    lines = dict.fromkeys(
+        f"{part.name}: {part.rule.words}" + (f", waits for {part.awaits}" if part.awaits else "")
+        for part in claim.parts
+    )
+    return "; ".join(lines)
+
+
+def claims_document(ledger: Ledger, outcome: Outcome | None) -> dict[str, Any]:
+    """The same for programs."""
+    verdicts = outcome.judgement.verdicts if outcome else ()
+    judged = {verdict.claim: verdict for verdict in verdicts}
+    return {
+        "ledger": ledger.digest,
+        "run_id": outcome.run.run_id if outcome else None,
+        "claims": [
+            {
+                "id": claim.id,
+                "claim": claim.claim,
+                "source": claim.source,
+                "refuted_by": claim.refuted_by,
+                "origin": claim.origin,
+                "parts": list(_parts(claim)),
+                "awaits": claim.awaits or None,
+                **_judged(judged.get(claim.id)),
+            }
+            for claim in ledger.claims
+        ],
+    }
+
+
+def _parts(claim: Claim) -> Iterator[dict[str, object]]:
+    for part in claim.parts:
+        yield {
+            "name": part.name,
+            "workload": part.workload or None,
+            "metric": part.metric or None,
+            "rule": part.rule.kind,
+            "limit": part.rule.value,
+            "baseline": part.baseline,
+            "candidates": list(part.candidates),
+            "awaits": part.awaits or None,
+        }
+
+
+def _judged(verdict: ClaimVerdict | None) -> dict[str, object]:
+    if verdict is None:
+        return {"verdict": None}
+    return {
+        "verdict": verdict.verdict,
+        "sentence": verdict.sentence,
+        "more_blocks": verdict.more,
+        "warnings": list(verdict.warnings),
+        "comparisons": list(_comparisons(verdict)),
+    }
+
+
+def _comparisons(verdict: ClaimVerdict) -> Sequence[dict[str, object]]:
+    return [
+        {
+            "part": finding.part,
+            "baseline": finding.baseline.arm or None,
+            "candidate": finding.candidate.arm or None,
+            "verdict": finding.verdict,
+            "why": finding.why or None,
+            "ratio": finding.comparison.ratio if finding.comparison else None,
+            "low": finding.comparison.equivalence_low if finding.comparison else None,
+            "high": finding.comparison.equivalence_high if finding.comparison else None,
+            "blocks": finding.comparison.n_units if finding.comparison else 0,
+            "floor": finding.floor,
+            "more_blocks": finding.more,
+        }
+        for finding in verdict.findings
+    ]
