@@ -73,13 +73,28 @@ def claims_view(ledger: Ledger, outcome: Outcome | None, why_not: str = "") -> l
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was found", overflow="fold", ratio=1)
     for claim in ledger.claims:
-        table.add_row(*_cells(claim, judged.get(claim.id)))
-    said: list[RenderableType] = [table]
+        if not claim.awaits:
+            table.add_row(*_cells(claim, judged.get(claim.id)))
+    said: list[RenderableType] = [table, *_waiting(ledger)]
     if why_not:
         said.append(Text(why_not))
     if outcome is not None:
         said.append(Text("how one came about: invoke explain CLAIM --run " + outcome.run.run_id))
     return said
+
+
+def _waiting(ledger: Ledger) -> Iterator[RenderableType]:
+    """Claims that no run can hold yet, in a line each."""
+    waiting = [claim for claim in ledger.claims if claim.awaits]
+    if not waiting:
+        return
+    table = Table(title="Not evaluable: not yet measured", title_justify="left")
+    table.add_column("claim", no_wrap=True)
+    table.add_column("in words", overflow="fold", ratio=1)
+    table.add_column("waits for", overflow="fold", ratio=1)
+    for claim in waiting:
+        table.add_row(Text(claim.id), Text(claim.claim), Text(claim.awaits))
+    yield table
 
 
 def _cells(claim: Claim, verdict: ClaimVerdict | None) -> tuple[Text, Text, Text]:
@@ -93,8 +108,6 @@ def _cells(claim: Claim, verdict: ClaimVerdict | None) -> tuple[Text, Text, Text
 
 def _rules(claim: Claim) -> str:
     """How it is judged, where there is nothing to judge yet."""
-    if claim.awaits:
-        return f"not yet measured: it waits for {claim.awaits}"
     lines = dict.fromkeys(
         f"{part.name}: {part.rule.words}" + (f", waits for {part.awaits}" if part.awaits else "")
         for part in claim.parts

@@ -116,7 +116,8 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str]]:
     if finding.why:
         yield "because", finding.why
     if finding.workload:
-        yield "measured by", f"{finding.workload}, {finding.metric} ({finding.direction} is better)"
+        better = f" ({finding.direction} is better)" if finding.direction else ""
+        yield "measured by", f"{finding.workload}, {finding.metric}{better}"
     yield "rule", f"{finding.rule.words}: {MEANINGS[finding.rule.kind]}"
     if finding.comparison is not None:
         yield from _compared(finding, finding.comparison)

@@ -18,7 +18,7 @@ def limit(finding: Finding) -> str:
     """Where the verdict turns."""
     value = finding.rule.value
     if finding.rule.kind in SHARES:
-        return f"{100 * value:g} %"
+        return f"{100 * value:g}{words.SPACE}%"
     word = "at least" if finding.rule.kind == "ratio-at-least" else "at most"
     return f"{word} {words.times(value)}"
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+SPACE = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit, so that no line ends between them."""
+
 _STEPS = {
     "ns": ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")),
     "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
@@ -29,23 +32,23 @@ def number(value: float) -> str:
 def quantity(value: float, unit: str) -> str:
     """``12.4 ms``, ``9.2 MiB``, ``48 210 per second``."""
     if unit == "1/s":
-        return f"{number(value)} per second"
+        return f"{number(value)}{SPACE}per second"
     for factor, label in _STEPS.get(unit, ()):
         if abs(value) >= factor * 0.9995 or factor == _STEPS[unit][-1][0]:
-            return f"{number(value / factor)} {label}"
-    return number(value) if unit in {"", "1"} else f"{number(value)} {unit}"
+            return f"{number(value / factor)}{SPACE}{label}"
+    return number(value) if unit in {"", "1"} else f"{number(value)}{SPACE}{unit}"
 
 
 def percent(share: float) -> str:
     """``0.43 %``, ``2 %``, ``21 %``: two digits that matter."""
     size = 100.0 * abs(share)
     digits = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
-    return f"{100.0 * share:.{digits}f} %".replace(".0 %", " %")
+    return f"{100.0 * share:.{digits}f}".removesuffix(".0") + f"{SPACE}%"
 
 
 def times(ratio: float) -> str:
     """``12.6 times``, ``1.04 times``, ``0.031 times``."""
-    return f"{number(ratio)} times"
+    return f"{number(ratio)}{SPACE}times"
 
 
 def listed(words: Sequence[str]) -> str:
