@@ -41,6 +41,8 @@ RESERVE = 0.9
 Blocks and trials are never quite exchangeable; without a reserve the error sits exactly at
 alpha for many trials, and any such flaw puts it above.  It costs 2 % of width.
 """
+NOISE_OF_SPREAD = 1.25
+"""Excess variance of U that arms of equal shape show by chance."""
 ROUNDING = 1.0 + 1e-9
 """Keeps 0.0625 from missing 1.25 · (1 − 0.95)."""
 
@@ -77,8 +79,8 @@ class Levels:
 def unpaired(x: FloatArray, y: FloatArray, levels: Levels) -> LogInterval:
     """Hodges–Lehmann estimate and Mann–Whitney interval of y − x (both logs).
 
-    The cutoff is exact for arms of equal shape.  Where the spreads differ it is widened by
-    the Brunner–Munzel variance of U (Brunner & Munzel 2000, eq. 2.4), but never beyond what
+    The cutoff is exact for arms of equal shape.  Where U spreads more than that it is widened
+    by the Brunner–Munzel variance (Brunner & Munzel 2000, eq. 2.4), but never beyond what
     van Dantzig's bound Var(U/mn) ≤ 1/(4 min(m, n)) requires, reached when one arm is constant.
     """
     method = "Hodges–Lehmann ratio, Mann–Whitney interval"
@@ -87,8 +89,8 @@ def unpaired(x: FloatArray, y: FloatArray, levels: Levels) -> LogInterval:
         center = _median_difference(x, y)
         few = f"fewer than {MINIMUM_TRIALS} trials in an arm ({x.size} and {y.size}): no interval"
         return LogInterval(center, None, None, method, (few,))
-    aligned = ordered_differences(x, y, [(pairs - 1) // 2, pairs // 2])
-    center = float(aligned.mean())
+    middle = ordered_differences(x, y, [(pairs - 1) // 2, pairs // 2])
+    center = float(middle.mean())
     spread = _spread(x, y - center)
     cutoffs = [
         _unpaired_cutoff(x.size, y.size, alpha, spread)
@@ -145,13 +147,16 @@ def unpairable(x: FloatArray, y: FloatArray) -> LogInterval:
 
 
 def _unpaired_cutoff(m: int, n: int, alpha: float, spread: _Spread) -> int:
+    """The exact cutoff's distance from the middle, inflated where U spreads more than that."""
     tail = RESERVE * alpha / 2.0
     exact = mann_whitney_cutoff(m, n, tail)
-    if spread.of_u <= 0.0:
+    quantiles = stdtrit(spread.freedom, 1.0 - tail) / stdtrit(m + n - 2.0, 1.0 - tail)
+    inflation = spread.ratio * float(quantiles)
+    if inflation <= 1.0:
         return exact
-    quantile = float(stdtrit(spread.freedom, 1.0 - tail))
-    studentized = math.floor(m * n / 2.0 - quantile * spread.of_u - spread.half_step)
-    return min(exact, max(studentized, _worst_cutoff(m, n, alpha)))
+    middle = (m * n - 1) / 2.0
+    widened = math.floor(middle - (middle - exact) * inflation - spread.half_step)
+    return min(exact, max(widened, _worst_cutoff(m, n, alpha)))
 
 
 @lru_cache(maxsize=4096)
@@ -177,32 +182,32 @@ def _worst_cutoff(m: int, n: int, alpha: float) -> int:
 class _Spread:
     """How U varies, by placements."""
 
-    of_u: float
-    """Standard deviation of U; 0 where no placement varies."""
+    ratio: float
+    """Standard deviation of U ÷ that of arms of equal shape; 0 where nothing varies."""
     freedom: float
     """Satterthwaite degrees of freedom."""
     half_step: float
-    """Continuity correction: half of the steps in which U moves."""
+    """Continuity correction beyond one half: U then moves in steps of many pairs."""
 
 
 def _spread(x: FloatArray, y: FloatArray) -> _Spread:
     """Brunner–Munzel variance m·S²(placements of x) + n·S²(placements of y), x, y aligned.
 
     U moves in steps of 1 where the arms interleave and of a whole arm's size where one arm
-    is constant; in between the step is interpolated on the variance.
+    is constant; in between, from a tolerance for noise on, the step is interpolated.
     """
     m, n = x.size, y.size
     part_x = m * float(_placements(x, y).var(ddof=1))
     part_y = n * float(_placements(y, x).var(ddof=1))
     total = part_x + part_y
     if total <= 0.0:
-        return _Spread(0.0, 1.0, 0.5)
+        return _Spread(0.0, 1.0, 0.0)
     freedom = total**2 / (part_x**2 / (m - 1) + part_y**2 / (n - 1))
     alike = m * n * (m + n) / 12.0
     lone, copies = (n, m) if part_y > part_x else (m, n)
-    constant = (m * n) ** 2 / (4.0 * lone)
-    weight = min(1.0, max(0.0, (total - alike) / (constant - alike))) if constant > alike else 0.0
-    return _Spread(math.sqrt(total), freedom, 0.5 + weight * (copies - 1) / 2.0)
+    constant, start = (m * n) ** 2 / (4.0 * lone), NOISE_OF_SPREAD * alike
+    weight = min(1.0, max(0.0, (total - start) / (constant - start))) if constant > start else 0.0
+    return _Spread(math.sqrt(total / alike), freedom, weight * (copies - 1) / 2.0)
 
 
 def _placements(values: FloatArray, others: FloatArray) -> FloatArray:
