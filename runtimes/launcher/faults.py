@@ -21,6 +21,7 @@ from runtimes.launcher.operations import (
     Mount,
     Operation,
     PivotRoot,
+    Post,
     Seccomp,
     Veth,
     Wait,
@@ -89,6 +90,7 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (Address, errno.EEXIST): "the address is there already",
     (EnterNamespace, errno.ENOENT): "the testbed's namespace is gone",
     (Seccomp, errno.EINVAL): "the filter is malformed, or the kernel lacks CONFIG_SECCOMP_FILTER",
+    (Post, errno.EPIPE): "the child was killed: is the box's memory limit too small to start in?",
     (Wait, errno.EPIPE): "the launcher was killed: see dmesg for the OOM killer",
     (MakeDirectory, errno.EEXIST): "left from a killed run: invoke clean",
     (MakeDirectory, errno.ENOSPC): "the file system is full, or there are too many cgroups: "

@@ -86,6 +86,7 @@ int main(int argc, char **argv)
         return 2;
     int plan_fd = atoi(argv[1]);
     context.status_fd = atoi(argv[2]);
+    signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
     umask(0);       /* modes in the plan are meant; the program gets the usual 022 */
     /* Nothing of the caller's survives an exec but the program's three standard streams. */
     syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);

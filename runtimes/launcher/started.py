@@ -34,7 +34,6 @@ class Started:
     """Instant at which the launcher began."""
     ready_ns: int
     """Instant at which the program had been executed (or, without an init, was about to be)."""
-    _launcher: subprocess.Popen[bytes]
     _status: int | None = field(default=None, init=False)
 
     def marks(self) -> dict[str, int]:
@@ -59,7 +58,6 @@ class Started:
                 raise TimeoutError(f"process {self.pid} is still running after {timeout_s:g} s")
             self._status = _reap(self.pidfd)
             os.close(self.pidfd)
-            self._launcher.wait()
         return self._status
 
     def ended(self) -> bool:
@@ -120,11 +118,12 @@ def read_status(
     try:
         _listen(told, status, timeout_s, to_the_end=not _told_after_exec(plan))
         _check(plan, told)
+        launcher.wait()  # its last act was to release the child: it is gone or going
         pidfd = os.pidfd_open(told.pid)
     except BaseException:
         _undo(told.pid, launcher)
         raise
-    return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns, launcher)
+    return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns)
 
 
 def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> None:

@@ -112,7 +112,11 @@ def plan(box: Box) -> Plan:
     )
     parts: list[tuple[Side, str, Iterable[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
-        (Side.LAUNCHER, "directories", view.make_directories(box.places, owner)),
+        (
+            Side.LAUNCHER,
+            "directories",
+            view.make_directories(box.places, owner) if profile.overlay else (),
+        ),
         (Side.LAUNCHER, "cloned", _clone(box)),
         (Side.CHILD, "named", _early(box)),
         (Side.LAUNCHER, "root", (*_root(box), Post())),
@@ -175,11 +179,15 @@ def _root(box: Box) -> list[Operation]:
         line = f"0 {FIRST_ID} {ID_COUNT}"
         steps.append(IdMap(line, line))
     mapped = box.user_namespace_fd if box.profile.user else None
+    if box.profile.overlay:
+        root = view.overlay(box.layers, box.places, mapped, volatile=box.profile.volatile)
+    else:
+        root = [view.read_only_root(box.layers[0], box.places, mapped)]
     return [
         *steps,
         EnterMounts(),
         Mount("", "/", "", kernel.REC_PRIVATE),
-        *view.overlay(box.layers, box.places, mapped, volatile=box.profile.volatile),
+        *root,
         PivotRoot(str(box.places.root)),
     ]
 

@@ -32,6 +32,8 @@ class Profile:
     """cgroup namespace, and a read-only view of the box's own cgroups."""
     time: bool = False
     network: NetworkMode = NetworkMode.BRIDGE
+    overlay: bool = True
+    """A writable layer over the root filesystem; else that itself, read-only."""
     volatile: bool = False
     """overlay never syncs: an end does not wait for the disk, and fsync in the box does nothing."""
     masks: bool = True
@@ -67,6 +69,9 @@ PROFILES: Mapping[str, Profile] = {
         capabilities=False,
     ),
     "no-cgroupns": replace(DEFAULT, summary="default in the host's cgroup namespace", cgroup=False),
+    "no-overlay": replace(
+        DEFAULT, summary="default on a read-only root without a writable layer", overlay=False
+    ),
     "volatile": replace(
         DEFAULT,
         summary="default with a writable layer that is never synced: faster ends, no fsync",

@@ -145,6 +145,13 @@ def overlay(
     return [*steps, Mount("overlay", str(places.root), "overlay", 0, data)]
 
 
+def read_only_root(layer: Path, places: Places, user_namespace_fd: int | None) -> Operation:
+    """The root filesystem itself as the root."""
+    if user_namespace_fd is not None:
+        return BindIdmapped(str(layer), str(places.root), user_namespace_fd)
+    return Bind(str(layer), str(places.root), recursive=False, attributes=RDONLY | NODEV)
+
+
 @functools.cache
 def devices(owner: int) -> tuple[Operation, ...]:
     """A private /dev: tmpfs, the six devices, pseudo-terminals and shared memory of its own."""

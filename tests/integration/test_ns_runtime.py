@@ -317,6 +317,18 @@ def test_a_failure_late_in_the_child_is_undone_too(bench: Bench) -> None:
     assert [path.name for path in bench.site.state.iterdir()] == [STAGE]
 
 
+@pytest.mark.parametrize("memory_bytes", [4096, 65536, 262144])
+def test_a_box_that_cannot_start_in_its_memory_is_told_and_undone(
+    bench: Bench, memory_bytes: int
+) -> None:
+    before = traces(bench)
+    spec = replace(bench.spec(0), limits=replace(LIMITS, memory_bytes=memory_bytes))
+    with pytest.raises(LaunchFault) as caught:
+        bench.engine.start(spec)
+    assert caught.value.hint
+    assert traces(bench) == before
+
+
 def test_a_name_in_use_is_refused_and_the_first_box_lives_on(bench: Bench) -> None:
     with bench.box() as instance:
         with pytest.raises(LaunchFault, match="EEXIST"):
