@@ -2,8 +2,8 @@
 
 Three weights that do not agree, and the rest between them (design, rule 11):
 
-PSS       every process of the box and its helpers, shared pages divided among their users,
-          and what the daemons grew by
+PSS       every process of the box and its helpers, shared pages divided among their users;
+          what the daemons grew by stands beside it, for it moves with their garbage collection
 cgroup    the charge of the box's own cgroup
 available how much ``MemAvailable`` of the whole host fell: kernel memory included, noise too
 """
@@ -33,7 +33,9 @@ class Weight:
     """The host at one moment."""
 
     pss_bytes: int
-    """Boxes, helpers and daemons."""
+    """Boxes and their helpers."""
+    daemon_bytes: int
+    """PSS of the daemons that serve all boxes."""
     cgroup_bytes: int | None
     available_bytes: int
     disk_bytes: int
@@ -63,7 +65,6 @@ def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:
     daemons = context.engines[box.backend].daemon_pids
     context.clock.sleep(work.settle_s)
     first = _read([box.instance], daemons())
-    first_pss = pss_bytes(box.instance.stats().pids)
     more = work.instances - 1
     if more < 1:
         raise HarnessFault("a footprint needs at least two instances")
@@ -71,7 +72,7 @@ def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:
         boxes = [stack.enter_context(started(context, box.backend, profile)) for _ in range(more)]
         context.clock.sleep(work.settle_s)
         several = _read([box.instance, *(other.instance for other in boxes)], daemons())
-    return [("pss_bytes_first", 1, float(first_pss)), *_readings(first, several, more)]
+    return _readings(first, several, more)
 
 
 def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
@@ -79,7 +80,8 @@ def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
     charges = [each.cgroup_memory_bytes for each in stats]
     known = [charge for charge in charges if charge is not None]
     return Weight(
-        pss_bytes=pss_bytes({*daemons, *(pid for each in stats for pid in each.pids)}),
+        pss_bytes=pss_bytes({pid for each in stats for pid in each.pids}),
+        daemon_bytes=pss_bytes(daemons),
         cgroup_bytes=sum(known) if len(known) == len(charges) else None,
         available_bytes=host.available_bytes(),
         disk_bytes=sum(each.disk_bytes for each in stats),
@@ -89,11 +91,14 @@ def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
 
 def _readings(first: Weight, several: Weight, more: int) -> list[Reading]:
     pss = (several.pss_bytes - first.pss_bytes) / more
+    daemon = (several.daemon_bytes - first.daemon_bytes) / more
     available = (first.available_bytes - several.available_bytes) / more
     values: dict[str, float] = {
+        "pss_bytes_first": float(first.pss_bytes),
         "pss_bytes_marginal": pss,
+        "daemon_bytes_marginal": daemon,
         "available_bytes_marginal": available,
-        "unexplained_bytes_marginal": available - pss,
+        "unexplained_bytes_marginal": available - pss - daemon,
         "disk_bytes_marginal": (several.disk_bytes - first.disk_bytes) / more,
         "processes_marginal": (several.processes - first.processes) / more,
     }

@@ -121,7 +121,8 @@ _WORDS = {
     "pss": "memory (PSS)",
     "cgroup": "memory (cgroup)",
     "available": "fall of available memory",
-    "unexplained": "memory not explained by PSS",
+    "daemon": "growth of the daemons",
+    "unexplained": "memory not explained",
     "http": "HTTP",
 }
 _WHICH = {"marginal": "each further one", "first": "the first one"}

@@ -17,9 +17,10 @@ SETTLE_S = 1.0
 METRICS = (
     Metric("pss_bytes_first", "B", "lower"),
     Metric("pss_bytes_marginal", "B", "lower", primary=True),
+    Metric("daemon_bytes_marginal", "B", "lower"),  # what the daemons' PSS grew by, per box
     Metric("cgroup_bytes_marginal", "B", "lower"),
     Metric("available_bytes_marginal", "B", "lower"),  # fall of MemAvailable per box
-    Metric("unexplained_bytes_marginal", "B", "lower"),  # that fall, less PSS
+    Metric("unexplained_bytes_marginal", "B", "lower"),  # that fall, less PSS and daemons
     Metric("disk_bytes_marginal", "B", "lower"),
     Metric("processes_marginal", "1", "lower"),
 )

@@ -157,7 +157,7 @@ def _blocks(finding: Finding) -> Table:
 
 
 def _values(side: Side, block: int) -> list[float]:
-    return [value for at, value in zip(side.blocks, side.values, strict=True) if at == block]
+    return [value for at, value in zip(side.blocks, side.means, strict=True) if at == block]
 
 
 def _center(values: Sequence[float]) -> float:

@@ -46,7 +46,7 @@ def _compared(run: Run, arms: Sequence[ArmView], boxes: Sequence[ArmView]) -> st
     kinds = f"in {len(boxes)} kinds of box ({names})" if len(boxes) > 1 else f"in {names}"
     places = [kinds] if boxes else []
     if any(arm.name == BASELINE for arm in arms):
-        places.insert(0, "on the host itself")
+        places.insert(0, "on the bare host")
     return f"We ran {work} {text.listed(places)}, in {run.blocks} blocks of random order."
 
 
@@ -78,11 +78,11 @@ def _speeds(
         )
     if even:
         from_ = f"; this machine shows differences from {text.percent(max(limits), 1)}"
-        seen = f"no box was measurably slower than the host itself{from_ if limits else ''}"
+        seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"
         yield f"In {text.listed(even)} {seen}."
     if early:
         yield (
-            "There are too few trials yet to tell the boxes from the host itself; so far they did "
+            "There are too few trials yet to tell the boxes from the bare host; so far they did "
             f"{text.listed(early)} of native speed."
         )
 

@@ -126,6 +126,7 @@ def test_without_a_tool_the_backend_is_unavailable_and_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("runtimes.kvm.host.has_qemu_user", lambda: True)
     monkeypatch.setattr("runtimes.kvm.runtime.find", lambda _: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     answer = KvmRuntime().availability({})
@@ -136,6 +137,19 @@ def test_without_a_tool_the_backend_is_unavailable_and_says_what_to_install(
 def test_not_root_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert "root" in KvmRuntime().availability({}).reason
+
+
+def test_debians_libvirt_needs_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    monkeypatch.setattr("runtimes.kvm.host.has_qemu_user", lambda: False)
+    answer = KvmRuntime().availability({})
+    assert "libvirt-qemu" in answer.reason
+    assert "libvirt-daemon-system" in answer.fix
+
+
+def test_other_distributions_have_other_users(tmp_path: Path) -> None:
+    assert host.has_qemu_user(tmp_path / "no_debian_version")
 
 
 def test_the_environment_has_what_the_probe_tests_use() -> None:
