@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,36 @@ from runtimes.kvm.proof import Proof
 from runtimes.kvm.xml import domain_xml
 
 CONNECT_S = 5.0
+CREATE_S = 60.0
+"""Longest that libvirt may take to start QEMU, or to give up."""
+
+DAEMONS = frozenset({"libvirtd", "virtqemud", "virtlogd"})
+
+
+@dataclass(slots=True)
+class _Creation:
+    """One call of libvirt that cannot be interrupted, and its undoing."""
+
+    link: libvirt.virConnect
+    name: str
+    xml: str
+    domain: libvirt.virDomain | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> libvirt.virDomain:
+        """Create the domain, paused; QEMU becomes this process's child."""
+        try:
+            with translated(f"start {self.name}"), adopting():
+                self.domain = self.link.createXML(self.xml, libvirt.VIR_DOMAIN_START_PAUSED)
+            return self.domain
+        finally:
+            self.over.set()
+
+    def undo(self) -> None:
+        """Wait for the call to end and destroy what it made."""
+        if self.over.wait(CREATE_S) and self.domain is not None:
+            with contextlib.suppress(libvirt.libvirtError):
+                self.domain.destroy()
 
 
 @dataclass(slots=True)
@@ -44,22 +75,26 @@ class KvmEngine:
     virtualisation: Virtualisation
     hierarchy: cgroups.Hierarchy
     versions: Mapping[str, str]
-    _running: dict[str, KvmInstance] = field(default_factory=dict, init=False)
+    _made: list[KvmInstance] = field(default_factory=list, init=False)
 
     def conditions(self, profile: str) -> frozenset[str]:  # noqa: ARG002  # holds for all profiles
-        """``emulated`` under TCG; ``nested`` and ``software-kvm`` where KVM works so."""
-        if not self.proof.works:
-            return frozenset({"emulated"})
-        found = {"nested"} if self.virtualisation.nested else set()
-        return frozenset(found | ({"software-kvm"} if self.virtualisation.kind == "pvm" else set()))
+        """What a reader must know of every sample; see harness.gates.CONDITIONS."""
+        works, kind = self.proof.works, self.virtualisation
+        holds = {
+            "emulated": not works,
+            "nested": works and kind.nested,
+            "software-kvm": works and kind.kind == "pvm",
+            "no-network": self.connection.root is None,
+        }
+        return frozenset(code for code, true in holds.items() if true)
 
     def bits(self) -> Mapping[str, str]:
         """Digests of image, kernel and initramfs."""
         return assets.bits(self.assets)
 
     def daemon_pids(self) -> tuple[int, ...]:
-        """None for the embedded driver: it is part of the harness."""
-        return ()
+        """libvirt's daemons; none for the embedded driver, which is part of the harness."""
+        return host.named(DAEMONS) if self.connection.root is None else ()
 
     def start(self, spec: InstanceSpec) -> KvmInstance:
         """Create the guest paused, put QEMU under its limits, let it run."""
@@ -94,7 +129,8 @@ class KvmEngine:
             host_address=self.site.network.host_address,
             stream=stream,
         )
-        self._running[spec.name] = instance
+        self._made = [each for each in self._made if not each.removed]
+        self._made.append(instance)
         return instance
 
     def _group(self, spec: InstanceSpec) -> cgroups.Group:
@@ -109,20 +145,18 @@ class KvmEngine:
 
     def _create(self, name: str, xml: str, marks: Marks) -> tuple[libvirt.virDomain, Hypervisor]:
         """In a thread inside the host-side namespace: QEMU and its tap are born there."""
-
-        def create() -> libvirt.virDomain:
-            with translated(f"start {name}"), adopting():
-                return self.connection.link.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
-
+        creation = _Creation(self.connection.link, name, xml)
         with birth.awaited(self.connection.pid_directory, name, marks) as born:
             try:
-                domain = netns.inside(self.site.network.host_netns, create)
+                domain = netns.inside(self.site.network.host_netns, creation.run)
             except RuntimeFault as fault:
                 log = tail(self.connection.log_directory / f"{name}.log")
                 raise RuntimeFault(str(fault), hint=fault.hint, tail=fault.tail or log) from None
+            except BaseException:  # Ctrl-C while we waited: the thread goes on by itself
+                creation.undo()
+                raise
         if born.hypervisor is None:
-            with contextlib.suppress(libvirt.libvirtError):
-                domain.destroy()
+            creation.undo()
             raise RuntimeFault(f"libvirt left no process id of {name}")
         return domain, born.hypervisor
 
@@ -137,10 +171,9 @@ class KvmEngine:
 
     def close(self) -> None:
         """End whatever still runs, and the connection."""
-        for instance in list(self._running.values()):
+        for instance in self._made:
             with contextlib.suppress(RuntimeFault):
                 instance.remove()
-        self._running.clear()
         self.assets.overlay.unlink(missing_ok=True)
         self.connection.close()
 
@@ -190,6 +223,7 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
     site.progress("proving KVM by a probe boot")
     proved = proof.prove(emulator, name, made.kernel, made.probe, cache)
     network = site.network
+    uri = site.options.get("libvirt_uri") or None
     platform = Platform(
         architecture=name,
         accelerator="kvm" if proved.works else "tcg",
@@ -199,13 +233,12 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
         image=made.image,
         plain_kernel=made.plain_kernel,
         quick_firmware=host.quick_firmware(name),
-        bridge=network.bridge,
+        bridge="" if uri else network.bridge,
         gateway=network.gateway,
         prefix_length=network.prefix_length,
         mtu=network.mtu,
     )
     site.progress("opening libvirt")
-    uri = site.options.get("libvirt_uri") or None
     connection = connect(uri, site.state / "v", cache / "capabilities")
     kind = host.read_virtualisation(name)
     hierarchy = cgroups.detect()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from runtimes.process import find
 
 QBOOT = (Path("/usr/share/qemu/qboot.rom"), Path("/usr/share/qboot/bios.bin"))
 """Where distributions put qboot: a firmware that does nothing but start a kernel."""
+
+QEMU_USER = "libvirt-qemu"
+"""Debian's libvirt looks this user up before it reads a configuration that names another."""
 
 ALIASES = {"arm64": "aarch64", "amd64": "x86_64"}
 
@@ -52,6 +57,17 @@ def emulator(name: str) -> Path:
     return path
 
 
+def has_qemu_user(release: Path = Path("/etc/debian_version")) -> bool:
+    """Whether QEMU_USER exists where libvirt is built to need it (Debian, Ubuntu)."""
+    if not release.exists():
+        return True
+    try:
+        pwd.getpwnam(QEMU_USER)
+    except KeyError:
+        return False
+    return True
+
+
 def quick_firmware(architecture_name: str) -> Path | None:
     """qboot, on x86_64; ``None`` where there is none (aarch64's virt needs no firmware at all)."""
     if architecture_name != "x86_64":
@@ -80,3 +96,13 @@ def read_virtualisation(architecture_name: str) -> Virtualisation:
     )
     cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
     return virtualisation(cpuinfo, names, architecture_name)
+
+
+def named(names: frozenset[str], proc: Path = Path("/proc")) -> tuple[int, ...]:
+    """Processes called one of ``names``, ascending."""
+    found = []
+    for comm in proc.glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if comm.read_text().strip() in names:
+                found.append(int(comm.parent.name))
+    return tuple(sorted(found))

@@ -15,6 +15,7 @@ from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.faults import translated
+from runtimes.kvm.host import named
 from runtimes.kvm.hypervisor import Hypervisor
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
@@ -68,6 +69,7 @@ class KvmInstance:
     agent: Agent = field(init=False)
     marks: Mapping[str, int] = field(init=False)
     """Instants of the phases, from libvirt's events and the pidfd."""
+    removed: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,17 @@ class KvmInstance:
         )
 
     def address(self) -> tuple[str, int]:
-        """Where the peer reaches the guest's port, through the host side's NAT."""
+        """Where the peer reaches the guest's port, through the host side's NAT.
+
+        Raises:
+            RuntimeFault: the guest is a libvirt daemon's, and has no network.
+        """
+        if self.connection.root is None:
+            raise RuntimeFault(
+                "guests of a libvirt daemon are not on the testbed's bridge: it is in a network "
+                "namespace of the run, where the daemon is not",
+                hint="leave --libvirt-uri away for workloads that need a network",
+            )
         return self.host_address, self.spec.lease.port
 
     def diagnostics(self) -> str:
@@ -129,6 +141,7 @@ class KvmInstance:
         self.connection.unlisten(self.spec.name)
         remove_files(self.connection, self.files, self.spec.name)
         self.group.remove()
+        self.removed = True
 
     def _death(self) -> RuntimeFault | None:
         """Why the channel ended, if the guest is gone and nobody asked it to go."""
@@ -175,14 +188,9 @@ def allocated_bytes(path: Path) -> int:
         return 0
 
 
-def vhost_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
+def vhost_threads(pid: int) -> tuple[int, ...]:
     """Kernel threads that serve this QEMU's vhost devices, called ``vhost-<pid>``.
 
     Since Linux 6.4 they are threads of QEMU itself and need no looking for.
     """
-    found = []
-    for comm in proc.glob("[0-9]*/comm"):
-        with contextlib.suppress(OSError):
-            if comm.read_text().strip() == f"vhost-{pid}":
-                found.append(int(comm.parent.name))
-    return tuple(sorted(found))
+    return named(frozenset({f"vhost-{pid}"}))

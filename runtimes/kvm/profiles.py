@@ -80,6 +80,7 @@ class Platform:
     quick_firmware: Path | None
     """A firmware that only starts a kernel (qboot), where there is one."""
     bridge: str
+    """Bridge for the taps; empty where guests have no network (a libvirt daemon's)."""
     gateway: str
     prefix_length: int
     mtu: int
@@ -94,10 +95,13 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
         "tb.root=/dev/vda",
         "tb.fstype=ext4",
         f"tb.host={spec.name}",
-        f"tb.ip={spec.lease.address}/{platform.prefix_length}",
-        f"tb.gw={platform.gateway}",
-        f"tb.mtu={platform.mtu}",
     ]
+    if platform.bridge:
+        words += [
+            f"tb.ip={spec.lease.address}/{platform.prefix_length}",
+            f"tb.gw={platform.gateway}",
+            f"tb.mtu={platform.mtu}",
+        ]
     return " ".join(words)
 
 
@@ -121,7 +125,7 @@ def machine(platform: Platform, spec: InstanceSpec, files: Files, tap: str) -> M
         cpus=spec.limits.cpus,
         memory_bytes=spec.limits.memory_bytes,
         disk=Disk(files.overlay, "qcow2", platform.image),
-        nic=Nic(tap, platform.bridge, spec.lease.mac, platform.mtu),
+        nic=Nic(tap, platform.bridge, spec.lease.mac, platform.mtu) if platform.bridge else None,
         channel=files.channel,
         console=files.console,
         flat_pci=shape.flat_pci,

@@ -33,10 +33,13 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The outcome; ``reason`` says why KVM does not work, or how long the boot took."""
+    """The outcome of a probe."""
 
     works: bool
     reason: str
+    """Why KVM does not work, or how long the boot took."""
+    decided: bool = True
+    """Another probe would end alike; not so where only the time ran out, on a busy host."""
 
 
 def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, cache: Path) -> Proof:
@@ -56,6 +59,8 @@ def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, ca
     with contextlib.suppress(OSError, ValueError, TypeError):
         return Proof(**json.loads(remembered.read_text()))
     outcome = boot(command(emulator, architecture, kernel.image, initramfs))
+    if not outcome.decided:
+        return outcome
     with contextlib.suppress(OSError):  # only costs the next run a probe
         cache.mkdir(parents=True, exist_ok=True)
         draft = remembered.with_suffix(f".{os.getpid()}")
@@ -117,7 +122,8 @@ def boot(argv: list[str], limit_s: float = LIMIT_S) -> Proof:
     seconds = time.monotonic() - begun
     if REACHED in output:
         return Proof(works=True, reason=f"a probe reached user space in {seconds:.1f} s")
-    return Proof(works=False, reason=reason_in(output, ended=ended, limit_s=limit_s))
+    reason = reason_in(output, ended=ended, limit_s=limit_s)
+    return Proof(works=False, reason=reason, decided=ended or _decided(output))
 
 
 def _decided(output: bytes) -> bool:

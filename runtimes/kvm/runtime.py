@@ -42,7 +42,13 @@ class KvmRuntime:
             raise RuntimeFault("guests with taps and cgroups need root", hint="run it with sudo")
         if importlib.util.find_spec("libvirt") is None:
             raise RuntimeFault("libvirt-python is not installed", hint=EXTRA_HINT)
-        check_uri(options.get("libvirt_uri", ""))
+        uri = options.get("libvirt_uri", "")
+        check_uri(uri)
+        if not uri and not host.has_qemu_user():
+            raise RuntimeFault(
+                f"libvirt's QEMU driver does not start without the user {host.QEMU_USER}",
+                hint="apt-get install libvirt-daemon-system, which makes it",
+            )
         for tool, package in TOOLS.items():
             if find(tool) is None:
                 raise RuntimeFault(f"no {tool}", hint=f"apt-get install {package}")

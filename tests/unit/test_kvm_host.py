@@ -69,6 +69,7 @@ def test_a_probe_that_ends_early_is_none() -> None:
 def test_a_probe_that_hangs_is_killed_at_its_limit() -> None:
     outcome = proof.boot(["sleep", "60"], limit_s=0.2)
     assert not outcome.works
+    assert not outcome.decided, "a busy host would be taken for one without KVM until it reboots"
     assert "0.2 s" in outcome.reason
 
 
