@@ -23,7 +23,7 @@ class Side:
     """Ids of the trials that the verdict rests on."""
     blocks: tuple[int, ...]
     """Of each of these trials."""
-    values: tuple[float, ...]
+    means: tuple[float, ...]
     """Of each of these trials: the mean of its iterations."""
     invalid: Mapping[str, int]
     """Trials left out, by reason."""

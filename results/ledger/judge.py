@@ -193,7 +193,7 @@ def _side(part: Part, arm: str, court: _Court) -> Side:
         median=median,
         trials=tuple(values.trials.tolist()),
         blocks=tuple(values.blocks.tolist()),
-        values=tuple(values.means.tolist()),
+        means=tuple(values.means.tolist()),
         invalid=invalid,
     )
 

@@ -118,12 +118,13 @@ def _misshapen(error: msgspec.ValidationError, places: Places, path: Path) -> Le
     indices = {step["name"]: int(step["index"]) for step in steps if step["index"]}
     what = words[: where.start()] if where else words
     named = re.search(r"field `([^`]*)`", what)
-    key = named[1] if named and "unknown" in what else (steps[-1]["name"] if steps else "")
-    line = places.line(indices.get("claim"), indices.get("part"), key)
-    what = what.replace("Object", "it").replace("`null`", "nothing")
-    return LedgerError(
-        f"{path}:{line}: {key or 'file'}: {what:.200}", "results/claims.toml shows every key"
-    )
+    key = named[1] if named else (steps[-1]["name"] if steps else "file")
+    missing = named is not None and "missing" in what
+    if named:
+        what = "it is missing" if missing else "there is no such key"
+    line = places.line(indices.get("claim"), indices.get("part"), "" if missing else key)
+    hint = "results/claims.toml shows every key"
+    return LedgerError(f"{path}:{line}: {key}: {what:.200}", hint)
 
 
 def _check_place(claim: Claim, replaces: bool, claims: Mapping[str, Claim], path: Path) -> None:
