@@ -211,6 +211,7 @@ def assert_sound(found: Comparison) -> None:
         assert inside
 
 
+@settings(deadline=None)
 @given(x=values, y=values, margin=margins)
 def test_intervals_are_nested_and_agree_with_the_verdict(
     x: list[float], y: list[float], margin: float
@@ -218,6 +219,7 @@ def test_intervals_are_nested_and_agree_with_the_verdict(
     assert_sound(compare(x, y, margin=margin))
 
 
+@settings(deadline=None)
 @given(x=values, y=values, by=st.floats(0.001, 1000.0))
 def test_a_change_of_unit_changes_nothing(x: list[float], y: list[float], by: float) -> None:
     one = compare(x, y, margin=0.05)
@@ -225,6 +227,7 @@ def test_a_change_of_unit_changes_nothing(x: list[float], y: list[float], by: fl
     assert other.ratio == pytest.approx(one.ratio, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(x=values, y=values)
 def test_swapping_the_arms_inverts_the_ratio_and_keeps_the_verdict(
     x: list[float], y: list[float]
@@ -236,6 +239,7 @@ def test_swapping_the_arms_inverts_the_ratio_and_keeps_the_verdict(
     assert other.verdict == one.verdict
 
 
+@settings(deadline=None)
 @given(x=values, y=values, data=st.data())
 def test_without_blocks_the_order_of_trials_is_irrelevant(
     x: list[float], y: list[float], data: st.DataObject
@@ -245,6 +249,7 @@ def test_without_blocks_the_order_of_trials_is_irrelevant(
     assert (other.ratio, other.low, other.high) == (one.ratio, one.low, one.high)
 
 
+@settings(deadline=None)
 @given(x=values, y=values, small=margins, large=margins)
 def test_what_is_inside_a_margin_is_inside_a_wider_one(
     x: list[float], y: list[float], small: float, large: float
@@ -255,6 +260,7 @@ def test_what_is_inside_a_margin_is_inside_a_wider_one(
         assert compare(x, y, margin=large).verdict in inside
 
 
+@settings(deadline=None)
 @given(x=values, y=values)
 def test_more_confidence_never_narrows(x: list[float], y: list[float]) -> None:
     one = compare(x, y, margin=0.05, confidence=0.9)
@@ -264,7 +270,7 @@ def test_more_confidence_never_narrows(x: list[float], y: list[float]) -> None:
     assert other.low <= one.low
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(data=st.lists(st.tuples(st.floats(1, 100), st.floats(1, 100)), min_size=1, max_size=12))
 def test_paired_comparisons_are_sound(data: list[tuple[float, float]]) -> None:
     x, y = [pair[0] for pair in data], [pair[1] for pair in data]

@@ -7,15 +7,16 @@ import pytest
 
 from results.stats import above_floor, compare, floor, trials_needed
 
-RNG = np.random.default_rng(23)
 
-
-def draw(n: int, noise: float = 0.02, ratio: float = 1.0) -> list[float]:
-    return list(ratio * np.exp(noise * RNG.standard_normal(n)))
+def draw(
+    n: int, noise: float = 0.02, ratio: float = 1.0, rng: np.random.Generator | None = None
+) -> list[float]:
+    rng = rng or np.random.default_rng(n)
+    return list(ratio * np.exp(noise * rng.standard_normal(n)))
 
 
 def test_the_floor_is_the_smallest_margin_that_the_same_arm_stays_in() -> None:
-    x, again = draw(20), draw(20)
+    x, again = draw(20), draw(20, rng=np.random.default_rng(1))
     found = floor(x, again)
     assert found.effect is not None
     low, high = found.comparison.low, found.comparison.high
@@ -67,16 +68,16 @@ def test_with_no_interval_the_reason_is_given() -> None:
 
 
 def test_the_number_of_trials_foretold_settles_most_comparisons() -> None:
-    noise, margin, settled, told = 0.04, 0.02, 0, []
+    rng, noise, margin, settled, told = np.random.default_rng(23), 0.04, 0.02, 0, []
     for _ in range(40):
-        x, y = draw(12, noise), draw(12, noise)
+        x, y = draw(12, noise, rng=rng), draw(12, noise, rng=rng)
         found = compare(x, y, margin=margin, blocks=range(12))
         needed = trials_needed(found)
         if found.settled or needed.more is None or needed.toward != "equivalent":
             continue
         told.append(needed.more)
         more = needed.more + 12
-        x, y = x + draw(more - 12, noise), y + draw(more - 12, noise)
+        x, y = x + draw(more - 12, noise, rng=rng), y + draw(more - 12, noise, rng=rng)
         settled += compare(x, y, margin=margin, blocks=range(more)).settled
     assert len(told) >= 10
     assert settled >= 0.5 * len(told)
