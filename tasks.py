@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json as json_module
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import ParamSpec
@@ -37,6 +37,8 @@ from harness.places import PROJECT, places
 from harness.plan import Request
 from harness.progress import TerminalObserver
 from results.errors import StoreError
+from results.importers import Options, import_files
+from results.importers.request import renames, sources
 from results.ledger.errors import LedgerError
 from results.ledger.vocabulary import Known
 from results.store import RunDirectory, latest
@@ -257,6 +259,59 @@ def explain(
         sys.stdout.write(encode_json(view.document))
     else:
         stdout.print(*view.lines, sep="\n")
+
+
+@task(
+    name="import",
+    positional=["file"],
+    iterable=["map"],
+    help={
+        "file": "FILE, or ARM=FILE where it does not say whose figures it holds; several by commas",
+        "arm": "whose figures a plain FILE holds",
+        "map": "NAME=ARM: what the file calls NAME is this arm; may be given several times",
+        "arm-param": "parameter of hyperfine or pytest-benchmark whose value is the arm",
+        "workload": "name of the workload, e.g. cpu.linpack: the ledger knows it by its first word",
+        "primary": "metric that stands for its workload; default the first",
+        "baseline": "arm to compare with, called native from here on; none: there is none",
+        "rounds": "pytest-benchmark: count rounds as iterations (default) or as trials",
+        "out": "directory for results; default results/runs",
+    },
+)
+@edge
+def import_(  # noqa: PLR0917  # invoke passes options by name
+    _: Invocation,
+    file: str,
+    arm: str = "",
+    map: list[str] | None = None,  # noqa: A002  # the option's name
+    arm_param: str = "",
+    workload: str = "",
+    primary: str = "",
+    baseline: str = "",
+    rounds: str = "iterations",
+    out: str | None = None,
+) -> None:
+    """Make a run from somebody else's numbers: tidy CSV, pytest-benchmark, hyperfine, pyperf."""
+    options = Options(
+        renames=renames(map or ()),
+        arm_param=arm_param,
+        workload=workload,
+        primary=primary,
+        baseline=baseline,
+        rounds_are_trials=_chosen("--rounds", rounds, ("iterations", "trials")) == "trials",
+    )
+    command = ("invoke", *sys.argv[1:])
+    imported = import_files(sources(file, arm), options, places(out).runs, command)
+    say(imported.summary)
+    for note in imported.run.notes:
+        say(f"  {note}")
+    say(f"run: {imported.run.run_id}")
+    say(f"report: {write_report(imported.directory)}")
+
+
+def _chosen(option: str, given: str, valid: Sequence[str]) -> str:
+    if given not in valid:
+        raise UsageFault(f"{option} {given!r:.40}: choose {' or '.join(valid)}")
+    return given
 
 
 @task(

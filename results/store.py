@@ -149,17 +149,29 @@ class RunDirectory:
             StoreError: they do not belong together or to this run, a value is not finite, the
                 attempt is already there, or the disk failed.
         """
-        self._check(trial, samples)
-        sample_lines = [encode(sample) for sample in samples]
-        trial_line = encode(trial)
+        self.extend([(trial, samples)])
+
+    def extend(self, records: Sequence[tuple[Trial, Sequence[Sample]]]) -> None:
+        """Record trials that are all there already, synced once: all samples, then all trials.
+
+        Raises as ``append``.
+        """
+        sample_lines: list[bytes] = []
+        for trial, samples in records:
+            self._check(trial, samples)
+            sample_lines += map(encode, samples)
+        trial_lines = [encode(trial) for trial, _ in records]
         sample_file, trial_file = self._open_for_writing()
-        if trial.attempt <= self._attempts.get(trial.trial_id, 0):
-            raise StoreError(f"{trial.trial_id}: attempt {trial.attempt} is already recorded")
+        attempts = dict(self._attempts)
+        for trial, _ in records:
+            if trial.attempt <= attempts.get(trial.trial_id, 0):
+                raise StoreError(f"{trial.trial_id}: attempt {trial.attempt} is already recorded")
+            attempts[trial.trial_id] = trial.attempt
         if sample_lines:
             sample_file.append(sample_lines)
-            self._attempts[trial.trial_id] = trial.attempt
-        trial_file.append([trial_line])
-        self._attempts[trial.trial_id] = trial.attempt
+            self._attempts |= {t.trial_id: t.attempt for t, samples in records if samples}
+        trial_file.append(trial_lines)
+        self._attempts = attempts
 
     def finish(self, run: Run) -> None:
         """Replace run.json, atomically, by ``run`` as it ended.
