@@ -14,6 +14,8 @@ from pathlib import Path
 
 from results.errors import StoreError
 from results.frame import DEFAULT_ROOT, load, write_parquet
+from results.ledger.errors import LedgerError
+from results.ledger.outcome import judge_run, keep
 from results.store import RunDirectory
 
 
@@ -26,13 +28,22 @@ def write(run: str | Path, root: Path = DEFAULT_ROOT) -> Path:
 
     Raises:
         StoreError: no such run, damaged files, or no room.
+        LedgerError: the claims kept with the run do not hold together.
     """
     from reports.html import render  # noqa: PLC0415 — matplotlib takes a second to load
     from reports.view import build  # noqa: PLC0415 — as above
+    from reports.view.arms import arm_views  # noqa: PLC0415 — as above
+    from reports.view.ledger import ledger_view  # noqa: PLC0415 — as above
 
     directory = RunDirectory.open(run, root)
     write_parquet(directory)
-    page = render(build(directory.run(), load(directory), directory.trials()))
+    samples = load(directory)
+    outcome = judge_run(directory, samples)
+    keep(directory, outcome)
+    page = render(
+        build(outcome.run, samples, directory.trials()),
+        ledger_view(outcome.ledger, outcome.judgement, arm_views(outcome.run)),
+    )
     target = directory.path / "report.html"
     temporary = directory.path / "report.html.new"
     try:
@@ -53,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         path = write(options.run, options.root)
-    except StoreError as error:
+    except (StoreError, LedgerError) as error:
         lines = [f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
         sys.stderr.write("\n".join(lines) + "\n")
         return 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -18,10 +19,12 @@ from reports.charts import (
     Chart,
     ecdf_chart,
     footprint_charts,
+    forest_charts,
     phases_chart,
     speed_charts,
 )
-from reports.view.model import MetricView, ReportView
+from reports.view.ledger import LedgerView
+from reports.view.model import Gate, MetricView, ReportView
 from reports.view.startup import PHASES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,10 +32,12 @@ MAX_FAILURES = 200
 
 LEVEL_WORDS = {"stop": "No claim", "caution": "Caution", "info": "Note", "good": "Good"}
 LEVEL_ICONS = {"stop": "✕", "caution": "!", "info": "i", "good": "✓"}
+VERDICT_ICONS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "unjudged": "–"}
+MAX_CHIPS = 5
 
 
-def render(view: ReportView) -> str:
-    """The page.  The same bytes for the same view."""
+def render(view: ReportView, ledger: LedgerView | None = None) -> str:
+    """The page.  The same bytes for the same views."""
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     starts = [m for m in view.metrics if m.resource == "startup" and m.primary]
     return (
@@ -40,7 +45,11 @@ def render(view: ReportView) -> str:
         .get_template("report.html.j2")
         .render(
             view=view,
-            css=_own((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            ledger=ledger,
+            forests=_forests(ledger),
+            verdict_icons=VERDICT_ICONS,
+            chips=_chips(view.gates),
+            css=_own(_styles()),
             script=_own(script),
             policy=_policy(script),
             speed=speed_charts(view.metrics),
@@ -72,6 +81,26 @@ def _environment() -> jinja2.Environment:
         "heading": text.heading,
     }
     return environment
+
+
+def _styles() -> str:
+    names = ("report.css", "ledger.css")
+    return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+
+def _forests(ledger: LedgerView | None) -> dict[str, tuple[Chart, ...]]:
+    """Claim id → its plots, for every card."""
+    if ledger is None:
+        return {}
+    charts = forest_charts(forest for card in ledger.cards for forest in card.forests)
+    return {card.id: charts.get(card.id, ()) for card in ledger.cards}
+
+
+def _chips(gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """The worst gates, and always the one that tells the A/A floor."""
+    floor = [gate for gate in gates if gate.floor]
+    first = [gate for gate in gates if not gate.floor][: MAX_CHIPS - len(floor)]
+    return (*first, *floor)
 
 
 def _own(source: str) -> Markup:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from reports.charts.footprint import footprint_charts
+from reports.charts.forest import forest_charts
 from reports.charts.speed import speed_charts
 from reports.charts.startup import ecdf_chart, phases_chart
 from reports.charts.svg import Chart
 
-__all__ = ["Chart", "ecdf_chart", "footprint_charts", "phases_chart", "speed_charts"]
+__all__ = [
+    "Chart",
+    "ecdf_chart",
+    "footprint_charts",
+    "forest_charts",
+    "phases_chart",
+    "speed_charts",
+]

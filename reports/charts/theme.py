@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from reports.view.arms import SLOT_COUNT
 
-INK, MUTED, GRID, SURFACE, BAND, ON_PHASE = (f"#fe01{number:02x}" for number in range(6))
+INK, MUTED, GRID, SURFACE, BAND, ON_PHASE, FIELD = (f"#fe01{number:02x}" for number in range(7))
 
 VARIABLES: Mapping[str, str] = {
     INK: "var(--ink)",
@@ -24,6 +24,7 @@ VARIABLES: Mapping[str, str] = {
     SURFACE: "var(--surface)",
     BAND: "var(--band)",
     ON_PHASE: "var(--on-phase)",
+    FIELD: "var(--field)",
     **{f"#fe00{slot:02x}": f"var(--arm-{slot})" for slot in range(SLOT_COUNT)},
     **{f"#fe02{phase:02x}": f"var(--phase-{phase})" for phase in range(8)},
 }

@@ -91,5 +91,17 @@
     tip.style.top = `${above > 4 ? above : event.clientY + 18}px`;
   });
   document.addEventListener("pointerleave", () => { tip.hidden = true; });
+  // A link into a closed part opens it.
+  function openTarget() {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (!target) return;
+    for (let part = target; part; part = part.parentElement) {
+      if (part instanceof HTMLDetailsElement) part.open = true;
+    }
+    target.scrollIntoView();
+  }
+  addEventListener("hashchange", openTarget);
+  openTarget();
+
   addEventListener("beforeprint", () => all("details").forEach((part) => { part.open = true; }));
 })();

@@ -153,6 +153,7 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
             "The smallest effect this machine can show is not known",
             "Native was not measured against native, so small differences may be noise.",
             "run with --backend all: the A/A arm is then part of every block",
+            floor=True,
         )
     low, high = (text.percent(f([floor.effect for floor in floors]), 1) for f in (min, max))
     span = f"{low} to {high}, depending on the workload" if low != high else low
@@ -162,6 +163,7 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
             f"Smallest effect this machine can show: {span}",
             "Native measured against native differed by that much. Smaller differences are not "
             "called differences; the grey bands in the chart show them.",
+            floor=True,
         )
     n = min(floor.n for floor in floors)
     return Gate(
@@ -170,4 +172,5 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
         f"An interval at {text.percent(CONFIDENCE)} needs {MINIMUM_TRIALS}. Until then points are "
         f"shown and no difference is claimed. Native against native differed by {span}.",
         "invoke bench --suite standard",
+        floor=True,
     )

@@ -132,6 +132,8 @@ class Gate:
     title: str
     detail: str
     remedy: str = ""
+    floor: bool = False
+    """It tells the smallest effect that this machine can show."""
 
 
 @dataclass(frozen=True, slots=True)
