@@ -234,6 +234,7 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
         plain_kernel=made.plain_kernel,
         quick_firmware=host.quick_firmware(name),
         bridge="" if uri else network.bridge,
+        daemon=uri is not None,
         gateway=network.gateway,
         prefix_length=network.prefix_length,
         mtu=network.mtu,

@@ -80,7 +80,9 @@ class Platform:
     quick_firmware: Path | None
     """A firmware that only starts a kernel (qboot), where there is one."""
     bridge: str
-    """Bridge for the taps; empty where guests have no network (a libvirt daemon's)."""
+    """Bridge for the taps; empty where guests have no network (a daemon's)."""
+    daemon: bool
+    """A libvirt daemon runs the guests, not this process."""
     gateway: str
     prefix_length: int
     mtu: int
@@ -129,5 +131,6 @@ def machine(platform: Platform, spec: InstanceSpec, files: Files, tap: str) -> M
         channel=files.channel,
         console=files.console,
         flat_pci=shape.flat_pci,
+        own_files=platform.daemon,
         firmware=platform.quick_firmware if shape.quick else None,
     )
