@@ -17,6 +17,7 @@ from harness.equipment import Equipment
 from harness.errors import HarnessFault
 from harness.interrupt import orderly
 from harness.loop import Tally, run_all
+from harness.pinning import pinned
 from harness.places import PROJECT
 from harness.plan import Plan, Request, make_plan, plan_of
 from harness.prepare import Prepared, imaginary, prepared
@@ -122,11 +123,9 @@ def _carry_out(
             _check_same(directory.run(), run)
             run = dataclasses.replace(run, created_utc=directory.run().created_utc)
         with directory:
-            done = {trial.trial_id for trial in directory.trials()}
-            slots = [
-                slot for slot in ready.plan.slots(equipment.runtimes) if slot.trial_id not in done
-            ]
-            tally = run_all(ready.context, slots, directory, observer)
+            slots = ready.plan.slots(equipment.runtimes)
+            with _at_work(ready):
+                tally = run_all(ready.context, slots, directory, observer)
             directory.finish(
                 dataclasses.replace(
                     run,
@@ -136,6 +135,18 @@ def _carry_out(
             )
     observer.doing("writing the report")
     return Result(directory.path, write_report(directory.path), tally)
+
+
+@contextlib.contextmanager
+def _at_work(ready: Prepared) -> Iterator[None]:
+    """The harness on its own CPUs, where it has some; the gates are told which they are."""
+    allotment = ready.plan.allotment
+    with contextlib.ExitStack() as stack:
+        cpus = frozenset(allotment.harness_cpus)
+        if not allotment.shared:
+            cpus = stack.enter_context(pinned(cpus))
+        ready.context.harness_cpus = cpus
+        yield
 
 
 def write_report(directory: Path) -> Path:

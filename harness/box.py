@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from harness import throttling
 from harness.context import Context
 from harness.errors import HarnessFault
 from harness.limits import parse_cpu_list
@@ -27,6 +28,10 @@ class Box:
     inside: LimitsRead = field(default_factory=lambda: LimitsRead(None, None, None))
     outside: LimitsRead = field(default_factory=lambda: LimitsRead(None, None, None))
     program_digest: str = ""
+    durations: list[tuple[int, int]] = field(default_factory=list)
+    """Of each job: by the box's clock and by the host's, ns."""
+    throttled_ns: int | None = None
+    """How long its CPU quota held it back, just before it was stopped."""
 
 
 @contextlib.contextmanager
@@ -60,6 +65,7 @@ def end(context: Context, box: Box) -> None:
     """Stop and remove the box, and mark each; what ``started`` does unless it is done already."""
     if "removed" in box.marks:
         return
+    box.throttled_ns = throttling.held_back_ns(context.cgroups)
     box.marks["stop_request"] = context.clock.now_ns()
     box.instance.stop(STOP_S)
     box.marks["stopped"] = context.clock.now_ns()

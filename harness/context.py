@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from harness.clock import Clock
+from harness.pressure import Watch, unwatched
 from runtimes.agent import Agent
 from runtimes.base import Engine, InstanceSpec, Lease, Limits, Network
 from workloads.base import Size, Workload
@@ -56,6 +58,12 @@ class Context:
     host_memory_bytes: int
     peer: Callable[[], AbstractContextManager[Agent]]
     """Starts a native agent on the peer side of the wire."""
+    watch: Watch = unwatched
+    """Watches the host around each trial."""
+    cgroups: tuple[Path, ...] = ()
+    """Directories below which the run's boxes have their CPU quota."""
+    harness_cpus: frozenset[int] = frozenset()
+    """CPUs on which the harness runs."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 

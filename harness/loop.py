@@ -1,10 +1,18 @@
-"""Run the scheduled trials one after another, each recorded before the next begins."""
+"""Run the scheduled trials one after another, each recorded before the next begins.
+
+A trial that something outside disturbed is repeated at the end of its block, as a next attempt:
+close to the trials that it is compared with, and at most as often as ``REPEATS`` and ``EXTRA``
+allow.  What has been done is read from the journal, so a resumed run repeats no more than one
+that was never killed.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.context import Context
@@ -13,9 +21,18 @@ from harness.schedule import Slot
 from harness.trial import run_trial
 from results.records import Sample, Trial
 
+REPEATS = 2
+"""A third disturbance in a row says that the host is not fit, not that there was bad luck."""
+EXTRA = 0.25
+"""Repeats in all, as a share of what was planned: a busy host must not double a run."""
+
 
 class Journal(Protocol):
     """Where trials are recorded: ``results.store.RunDirectory``."""
+
+    def trials(self) -> Iterable[Trial]:
+        """Every trial recorded so far."""
+        ...
 
     def next_attempt(self, trial_id: str) -> int:
         """Number of the attempt that begins now."""
@@ -33,6 +50,8 @@ class Tally:
     ok: int = 0
     invalid: int = 0
     failed: int = 0
+    repeats: int = 0
+    """Of all these, how many were repeats of a disturbed trial."""
 
     def count(self, trial: Trial) -> None:
         """One more."""
@@ -45,19 +64,98 @@ class Tally:
                 self.failed += 1
 
 
+def disturbed(trial: Trial) -> bool:
+    """Whether the trial is invalid for nothing but what may go away by itself."""
+    reasons = [each for each in trial.findings if each.severity == "invalid"]
+    return trial.status == "invalid" and all(each.transient for each in reasons)
+
+
+@dataclass(slots=True)
+class Repeats:
+    """Which trials are to be repeated, from what the journal says of their last attempts."""
+
+    allowed: int
+    """Repeats that may still be made, of any trial."""
+    _tries: Counter[str] = field(default_factory=Counter)
+    _last: dict[str, Trial] = field(default_factory=dict)
+
+    def learn(self, trial: Trial) -> None:
+        """One more recorded trial."""
+        self._tries[trial.trial_id] += 1
+        self._last[trial.trial_id] = trial
+        if self._tries[trial.trial_id] > 1:
+            self.allowed -= 1
+
+    def done(self, slot: Slot) -> bool:
+        """Whether the slot has a recorded trial."""
+        return slot.trial_id in self._last
+
+    def wanted(self, slot: Slot) -> bool:
+        """Whether the slot's last trial was disturbed and may be repeated."""
+        last = self._last.get(slot.trial_id)
+        return (
+            last is not None
+            and disturbed(last)
+            and self._tries[slot.trial_id] <= REPEATS
+            and self.allowed > 0
+        )
+
+
 def run_all(context: Context, slots: Sequence[Slot], journal: Journal, observer: Observer) -> Tally:
-    """Run ``slots`` in order; a trial that fails is recorded and the others go on."""
-    tally, clock = Tally(), context.clock
-    writing_ns = 0
-    for index, slot in enumerate(slots):
-        observer.starting(slot, slots[index:])
+    """Run those of ``slots`` that the journal does not have yet, in order; repeat disturbed ones.
+
+    A trial that fails is recorded, not repeated, and the others go on.
+    """
+    repeats = Repeats(allowed=int(EXTRA * len(slots)))
+    for trial in journal.trials():
+        repeats.learn(trial)
+    runner = _Runner(context, journal, observer, repeats)
+    left = sum(not repeats.done(slot) for slot in slots)
+    blocks = [list(block) for _, block in itertools.groupby(slots, _block_of)]
+    rest = [slot for slot in slots if not repeats.done(slot)]
+    for block in blocks:
+        for slot in [slot for slot in block if not repeats.done(slot)]:
+            runner.run(slot, rest[len(rest) - left :])
+            left -= 1
+        for slot in _disturbed(block, repeats):
+            observer.note(f"{slot.trial_id} was disturbed: repeating it")
+            runner.tally.repeats += 1
+            runner.run(slot, [slot, *rest[len(rest) - left :]])
+    return runner.tally
+
+
+def _block_of(slot: Slot) -> tuple[str, int]:
+    return slot.workload, slot.block
+
+
+def _disturbed(block: Sequence[Slot], repeats: Repeats) -> Iterator[Slot]:
+    """Slots of the block to run once more, in turn, until none is left."""
+    while wanted := [slot for slot in block if repeats.wanted(slot)]:
+        for slot in wanted:
+            if repeats.wanted(slot):  # the last one may have used up what was allowed
+                yield slot
+
+
+@dataclass(slots=True)
+class _Runner:
+    context: Context
+    journal: Journal
+    observer: Observer
+    repeats: Repeats
+    tally: Tally = field(default_factory=Tally)
+    _writing_ns: int = 0
+
+    def run(self, slot: Slot, remaining: Sequence[Slot]) -> None:
+        """One trial, recorded."""
+        clock = self.context.clock
+        self.observer.starting(slot, remaining)
         begun_ns = clock.now_ns()
-        trial, samples = run_trial(context, slot, journal.next_attempt(slot.trial_id))
+        trial, samples = run_trial(self.context, slot, self.journal.next_attempt(slot.trial_id))
         ended_ns = clock.now_ns()
         # What writing this record takes can only be told by the next one.
-        own_ns = trial.bookkeeping_ns + writing_ns
-        journal.append(dataclasses.replace(trial, bookkeeping_ns=own_ns), samples)
-        writing_ns = clock.now_ns() - ended_ns
-        tally.count(trial)
-        observer.finished(slot, (ended_ns - begun_ns) / 1e9, trial.error)
-    return tally
+        own_ns = trial.bookkeeping_ns + self._writing_ns
+        self.journal.append(dataclasses.replace(trial, bookkeeping_ns=own_ns), samples)
+        self._writing_ns = clock.now_ns() - ended_ns
+        self.tally.count(trial)
+        self.repeats.learn(trial)
+        self.observer.finished(slot, (ended_ns - begun_ns) / 1e9, trial.error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import footprint, gates, host, paper, selection
+from harness import footprint, gates, host, paper, pressure, selection, throttling
 from harness.context import Context, LeasingNetwork
 from harness.equipment import Equipment
 from harness.errors import describe
@@ -124,10 +124,25 @@ def prepared(
             host_memory_bytes=facts["memory_bytes"],
             peer=lambda: peer_agent(peer_site, harness_cpus),
         )
+        if not imaginary(plan, equipment.runtimes):
+            _watch(context, harness_cpus)
         hopeless = frozenset(
             arm for arm in plan.arms if gates.hopeless(engines[arm.backend].conditions(arm.profile))
         )
         yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts, hopeless)
+
+
+def _watch(context: Context, harness_cpus: tuple[int, ...]) -> None:
+    """Look at the real host around every trial."""
+    context.cgroups = throttling.directories(context.run)
+    context.watch = pressure.HostWatch(
+        clock=context.clock,
+        sensors=pressure.discover(harness_cpus),
+        ours=lambda: frozenset(
+            pid for engine in context.engines.values() for pid in engine.daemon_pids()
+        ),
+        own_cgroup=str(context.cgroups[0]) if context.cgroups else "",
+    )
 
 
 def _ground(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness import gates, pressure, work
+from harness import gates, work
 from harness.box import Box, inspect, started
 from harness.clock import stamp
 from harness.context import Context
@@ -35,7 +35,7 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
     """Run the trial planned in ``slot``; a failed one has a record and no samples."""
     clock, workload = context.clock, context.workloads[slot.workload]
     begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
-    before = pressure.take(clock)
+    ended = context.watch()
     outcome = _Outcome()
     working_ns = clock.now_ns()
     try:
@@ -45,7 +45,8 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
         outcome.error = f"{message} ({hint})" if hint else message
         outcome.readings = []
     worked_ns = clock.now_ns()
-    around = pressure.between(before, pressure.take(clock))
+    held_back_ns = outcome.box.throttled_ns if outcome.box else None
+    around = dataclasses.replace(ended(), box_throttled_ns=held_back_ns)
     findings = _judge(context, workload, slot, outcome, around)
     trial = _record(
         context,
@@ -104,6 +105,8 @@ def _judge(
             pressure=around,
             facts=box.facts,
             host=context.host,
+            harness_cpus=context.harness_cpus,
+            durations=tuple(box.durations),
         )
     )
 

@@ -46,6 +46,7 @@ def _commands(context: Context, workload: Workload, work: CommandWork, box: Box)
     with _sides(context, workload, box) as sides, services.running(work.services, sides, places):
         for iteration in range(1, work.iterations + 1):
             result = services.execute(work.command, sides, places)
+            box.durations.append((result.wall_ns, result.elapsed_ns))
             output = Output(result.stdout, result.stderr, result.wall_ns)
             readings += [(name, iteration, value) for name, value in workload.parse(output)]
     return readings

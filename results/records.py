@@ -52,6 +52,8 @@ class GateFinding:
     severity: Literal["invalid", "caution"]
     reason: str
     remedy: str = ""
+    transient: bool = False
+    """The same trial may well pass if it is repeated: something else disturbed this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,30 @@ class Pressure:
     memory_some_ratio: float | None
     io_some_ratio: float | None
     swapped_bytes: int
+    memory_own_ratio: float | None = None
+    """PSI of the run's own cgroup: what its boxes waited for themselves; None on cgroup v1."""
+    other_cpus: float | None = None
+    """CPUs' worth of work done by processes of neither box nor harness; None: not looked at."""
+    others: tuple[str, ...] = ()
+    """The busiest of those processes, by name."""
+    spin_ns: tuple[int, int] | None = None
+    """How long a fixed piece of work took on a harness CPU, before and after."""
+    spin_reference_ns: int | None = None
+    """The fastest that it ever took in this run, until then."""
+    frequency_khz: tuple[int, int] | None = None
+    """Clock of the harness's fastest CPU after each spin; None where cpufreq shows none."""
+    throttle_events: int | None = None
+    """How often the processors throttled themselves for heat; None where they do not say."""
+    box_throttled_ns: int | None = None
+    """How long the box's CPU quota held it back; None where that was not read."""
+    hot: tuple[str, ...] = ()
+    """Sensors at or above the temperature at which the kernel or the processor acts."""
+    ksm_pages_sharing: int = 0
+    """Pages that KSM saves, after the trial."""
+    ksm_pages_more: int = 0
+    """By how many they grew during it."""
+    clock_source: str = ""
+    """The kernel's clock source after the trial."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""What a backend says of its own boxes: emulated, nested, not real at all.
+
+It does not assume: the kvm backend boots a probe before the run, and asks QEMU's monitor in every
+instance whether KVM is on (``query-kvm``); an answer that differs from the probe's fails the trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.gates.evidence import Evidence, Severity
+from results.records import GateFinding
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a backend's own condition means for its samples."""
+
+    severity: Severity
+    reason: str
+    remedy: str
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "emulated": Condition(
+        "invalid",
+        "the VM's CPU is emulated in software (TCG), not virtualised",
+        "run on a host whose /dev/kvm boots a guest",
+    ),
+    "simulated": Condition(
+        "invalid",
+        "nothing ran: the figures are made up",
+        "choose a real backend; this one shows the tool",
+    ),
+    "nested": Condition(
+        "caution",
+        "the VM runs inside another VM",
+        "run on bare metal to judge VMs there",
+    ),
+    "software-kvm": Condition(
+        "caution",
+        "KVM works here without hardware support",
+        "run on a host with VT-x, AMD-V or EL2",
+    ),
+}
+
+
+def hopeless(codes: frozenset[str]) -> bool:
+    """Whether a backend's own conditions keep every sample of an arm from counting."""
+    return any(CONDITIONS[code].severity == "invalid" for code in codes if code in CONDITIONS)
+
+
+def conditions(evidence: Evidence) -> list[GateFinding]:
+    """Conditions that the backend itself declared for this arm; one that we do not know, too."""
+    found = []
+    for code in sorted(evidence.conditions):
+        known = CONDITIONS.get(code) or Condition("caution", f"the backend says: {code}", "")
+        found.append(GateFinding(code, known.severity, known.reason, known.remedy))
+    return found

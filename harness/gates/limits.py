@@ -1,0 +1,84 @@
+"""The box's limits: as planned, as read back, and whether they alone held it back."""
+
+from __future__ import annotations
+
+import math
+
+from harness.gates.evidence import Evidence
+from results.records import GateFinding
+from runtimes.base import Limits
+
+QUOTA_TOLERANCE = 0.02
+"""A quota is whole microseconds of a period, and what is read back is rounded likewise."""
+GUEST_MEMORY_SHARE = 0.80
+"""A guest's kernel keeps some of its memory for itself: MemTotal is at least this share."""
+HELD_BACK_CAUTION = 0.01
+"""Where the quota is all of the box's CPUs it should never bind, but the kernel hands it out in
+slices of 5 ms per CPU: a hundredth of the time is its rounding."""
+
+
+def limits_enforced(evidence: Evidence) -> GateFinding | None:
+    """Planned limits against those read back, outside and inside."""
+    planned, wrong = evidence.planned, []
+    for where, seen in (("outside", evidence.outside), ("inside", evidence.inside)):
+        if seen.cpus is not None and not _same_cpus(where, seen.cpus, planned.cpus):
+            wrong.append(f"CPUs {where}: {seen.cpus}, planned {planned.cpus}")
+        if seen.cpu_quota is not None and not math.isclose(
+            seen.cpu_quota, planned.cpu_quota, rel_tol=QUOTA_TOLERANCE
+        ):
+            wrong.append(f"CPU quota {where}: {seen.cpu_quota:g}, planned {planned.cpu_quota:g}")
+        if seen.memory_bytes is not None and not _memory_fits(seen.memory_bytes, planned):
+            wrong.append(f"memory {where}: {seen.memory_bytes}, planned {planned.memory_bytes}")
+    outside = evidence.outside
+    if outside.cpus is None:
+        wrong.append("the CPU set could not be read back")
+    if outside.cpu_quota is None:
+        wrong.append("the CPU quota could not be read back")
+    if outside.memory_bytes is None:
+        wrong.append("the memory limit could not be read back")
+    if not wrong:
+        return None
+    return GateFinding(
+        "limits",
+        "invalid",
+        "limits are not enforced as planned: " + "; ".join(wrong),
+        "see invoke doctor for the cgroup controllers of this host",
+    )
+
+
+def _same_cpus(where: str, seen: tuple[int, ...], planned: tuple[int, ...]) -> bool:
+    # A guest numbers its own CPUs from 0: from inside only their count says something.
+    return seen == planned or (where == "inside" and len(seen) == len(planned))
+
+
+def _memory_fits(seen: int, planned: Limits) -> bool:
+    return GUEST_MEMORY_SHARE * planned.memory_bytes <= seen <= planned.memory_bytes
+
+
+def quota_held_back(evidence: Evidence) -> GateFinding | None:
+    """The quota stopped a box that had no more CPUs than it: an artefact, not a limit."""
+    pressure, planned = evidence.pressure, evidence.planned
+    if pressure is None or not pressure.box_throttled_ns or planned.cpu_quota < len(planned.cpus):
+        return None
+    ratio = pressure.box_throttled_ns / (pressure.seconds * 1e9)
+    if ratio <= HELD_BACK_CAUTION:
+        return None
+    return GateFinding(
+        "box-throttled",
+        "caution",
+        f"the CPU quota stopped the box for {ratio:.1%} of the trial, though it is all of its CPUs",
+        "a kernel later than 5.4 hands out quota without this loss",
+    )
+
+
+def shared_cpus(evidence: Evidence) -> GateFinding | None:
+    """The harness runs where the box runs."""
+    shared = sorted(evidence.harness_cpus & set(evidence.planned.cpus))
+    if not shared:
+        return None
+    return GateFinding(
+        "shared-cpus",
+        "caution",
+        f"harness and box share CPU {', '.join(map(str, shared))}: they disturb each other",
+        "leave the harness a CPU of its own: --cpuset with one CPU less",
+    )
