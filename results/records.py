@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from results.looks import ClaimStop, Look, PlannedLook
+
 SCHEMA = 1
 
 Direction = Literal["higher", "lower"]
@@ -197,6 +199,7 @@ class Run:
     rounds: Mapping[str, int]
     """Workload → trials of each arm per block, where more than one."""
     blocks: int
+    """With a budget the most that there may be."""
     emulated_blocks: int
     """Blocks in which arms that can never count take part."""
     arms: tuple[ArmRecord, ...]
@@ -217,3 +220,11 @@ class Run:
     notes: tuple[str, ...] = field(default_factory=tuple)
     floors: tuple[MetricFloor, ...] = ()
     """Written when the run is reported on: it takes the statistics to know them."""
+    budget_s: float | None = None
+    """Seconds for trials and looks; None: a fixed design, ``blocks`` blocks whatever they show."""
+    planned_looks: tuple[PlannedLook, ...] = ()
+    """With a budget: when to look, and with which certainty; fixed before the first trial."""
+    looks: tuple[Look, ...] = ()
+    """Looks that were taken, in order."""
+    stops: tuple[ClaimStop, ...] = ()
+    """With a budget: why each claim that the run can judge got no more trials."""
