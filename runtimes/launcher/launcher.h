@@ -47,7 +47,8 @@ struct context {
 /* Every operation returns 0 or a negative errno; the step's index tells the rest. */
 typedef int operation(struct context *context, const struct step *step);
 
-operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_mounts, op_enter_namespace;
+operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_mounts;
+operation op_enter_namespace;
 operation op_mount, op_bind_idmapped, op_bind, op_mask, op_pivot_root, op_chroot, op_symlink;
 operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identity;
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;

@@ -131,7 +131,8 @@ int op_veth(struct context *context, const struct step *step)
 static int add_address(int fd, uint32_t index, uint32_t address, uint8_t prefix)
 {
     struct request request;
-    struct ifaddrmsg message = {.ifa_family = AF_INET, .ifa_prefixlen = prefix, .ifa_index = index};
+    struct ifaddrmsg message = {
+        .ifa_family = AF_INET, .ifa_prefixlen = prefix, .ifa_index = index};
     uint32_t broadcast = prefix < 31 ? address | htonl(0xffffffffu >> prefix) : address;
     begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
     put(&request, IFA_LOCAL, &address, sizeof address);
@@ -152,8 +153,8 @@ static int add_default_route(int fd, uint32_t index, uint32_t gateway)
     return transact(fd, &request);
 }
 
-/* In the child: address, up, default route. numbers: address, prefix length, gateway (host byte order; 0: no route);
- * strings: interface */
+/* In the child: address, up, default route.
+ * numbers: address, prefix length, gateway (host byte order; 0: no route); strings: interface */
 int op_address(struct context *context, const struct step *step)
 {
     (void)context;

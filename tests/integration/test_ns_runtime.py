@@ -18,6 +18,7 @@ import pytest
 from harness import testbed
 from runtimes import cgroups, netns, process
 from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.cgroups.endings import readable
 from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
@@ -359,11 +360,13 @@ with NamespaceRuntime().prepare(site, frozenset({"default"})) as engine:
 def test_a_killed_harness_takes_its_boxes_along_and_clean_removes_the_rest(bench: Bench) -> None:
     run = "f00d02"
     state = bench.site.state.parent / "killed"
-    harness = subprocess.Popen(
-        [sys.executable, "-c", HARNESS, run, state, bench.site.cache,
-         bench.site.rootfs.directory, bench.bed.host_netns, bench.bed.peer_netns],
-        stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    arguments = (run, state, bench.site.cache, bench.site.rootfs.directory,
+                 bench.bed.host_netns, bench.bed.peer_netns)  # fmt: skip
+    harness = process.spawn(
+        [sys.executable, "-c", HARNESS, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
     assert harness.stdout is not None
     with harness.stdout:
         pids = [int(word) for word in harness.stdout.readline().split()]
@@ -371,8 +374,6 @@ def test_a_killed_harness_takes_its_boxes_along_and_clean_removes_the_rest(bench
     ends = [os.pidfd_open(pid) for pid in pids]
     harness.kill()
     harness.wait()
-    from runtimes.cgroups.endings import readable  # noqa: PLC0415
-
     try:
         assert all(readable(end, 10.0) for end in ends)
     finally:
