@@ -308,9 +308,54 @@ def import_(  # noqa: PLR0917  # invoke passes options by name
     say(f"report: {write_report(imported.directory)}")
 
 
+@task(
+    positional=["a", "b"],
+    help={
+        "a": "before: a run (name, short id, path, latest, latest~1), or one arm of it: RUN:ARM",
+        "b": "after, in the same form",
+        "margin": "share that counts as no change; default 0.02",
+        "only": "workloads, resources, metrics or workload/metric, apart by commas",
+        "fail-on": "regression: exit with 1 where something became worse, and name it",
+        "as-json": "print JSON instead of a table",
+        "out": "directory of results",
+    },
+)
+@edge
+def compare(  # noqa: PLR0917  # invoke passes options by name
+    _: Invocation,
+    a: str,
+    b: str,
+    margin: float = 0.02,
+    only: str = "",
+    fail_on: str = "",
+    as_json: bool = False,
+    out: str | None = None,
+) -> None:
+    """Say per metric what changed from A to B, and how sure that is."""
+    from reports.terminal import compare as shown  # noqa: PLC0415  # pandas: not in a bench
+
+    _chosen("--fail-on", fail_on, ("", "regression"))
+    view = shown.look(places(out).runs, (a, b), _share("--margin", margin), only)
+    if as_json:
+        sys.stdout.write(encode_json(view.document))
+    else:
+        stdout.print(*view.lines, sep="\n")
+    for regression in view.regressions if fail_on else ():
+        warn(f"worse: {regression}")
+    if fail_on and view.regressions:
+        raise Exit(code=1)
+
+
+def _share(option: str, given: float | str) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        raise UsageFault(f"{option} {given!r:.40} is not a number", hint="0.02 is 2 %") from None
+
+
 def _chosen(option: str, given: str, valid: Sequence[str]) -> str:
     if given not in valid:
-        raise UsageFault(f"{option} {given!r:.40}: choose {' or '.join(valid)}")
+        raise UsageFault(f"{option} {given!r:.40}: choose {' or '.join(filter(None, valid))}")
     return given
 
 

@@ -47,6 +47,9 @@ def _compared(run: Run, arms: Sequence[ArmView], boxes: Sequence[ArmView]) -> st
     places = [kinds] if boxes else []
     if any(arm.name == BASELINE for arm in arms):
         places.insert(0, "on the bare host")
+    if run.source != "bench":
+        where = text.listed(places)
+        return f"Somebody else ran {work} {where}; their figures were imported, not measured here."
     return f"We ran {work} {text.listed(places)}, in {run.blocks} blocks of random order."
 
 
@@ -77,8 +80,9 @@ def _speeds(
             f"host itself: native differed from itself by more than {text.percent(NOISY - 1)}."
         )
     if even:
-        from_ = f"; this machine shows differences from {text.percent(max(limits), 1)}"
-        seen = f"no box was measurably slower than the bare host{from_ if limits else ''}"
+        least = text.percent(max(limits), 1) if limits else ""
+        from_ = f"; this machine shows differences from {least}" if least else ""
+        seen = f"no box was measurably slower than the bare host{from_}"
         yield f"In {text.listed(even)} {seen}."
     if early:
         yield (

@@ -1,0 +1,161 @@
+"""Every metric that two sides share: B against A, its interval, what it means.
+
+Pure: evidence in, frozen results out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from results.comparison.family import survivors
+from results.comparison.model import CONFIDENCE, MARGIN, Change, Comparisons, Side, Verdict
+from results.comparison.pairs import Pair, arms_of, pairs_of
+from results.ledger.floors import AaFloor, floors
+from results.stats import Comparison, Floor, StatsError, above_floor
+from results.stats.compare import ROUNDING, compare_at
+from results.stats.intervals import Levels
+
+
+def compare_sides(a: Side, b: Side, *, margin: float = MARGIN, only: str = "") -> Comparisons:
+    """Compare B with A.
+
+    Args:
+        a: what was before.
+        b: what is now.
+        margin: share in (0, 1) that counts as no change.
+        only: workloads, resources, metrics or ``workload/metric``, apart by commas; all if empty.
+
+    Raises:
+        StatsError: ``margin`` is no such share.
+    """
+    left_out: list[str] = []
+    pairs = [
+        pair for arms in arms_of(a, b, left_out) for pair in pairs_of(a, b, arms, only, left_out)
+    ]
+    paired = a.run.run_id == b.run.run_id
+    found: list[tuple[Pair, Comparison]] = []
+    for pair in pairs:
+        try:
+            found.append((pair, _compared(pair, margin, paired, None)))
+        except StatsError as error:
+            if error.argument == "margin":
+                raise
+            why = f"its values allow no ratio: {error}"
+            left_out.append(f"{pair.workload} {pair.metric} in {pair.arms[1]}: {why}")
+    kept = survivors([functools.partial(_excludes, pair, margin, paired) for pair, _ in found])
+    limits = _floors(a, b)
+    needed = "bench" in (a.run.source, b.run.source)
+    changes = []
+    for (pair, alone), survives in zip(found, kept, strict=True):
+        floor = limits[pair.workload, pair.metric]
+        verdict = _verdict(alone, floor, survives=survives, family=len(found), needed=needed)
+        changes.append(_change(pair, alone, floor, verdict))
+    cautions = _cautions(changes, found, margin, paired)
+    return Comparisons(tuple(changes), paired, margin, tuple(left_out), cautions)
+
+
+def _compared(pair: Pair, margin: float, paired: bool, levels: Levels | None) -> Comparison:
+    base, other = pair.values
+    blocks = (base.blocks.tolist(), other.blocks.tolist())
+    both = paired and not set(blocks[0]).isdisjoint(blocks[1])
+    return compare_at(
+        base.means,
+        other.means,
+        margin=margin,
+        direction=pair.direction,
+        confidence=CONFIDENCE,
+        blocks=blocks if both else None,
+        levels=levels,
+    )
+
+
+def _excludes(pair: Pair, margin: float, paired: bool, divisor: int) -> bool:
+    """Whether the interval at alpha/divisor excludes 1."""
+    found = _compared(pair, margin, paired, _levels(divisor))
+    if found.low is None or found.high is None:
+        return False
+    return found.low > 1.0 + ROUNDING or found.high < 1.0 - ROUNDING
+
+
+def _levels(divisor: int) -> Levels:
+    alpha = (1.0 - CONFIDENCE) / divisor
+    return Levels(alpha, 2.0 * alpha)
+
+
+def _floors(a: Side, b: Side) -> Mapping[tuple[str, str], AaFloor]:
+    """The larger floor of both sides; unknown only where it is for both."""
+    first, second = floors(a.evidence), floors(b.evidence)
+    found = dict(first)
+    for key, floor in second.items():
+        before = found.get(key)
+        size = before.effect if before else None
+        if size is None or (floor.effect is not None and floor.effect > size):
+            found[key] = floor
+    return found
+
+
+def _change(pair: Pair, alone: Comparison, floor: AaFloor, verdict: tuple[Verdict, str]) -> Change:
+    medians = [float(np.median(values.means)) for values in pair.values]
+    return Change(
+        workload=pair.workload,
+        metric=pair.metric,
+        unit=pair.unit,
+        direction=pair.direction,
+        arm_a=pair.arms[0],
+        arm_b=pair.arms[1],
+        median_a=medians[0],
+        median_b=medians[1],
+        comparison=alone,
+        floor=floor.effect,
+        verdict=verdict[0],
+        why=verdict[1],
+    )
+
+
+def _verdict(
+    alone: Comparison, floor: AaFloor, *, survives: bool, family: int, needed: bool
+) -> tuple[Verdict, str]:
+    if alone.low is None:
+        return "inconclusive", "; ".join(alone.warnings)
+    found = alone
+    if floor.effect is not None or needed:
+        found = above_floor(alone, Floor(floor.effect, alone, floor.reason))
+    if found.verdict == "inconclusive":
+        said = [each for each in found.warnings if each not in alone.warnings]
+        return "inconclusive", said[-1] if said else "the interval holds both change and no change"
+    if found.verdict != "different":
+        return "no change", ""
+    if not survives:
+        why = f"it differs by itself, but one of {family} comparisons may do so by chance"
+        return "inconclusive", why
+    return ("worse" if found.worse_by > 0 else "better"), ""
+
+
+def _cautions(
+    changes: Sequence[Change],
+    found: Sequence[tuple[Pair, Comparison]],
+    margin: float,
+    paired: bool,
+) -> tuple[str, ...]:
+    said: list[str] = []
+    family = len(found)
+    mute = [
+        pair
+        for pair, alone in found
+        if alone.low is not None and _compared(pair, margin, paired, _levels(family)).low is None
+    ]
+    if mute:
+        said.append(
+            f"in {len(mute)} of {family} comparisons there are too few trials for a single change "
+            "to stand out among so many: take more trials, or compare less at a time with --only"
+        )
+    unknown = sum(change.floor is None for change in changes)
+    if unknown:
+        said.append(
+            f"the smallest effect that can be shown is not known for {unknown} of {family} "
+            "comparisons: native was not measured against native"
+        )
+    return tuple(said)
