@@ -101,10 +101,7 @@ def between(before: Snapshot, after: Snapshot, ours: Collection[int], me: int) -
     """
     mine = set(_descendants(before, ours)) | set(_descendants(after, ours))
     ancestors = set(_ancestors(after, me))
-    ended: dict[int, int] = defaultdict(int)
-    for pid, process in before.items():
-        if pid not in after:
-            ended[process.parent] += process.total
+    ended = _ended(before, after)
     spent: dict[str, int] = defaultdict(int)
     for pid, process in after.items():
         if pid in mine:
@@ -118,10 +115,27 @@ def between(before: Snapshot, after: Snapshot, ours: Collection[int], me: int) -
         spent[process.name] += max(0, process.own - own_before)
         if pid not in ancestors:
             # A child that ended brings its parent the time from before this trial, too.
-            spent[process.name] += max(0, process.reaped - reaped_before - ended[pid])
+            spent[process.name] += max(0, process.reaped - reaped_before - ended.get(pid, 0))
     busiest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
     names = tuple(name for name, ticks in busiest[:SHOWN] if ticks >= SHOWN_TICKS)
     return Others(sum(spent.values()), names)
+
+
+def _ended(before: Snapshot, after: Snapshot) -> Mapping[int, int]:
+    """Time from before the trial that survivors are charged for descendants that ended in it.
+
+    A process that ended may itself have waited for one that ended: it is the first survivor
+    above them that is charged for both.
+    """
+    charged: dict[int, int] = defaultdict(int)
+    for pid, process in before.items():
+        if pid in after:
+            continue
+        heir, steps = process.parent, 0
+        while heir in before and heir not in after and steps < len(before):
+            heir, steps = before[heir].parent, steps + 1
+        charged[heir] += process.total
+    return charged
 
 
 def _descendants(processes: Snapshot, roots: Collection[int]) -> Iterator[int]:

@@ -79,6 +79,7 @@ class HostWatch:
         ticks = max(1, last.total_ticks - first.total_ticks)
         stalls = {name: _ratio(first.psi_us[name], last.psi_us[name], elapsed_us) for name in PSI}
         seconds = elapsed_us / 1e6
+        cpus = float(os.cpu_count() or 1)  # ticks are coarse: never more than there can be
         return Pressure(
             seconds=seconds,
             steal_ratio=(last.steal_ticks - first.steal_ticks) / ticks,
@@ -88,7 +89,7 @@ class HostWatch:
             io_some_ratio=stalls["io"],
             swapped_bytes=(last.swapped_pages - first.swapped_pages) * os.sysconf("SC_PAGE_SIZE"),
             memory_own_ratio=_ratio(first.own_memory_us, last.own_memory_us, elapsed_us),
-            other_cpus=foreign.ticks / os.sysconf("SC_CLK_TCK") / seconds,
+            other_cpus=min(foreign.ticks / os.sysconf("SC_CLK_TCK") / seconds, cpus),
             others=foreign.names,
             spin_ns=(before.spin_ns, after.spin_ns),
             spin_reference_ns=self.pace.fastest_ns,
