@@ -132,7 +132,8 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     yield "95 % interval", _interval(found.low, found.high)
     trials = f"{found.n_baseline} and {found.n_candidate} trials"
     each = f"each the mean of up to {finding.iterations} iterations"
-    yield "blocks", f"{found.n_units} ({trials}, {each})"
+    unit = "blocks" if found.method.startswith("paired") else "trials"
+    yield unit, f"{found.n_units} ({trials}, {each})"
     yield "method", found.method
     floor = "not known" if finding.floor is None else f"±{100 * finding.floor:.3g} %"
     yield "A/A floor", f"{floor}: what native differs from itself"
@@ -166,7 +167,7 @@ def _center(values: Sequence[float]) -> float:
 
 
 def _shown(values: Sequence[float], unit: str) -> str:
-    return ", ".join(text.quantity(value, unit) for value in values) or "left out"
+    return ", ".join(text.quantity(value, unit) for value in values) or text.NOTHING
 
 
 def _excluded(finding: Finding, trials: Sequence[Trial]) -> Table | None:
