@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from runtimes.base import RuntimeFault
 
@@ -32,17 +33,37 @@ def _prctl(option: int, value: object) -> None:
         raise OSError(code, os.strerror(code))
 
 
+@dataclass(slots=True)
+class _Adoption:
+    """Who needs this process to be a subreaper, and whether it was one before."""
+
+    users: int = 0
+    before: int = 0
+
+
+_adoption = _Adoption()
+
+
 @contextlib.contextmanager
 def adopting() -> Iterator[None]:
-    """Daemons started inside become children of this process, not of process 1."""
+    """Daemons started inside become children of this process, not of process 1.
+
+    Several may be inside at once: the property is the process's, not the thread's.
+    """
     with _lock:
-        before = ctypes.c_int(0)
-        _prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
-        _prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
-        try:
-            yield
-        finally:
-            _prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(before.value))
+        if _adoption.users == 0:
+            before = ctypes.c_int(0)
+            _prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+            _prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+            _adoption.before = before.value
+        _adoption.users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _adoption.users -= 1
+            if _adoption.users == 0:
+                _prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(_adoption.before))
 
 
 class Hypervisor:
