@@ -55,6 +55,8 @@ class Finding:
     """In each trial, at most."""
     awaited: bool = False
     """No run can hold it yet."""
+    decided_at: int | None = None
+    """In a run with a budget: the blocks at the look that settled it; later data did not count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,11 @@ def judge(
     evidence = gather(frame, run)
     found = floors(evidence)
     court = _Court(evidence, found, levels)
-    return Judgement(tuple(_verdict(claim, court) for claim in ledger.claims), found, ledger.digest)
+    verdicts = tuple(
+        conclude(claim, [finding for part in claim.parts for finding in _findings(part, court)])
+        for claim in ledger.claims
+    )
+    return Judgement(verdicts, found, ledger.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ class _Court:
     levels: Levels | None
 
 
-def _verdict(claim: Claim, court: _Court) -> ClaimVerdict:
-    findings = tuple(finding for part in claim.parts for finding in _findings(part, court))
+def conclude(claim: Claim, findings: Sequence[Finding]) -> ClaimVerdict:
+    """The claim's verdict from the findings of all its comparisons."""
     verdict, decisive, warnings = combined(claim, findings)
     more = None
     if verdict == "inconclusive":
@@ -80,7 +84,7 @@ def _verdict(claim: Claim, court: _Court) -> ClaimVerdict:
         sentence=sentences.sentence(claim, verdict, findings, decisive),
         decisive=decisive,
         more=more,
-        findings=findings,
+        findings=tuple(findings),
         warnings=warnings,
     )
 

@@ -14,6 +14,7 @@ from results.errors import StoreError
 from results.frame import load as load_frame
 from results.ledger.judge import Judgement, judge
 from results.ledger.load import load as load_ledger
+from results.ledger.looks import judge_at, stages_of
 from results.ledger.schema import Ledger
 from results.ledger.vocabulary import Known, installed
 from results.records import MetricFloor, Run
@@ -44,6 +45,8 @@ def judge_run(
 ) -> Outcome:
     """Judge a stored run by the built-in ledger and the user's own claims.
 
+    A run with a budget is judged as it was looked at, with intervals corrected for that.
+
     Args:
         directory: the run.
         frame: its samples, where they are loaded already.
@@ -55,11 +58,22 @@ def judge_run(
         LedgerError: the user's file does not hold together.
     """
     run = directory.run()
+    ledger = ledger_of(directory, own=own, known=known)
+    samples = load_frame(directory) if frame is None else frame
+    stages = stages_of(run, trials := directory.trials())
+    judgement = (
+        judge_at(ledger, samples, run, trials, stages) if stages else judge(ledger, samples, run)
+    )
+    return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
+
+
+def ledger_of(
+    directory: RunDirectory, *, own: Path | None = None, known: Known | None = None
+) -> Ledger:
+    """The claims that a run is judged by.  Arguments and errors as ``judge_run``."""
     kept = directory.path / OWN_CLAIMS
     chosen = own or (kept if kept.is_file() else None)
-    ledger = load_ledger(chosen, known or installed(run))
-    judgement = judge(ledger, load_frame(directory) if frame is None else frame, run)
-    return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
+    return load_ledger(chosen, known or installed(directory.run()))
 
 
 def keep(directory: RunDirectory, outcome: Outcome) -> Path:
