@@ -17,6 +17,7 @@ from results.ledger.findings import ClaimVerdict, Finding, Side
 from results.ledger.floors import AaFloor, floors
 from results.ledger.rules import Direction
 from results.ledger.schema import Claim, Ledger, Part
+from results.ledger.stand_ins import adapted
 from results.ledger.vocabulary import members, spoken
 from results.records import Run
 from results.stats import Comparison, StatsError
@@ -56,7 +57,7 @@ def judge(
     court = _Court(evidence, found, levels)
     verdicts = tuple(
         conclude(claim, [finding for part in claim.parts for finding in _findings(part, court)])
-        for claim in ledger.claims
+        for claim in adapted(ledger.claims, run)
     )
     return Judgement(verdicts, found, ledger.digest)
 
