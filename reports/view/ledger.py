@@ -61,6 +61,8 @@ class Forest:
 class Evidence:
     """What a verdict rests on."""
 
+    summary: str
+    """What there is, in a few words."""
     comparisons: Table
     trials: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -115,18 +117,23 @@ def ledger_view(ledger: Ledger, judgement: Judgement, arms: Mapping[str, ArmView
 
 def _summary(cards: Sequence[Card], awaited: int) -> str:
     counts = Counter(card.verdict for card in cards)
-    settled = counts["supported"] + counts["refuted"]
-    judged = len(cards) - awaited
-    said = (
-        f"Of {judged} usual claims about boxes that can be measured today, this run settles "
-        f"{settled}: {counts['supported']} hold on this machine, {counts['refuted']} do not."
-    )
-    if counts["inconclusive"]:
-        said += f" {counts['inconclusive']} need more trials or a quieter machine."
-    absent = counts["not evaluable"] - awaited
-    if absent:
-        said += f" {absent} cannot be judged by what ran here."
+    held, not_held = counts["supported"], counts["refuted"]
+    open_, absent = counts["inconclusive"], counts["not evaluable"] - awaited
+    parts = [
+        f"{held} {_plural(held, 'holds', 'hold')} on this machine" if held else "",
+        f"{not_held} {_plural(not_held, 'does', 'do')} not" if not_held else "",
+        f"{open_} {_plural(open_, 'is', 'are')} still open" if open_ else "",
+        f"{absent} cannot be judged by what ran here" if absent else "",
+    ]
+    known = text.listed([part for part in parts if part]) or "none is left"
+    said = f"Of {len(cards) - awaited} claims that can be measured today, {known}."
+    if awaited:
+        said += f" {awaited} more {_plural(awaited, 'waits', 'wait')} for workloads to come."
     return said
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
 
 
 def _card(claim: Claim, verdict: ClaimVerdict, arms: Mapping[str, ArmView]) -> Card:
@@ -140,7 +147,7 @@ def _card(claim: Claim, verdict: ClaimVerdict, arms: Mapping[str, ArmView]) -> C
         refuted_by=text.sentence(claim.refuted_by, 600),
         warnings=tuple(text.sentence(each, 400) for each in verdict.warnings),
         forests=tuple(_forests(claim, verdict.findings, arms)),
-        evidence=_evidence(verdict.findings),
+        evidence=_evidence(claim.id, verdict.findings),
         own=claim.origin != "built in",
     )
 
@@ -193,7 +200,7 @@ def _figure(ratio: float, scale: str) -> str:
     return text.times(ratio) if scale == "times" else text.percent(ratio)
 
 
-def _evidence(findings: Sequence[Finding]) -> Evidence | None:
+def _evidence(claim: str, findings: Sequence[Finding]) -> Evidence | None:
     if not findings:
         return None
     rows = tuple(_comparison(finding) for finding in findings)
@@ -206,10 +213,27 @@ def _evidence(findings: Sequence[Finding]) -> Evidence | None:
         for note in (f"How: {finding.comparison.method}", *finding.warnings)
     )
     return Evidence(
-        comparisons=Table("Comparisons", head, rows),
-        trials=tuple(_trials(finding) for finding in compared[:MOST_TABLES]),
+        summary=_what_there_is(compared),
+        comparisons=Table(f"{claim}: comparisons", head, rows),
+        trials=tuple(
+            _trials(f"{claim}, {place}", finding)
+            for place, finding in enumerate(compared[:MOST_TABLES], 1)
+        ),
         notes=tuple(notes),
     )
+
+
+def _what_there_is(compared: Sequence[Finding]) -> str:
+    if not compared:
+        return "What was looked for"
+    trials = {
+        trial
+        for finding in compared
+        for side in (finding.baseline, finding.candidate)
+        for trial in side.trials
+    }
+    count = f"{len(compared)} {_plural(len(compared), 'comparison', 'comparisons')}"
+    return f"Evidence: {count} of {text.number(len(trials))} trials"
 
 
 def _comparison(finding: Finding) -> tuple[str, ...]:
@@ -250,7 +274,7 @@ def _left_out(finding: Finding) -> str:
     return "; ".join(said) or "none"
 
 
-def _trials(finding: Finding) -> Table:
+def _trials(place: str, finding: Finding) -> Table:
     """Block by block: what each arm did, and their ratio."""
     base, other = finding.baseline, finding.candidate
     blocks = sorted({*base.blocks, *other.blocks})
@@ -265,7 +289,8 @@ def _trials(finding: Finding) -> Table:
             for value in (theirs, ours)
         )
         rows.append((str(block), *cells, ratio, ", ".join(_ids(other, block) or _ids(base, block))))
-    caption = f"{text.name(finding.part)}: {text.name(other.arm)} against {text.name(base.arm)}"
+    arms = f"{text.name(other.arm)} against {text.name(base.arm)}"
+    caption = f"{place}: {text.name(finding.part)}, {arms}"
     if len(blocks) > MOST_BLOCKS:
         caption += f", the first {MOST_BLOCKS} of {len(blocks)} blocks"
     head = ("Block", text.name(base.arm), text.name(other.arm), "Ratio", "Trial")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from results.ledger.words import SPACE
+
 RuleKind = Literal["equivalence", "loss-at-most", "superiority", "ratio-at-least", "ratio-at-most"]
 Direction = Literal["higher", "lower"]
 
@@ -57,11 +59,11 @@ class Rule:
     def words(self) -> str:
         """The rule in a few words."""
         return {
-            "equivalence": f"within ±{100 * self.value:g} %",
-            "loss-at-most": f"worse by at most {100 * self.value:g} %",
-            "superiority": f"baseline better by more than {100 * self.value:g} %",
-            "ratio-at-least": f"at least {self.value:g} times",
-            "ratio-at-most": f"at most {self.value:g} times",
+            "equivalence": f"within ±{100 * self.value:g}{SPACE}%",
+            "loss-at-most": f"worse by at most {100 * self.value:g}{SPACE}%",
+            "superiority": f"baseline better by more than {100 * self.value:g}{SPACE}%",
+            "ratio-at-least": f"at least {self.value:g}{SPACE}times",
+            "ratio-at-most": f"at most {self.value:g}{SPACE}times",
         }[self.kind]
 
 

@@ -86,9 +86,59 @@ def test_everything_can_be_read_without_script(page: Page, report: Path) -> None
 
 def test_the_first_screen_answers_and_says_what_may_be_believed(page: Page, report: Path) -> None:
     page.goto(report.as_uri())
-    for selector in ("h1", ".answer", ".chips", ".prices"):
-        assert page.locator(selector).bounding_box()["y"] < 900, selector
-    assert "kvm ran on an emulated CPU" in page.locator(".chips").inner_text()
+    for selector in ("h1", ".chips", ".ledger-summary", ".claim"):
+        assert page.locator(selector).first.bounding_box()["y"] < 900, selector
+    chips = page.locator(".chips").first.inner_text()
+    assert "kvm ran on an emulated CPU" in chips
+    assert "Smallest effect this machine can show" in chips
+
+
+def test_each_claim_has_a_card_with_its_verdict_in_word_icon_and_colour(
+    page: Page, report: Path
+) -> None:
+    page.goto(report.as_uri())
+    assert page.locator(".claim").count() == 7
+    assert page.locator(".waiting li").count() == 13
+    seen = {}
+    for name, word, icon in (
+        ("net-small", "refuted", "✕"),
+        ("mem-few-percent", "supported", "✓"),
+        ("vm-startup", "not evaluable", "–"),
+    ):
+        card = page.locator(f"#claim-{name}")
+        assert card.locator(".level").inner_text() == word
+        assert card.locator(".icon").inner_text() == icon
+        seen[word] = card.evaluate("card => getComputedStyle(card).borderLeftColor")
+    assert len(set(seen.values())) == 3
+    assert "95 % certainty" in page.locator(
+        "#claim-net-small .claim-sentence"
+    ).inner_text().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_forest_plots_of_one_kind_share_one_scale(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    ones = page.locator(".claim .wide svg").evaluate_all(
+        """plots => plots.map(plot => {
+          const one = [...plot.querySelectorAll('text')].find(t => t.textContent === '100%');
+          return Math.round(one.getBoundingClientRect().x - plot.getBoundingClientRect().x);
+        })"""
+    )
+    assert len(ones) >= 3
+    assert max(ones) - min(ones) <= 1
+
+
+def test_a_verdicts_link_opens_its_evidence_down_to_the_trials(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    evidence = page.locator("#evidence-net-small")
+    assert not evidence.locator("table").first.is_visible()
+    page.locator("#claim-net-small a", has_text="Evidence").click()
+    assert evidence.locator("table").first.is_visible()
+    assert "paired by block" in evidence.inner_text()
+    trials = evidence.locator("details").nth(1)
+    trials.locator("summary").click()
+    assert "network." in trials.inner_text()
+    evidence.get_by_text("Back to the verdict").click()
+    assert page.evaluate("location.hash") == "#claim-net-small"
 
 
 def test_a_click_on_a_head_sorts_by_number_and_again_turns_it(page: Page, report: Path) -> None:
