@@ -36,6 +36,7 @@ from harness.interrupt import Interrupted
 from harness.places import PROJECT, places
 from harness.plan import Request
 from harness.progress import TerminalObserver
+from harness.tuning import command as tuning
 from results.errors import StoreError
 from results.importers import Options, import_files
 from results.importers.request import renames, sources
@@ -123,7 +124,8 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
         "backend": "all, or names such as native,ns,docker,kvm or docker:host-net",
         "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
         "suite": "quick, standard or full",
-        "blocks": "random blocks; default as the suite says",
+        "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
+        "budget": "add blocks until every claim is settled, at most for this long, e.g. 10m or 2h",
         "seed": "seed of the random order; default a new one",
         "cpus": "CPUs' worth of time for each box; default half of this host's, at most 4",
         "cpuset": "the box's CPUs by number, e.g. 2-3",
@@ -143,6 +145,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     workload: str = "all",
     suite: str = "quick",
     blocks: int | None = None,
+    budget: str | None = None,
     seed: int | None = None,
     cpus: str | None = None,
     cpuset: str | None = None,
@@ -166,6 +169,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
             workload=workload,
             suite=suite,
             blocks=_whole("--blocks", blocks),
+            budget=budget,
             seed=_whole("--seed", seed),
             cpus=cpus,
             cpuset=cpuset,
@@ -362,6 +366,8 @@ def _chosen(option: str, given: str, valid: Sequence[str]) -> str:
 @task(
     help={
         "as-json": "print JSON instead of a table",
+        "tune": "set what makes measuring steadier; keep what was, for --restore",
+        "restore": "put back exactly what --tune changed",
         "libvirt-uri": "libvirt connection to examine",
         "docker-host": "Docker daemon to examine",
     }
@@ -370,10 +376,21 @@ def _chosen(option: str, given: str, valid: Sequence[str]) -> str:
 def doctor(
     _: Invocation,
     as_json: bool = False,
+    tune: bool = False,
+    restore: bool = False,
     libvirt_uri: str | None = None,
     docker_host: str | None = None,
 ) -> None:
     """Say for every backend and host condition: works or not, why, what to do."""
+    if tune or restore:
+        changes = tuning.carry_out(HostClock(), tune=tune, restore=restore)
+        if as_json:
+            sys.stdout.write(encode_json([asdict(each) for each in changes]))
+        else:
+            stdout.print(tuning.told(changes, restore=restore))
+        if restore and any(each.state == "refused" for each in changes):
+            raise Exit(code=1)
+        return
     runtimes = load_runtimes()
     rows = examination.examine(
         runtimes.runtimes, runtimes.broken, places(), _options(libvirt_uri, docker_host)

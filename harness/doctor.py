@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import host
+from harness import host, tuning
+from harness.errors import HarnessFault
 from harness.limits import allot
 from harness.places import Places
 from runtimes.base import Runtime
@@ -43,7 +44,24 @@ def examine(
     facts = host.facts()
     rows += [row for check in _CHECKS if (row := check(facts)) is not None]
     rows.append(_space(places))
+    rows.append(tuned(tuning.UndoFile(), tuning.Tree()))
     return rows
+
+
+def tuned(file: tuning.UndoFile, tree: tuning.Tree) -> Row:
+    """Whether this host was tuned by us, and since when."""
+    undo_it = "invoke doctor --restore"
+    try:
+        undo = file.load()
+    except HarnessFault as fault:
+        return Row("tuning", "caution", str(fault), fault.hint)
+    if undo is None:
+        return Row("tuning", "works", "not tuned by tarebench", "invoke doctor --tune")
+    count = f"{len(undo.originals)} settings noted"
+    if undo.boot_id != tuning.boot_id(tree):
+        why = f"tuned at {undo.tuned_utc}, before this boot: none of it is left"
+        return Row("tuning", "caution", why, f"invoke doctor --tune again, or {undo_it}")
+    return Row("tuning", "works", f"tuned since {undo.tuned_utc}: {count}", f"undo: {undo_it}")
 
 
 def _backend(name: str, runtime: Runtime, options: Mapping[str, str]) -> Row:
@@ -106,7 +124,7 @@ def _governor(facts: Mapping[str, Any]) -> Row:
         "CPU governor",
         "caution",
         f"{governor}: frequency follows load",
-        "cpupower frequency-set -g performance",
+        "invoke doctor --tune",
     )
 
 
@@ -117,7 +135,7 @@ def _turbo(facts: Mapping[str, Any]) -> Row | None:
         "turbo",
         "caution",
         "the clock depends on temperature and on the other cores",
-        "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo",
+        "invoke doctor --tune",
     )
 
 
@@ -127,7 +145,7 @@ def _smt(facts: Mapping[str, Any]) -> Row:
             "SMT",
             "caution",
             "two hardware threads share a core's units",
-            "echo off > /sys/devices/system/cpu/smt/control",
+            "invoke doctor --tune",
         )
     return Row("SMT", "works", facts["cpu"]["smt"])
 
@@ -139,7 +157,7 @@ def _huge_pages(facts: Mapping[str, Any]) -> Row:
             "huge pages",
             "caution",
             "always: memory figures depend on fragmentation",
-            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            "invoke doctor --tune",
         )
     return Row("huge pages", "works", mode)
 
@@ -150,7 +168,7 @@ def _merging(facts: Mapping[str, Any]) -> Row:
             "page merging",
             "caution",
             "KSM is on: footprints shrink behind the figures",
-            "echo 0 > /sys/kernel/mm/ksm/run",
+            "invoke doctor --tune",
         )
     return Row("page merging", "works", "KSM is off")
 
