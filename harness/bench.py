@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import claims, clean, host, host_lock, selection
+from harness import claims, clean, host, host_lock, selection, stopping
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
 from harness.errors import HarnessFault
@@ -22,6 +22,7 @@ from harness.places import PROJECT
 from harness.plan import Plan, Request, make_plan, plan_of
 from harness.prepare import Prepared, imaginary, prepared
 from harness.progress import TerminalObserver
+from harness.settling import Child
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
@@ -117,15 +118,15 @@ def _carry_out(
     ):
         run = _run_record(ready, equipment.clock)
         if directory is None:
+            run = stopping.planned(run, Child(), observer)
             directory = RunDirectory.create(equipment.places.runs, run)
             claims.keep(own, directory.path)
         else:
             _check_same(directory.run(), run)
-            run = dataclasses.replace(run, created_utc=directory.run().created_utc)
+            run = stopping.resumed(run, directory.run())
         with directory:
-            slots = ready.plan.slots(equipment.runtimes)
             with _at_work(ready):
-                tally = run_all(ready.context, slots, directory, observer)
+                run, tally = _measured(ready, equipment, run, directory, observer)
             directory.finish(
                 dataclasses.replace(
                     run,
@@ -135,6 +136,25 @@ def _carry_out(
             )
     observer.doing("writing the report")
     return Result(directory.path, write_report(directory.path), tally)
+
+
+def _measured(
+    ready: Prepared,
+    equipment: Equipment,
+    run: Run,
+    directory: RunDirectory,
+    observer: TerminalObserver,
+) -> tuple[Run, Tally]:
+    """Run the trials; with a budget, until the claims are settled or it ends."""
+    # Where no arm can ever count there is nothing that their time could go to.
+    hopeless = ready.hopeless if ready.hopeless < set(ready.plan.arms) else frozenset()
+    slots = ready.plan.slots(equipment.runtimes, hopeless)
+    if run.budget_s is None:
+        return run, run_all(ready.context, slots, directory, observer)
+    steering = stopping.Stopping(run, directory, Child(), equipment.clock, observer)
+    observer.budget_left_s = lambda: steering.left_s
+    tally = run_all(ready.context, slots, directory, observer, steering)
+    return steering.conclude(), tally
 
 
 @contextlib.contextmanager
@@ -179,6 +199,7 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
         size=dataclasses.asdict(plan.size),
         rounds=dict(plan.rounds),
         blocks=plan.blocks,
+        budget_s=plan.budget_s,
         emulated_blocks=plan.emulated_blocks,
         arms=ready.arms,
         workloads=tuple(_workload_record(each) for each in plan.workloads.values()),

@@ -13,7 +13,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from harness.context import Context
 from harness.progress import Observer
@@ -41,6 +41,33 @@ class Journal(Protocol):
     def append(self, trial: Trial, samples: Sequence[Sample]) -> None:
         """Record one trial; durable on return."""
         ...
+
+
+Admission = Literal["run", "skip", "stop"]
+
+
+class Steering(Protocol):
+    """Says how far a run goes: ``harness.stopping.Stopping``."""
+
+    def admit(self, block: Sequence[Slot]) -> Admission:
+        """Whether these trials of a block are to be run; ``stop``: neither they nor any after."""
+        ...
+
+    def learn(self, slot: Slot, seconds: float) -> None:
+        """A trial took so long."""
+        ...
+
+
+class Unsteered:
+    """A fixed design: everything planned is run."""
+
+    def admit(self, block: Sequence[Slot]) -> Admission:
+        """See Steering."""
+        del block
+        return "run"
+
+    def learn(self, slot: Slot, seconds: float) -> None:
+        """See Steering."""
 
 
 @dataclass(slots=True)
@@ -101,26 +128,42 @@ class Repeats:
         )
 
 
-def run_all(context: Context, slots: Sequence[Slot], journal: Journal, observer: Observer) -> Tally:
+def run_all(
+    context: Context,
+    slots: Sequence[Slot],
+    journal: Journal,
+    observer: Observer,
+    steering: Steering | None = None,
+) -> Tally:
     """Run those of ``slots`` that the journal does not have yet, in order; repeat disturbed ones.
 
-    A trial that fails is recorded, not repeated, and the others go on.
+    A trial that fails is recorded, not repeated, and the others go on.  ``steering`` is asked
+    before each block that has something left to run, and before each repeat.
     """
+    steering = steering or Unsteered()
     repeats = Repeats(allowed=int(EXTRA * len(slots)))
     for trial in journal.trials():
         repeats.learn(trial)
-    runner = _Runner(context, journal, observer, repeats)
-    left = sum(not repeats.done(slot) for slot in slots)
-    blocks = [list(block) for _, block in itertools.groupby(slots, _block_of)]
+    runner = _Runner(context, journal, observer, repeats, steering)
     rest = [slot for slot in slots if not repeats.done(slot)]
-    for block in blocks:
-        for slot in [slot for slot in block if not repeats.done(slot)]:
-            runner.run(slot, rest[len(rest) - left :])
-            left -= 1
+    for _, each in itertools.groupby(slots, _block_of):
+        block = list(each)
+        missing = [slot for slot in block if not repeats.done(slot)]
+        again = [slot for slot in block if repeats.wanted(slot)]
+        admission = steering.admit(missing or again) if missing or again else "run"
+        if admission == "stop":
+            break
+        ahead, rest = rest, rest[len(missing) :]
+        if admission == "skip":
+            continue
+        for place, slot in enumerate(missing):
+            runner.run(slot, ahead[place:])
         for slot in _disturbed(block, repeats):
+            if steering.admit([slot]) != "run":
+                break
             observer.note(f"{slot.trial_id} was disturbed: repeating it")
             runner.tally.repeats += 1
-            runner.run(slot, [slot, *rest[len(rest) - left :]])
+            runner.run(slot, [slot, *rest])
     return runner.tally
 
 
@@ -142,6 +185,7 @@ class _Runner:
     journal: Journal
     observer: Observer
     repeats: Repeats
+    steering: Steering
     tally: Tally = field(default_factory=Tally)
     _writing_ns: int = 0
 
@@ -158,4 +202,5 @@ class _Runner:
         self._writing_ns = clock.now_ns() - ended_ns
         self.tally.count(trial)
         self.repeats.learn(trial)
+        self.steering.learn(slot, (ended_ns - begun_ns) / 1e9)
         self.observer.finished(slot, (ended_ns - begun_ns) / 1e9, trial.error)

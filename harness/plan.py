@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import selection
+from harness.budget import most_blocks, parse_budget
 from harness.errors import HarnessFault, UsageFault
 from harness.limits import Allotment, allot
 from harness.schedule import Arm, Slot, schedule
@@ -28,6 +29,9 @@ class Request:
     workload: str = selection.ALL
     suite: str = "quick"
     blocks: int | None = None
+    """With a budget the most that there may be."""
+    budget: str | None = None
+    """Time for trials and looks, as ``10m``; None: a fixed number of blocks."""
     seed: int | None = None
     cpus: str | None = None
     cpuset: str | None = None
@@ -57,6 +61,8 @@ class Plan:
     skipped: tuple[Skipped, ...]
     options: Mapping[str, str]
     command: tuple[str, ...]
+    budget_s: float | None = None
+    """Stop when the claims are settled, or after so long; None: a fixed number of blocks."""
 
     @property
     def run(self) -> str:
@@ -118,7 +124,10 @@ def make_plan(
     arms, tolerant = selection.choose_arms(request.backend, runtimes)
     named = {part.partition(":")[0] for part in selection.split(request.backend)}
     chosen = selection.choose_workloads(request.workload, workloads)
+    budget_s = None if request.budget is None else parse_budget(request.budget)
     blocks = chosen_suite.blocks if request.blocks is None else request.blocks
+    if budget_s is not None:
+        blocks = most_blocks(request.blocks)
     if not 1 <= blocks <= LARGEST_BLOCKS:
         raise UsageFault(f"--blocks {blocks} is not between 1 and {LARGEST_BLOCKS}")
     allotment = allot(request.cpus, request.cpuset, request.memory)
@@ -147,6 +156,7 @@ def make_plan(
         skipped=tuple(skipped),
         options=request.options,
         command=request.command,
+        budget_s=budget_s,
     )
 
 
@@ -192,6 +202,7 @@ def plan_of(
         skipped=run.skipped,
         options=options,
         command=run.command,
+        budget_s=run.budget_s,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -87,6 +87,8 @@ class TerminalObserver:
         self._bar: Progress | None = None
         self._said_ns: int | None = None
         self._planned = 0
+        self.budget_left_s: Callable[[], float] | None = None
+        """What a budget leaves, where there is one: the run takes no longer, and perhaps less."""
 
     @contextlib.contextmanager
     def showing(self) -> Iterator[None]:
@@ -119,7 +121,7 @@ class TerminalObserver:
     def starting(self, slot: Slot, remaining: Sequence[Slot]) -> None:
         """Show the trial and the estimate."""
         what = f"{slot.workload} in {slot.arm.name}"
-        left = readable(self._estimate.remaining_s(remaining))
+        left = readable(self._left_s(remaining))
         self._planned = max(self._planned, len(remaining))
         done = self._planned - len(remaining)
         if self._bar is not None:
@@ -135,9 +137,19 @@ class TerminalObserver:
         if self._said_ns is None or now - self._said_ns > PLAIN_INTERVAL_S * 1e9:
             self._said_ns = now
             tail = f", {left}" if left else ""
+            most = "at most " if self.budget_left_s else ""
             self._console.print(
-                f"trial {done + 1} of {self._planned}: {what}{tail}", markup=False, highlight=False
+                f"trial {done + 1} of {most}{self._planned}: {what}{tail}",
+                markup=False,
+                highlight=False,
             )
+
+    def _left_s(self, remaining: Sequence[Slot]) -> float | None:
+        expected = self._estimate.remaining_s(remaining)
+        if self.budget_left_s is None:
+            return expected
+        left = max(0.0, self.budget_left_s())
+        return left if expected is None else min(expected, left)
 
     def finished(self, slot: Slot, seconds: float, error: str) -> None:
         """Learn how long it took; a failure is said at once."""
