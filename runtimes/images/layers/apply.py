@@ -1,0 +1,257 @@
+"""Members of a layer into a directory that overlayfs can take as one of its lowers.
+
+Names lead where they would lead in the whole root filesystem, that is through links of this layer
+and of those below it, and never out of it: every component is looked up with openat2, links are
+expanded here.  So what a layer becomes depends on the layers below it: a directory that it only
+implies keeps the owner and mode it has there, a hard link to a file of theirs copies it up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.images.canonical import HostileArchive
+from runtimes.images.layers import making, union
+from runtimes.images.layers.member import EPOCH_NS, Member
+from runtimes.images.layers.reading import member_at
+from runtimes.images.layers.rules import DEFAULT, Rules
+from runtimes.images.layers.tree import Marks, Tree, is_whiteout
+from runtimes.images.layers.union import Found
+from runtimes.images.layers.whiteouts import OPAQUE, hidden_name
+
+_MAX_LINKS = 40
+"""Symbolic links followed in one path, as in Linux' path_resolution(7)."""
+
+_HINTS = {
+    errno.EPERM: "layers hold owners, devices and attributes that only root can make",
+    errno.ENOSPC: "free some space, or set TAREBENCH_CACHE to another file system",
+    errno.EDQUOT: "free some space, or set TAREBENCH_CACHE to another file system",
+    errno.ENOTSUP: "set TAREBENCH_CACHE to a file system with extended attributes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a layer came to."""
+
+    entries: int
+    """Names made, implied directories and whiteouts included."""
+    size_bytes: int
+    """Content written."""
+
+
+def apply(
+    members: Iterable[Member],
+    root: Path,
+    below: Sequence[Path] = (),
+    rules: Rules = DEFAULT,
+    marks: Marks = "trusted",
+) -> Applied:
+    """Put ``members`` into ``root``, an empty directory that nobody else writes to.
+
+    Args:
+        members: in any order; a later one of the same name replaces an earlier one.
+        root: becomes the layer.
+        below: the layers below it, topmost first.
+        rules: bounds; names, links and devices are judged by them again, wherever they came from.
+        marks: attributes that say what is opaque.
+
+    Raises:
+        HostileArchive: something that no layer may hold, with its name.
+        RuntimeFault: the system refuses, with the name and the next step.
+    """
+    with union.opened((root, *below), marks) as trees:
+        work = _Layer(trees, rules)
+        for member in members:
+            try:
+                work.put(member)
+            except OSError as error:
+                raise _explained(member.name, error) from error
+        work.finish()
+        return Applied(work.entries, work.size_bytes)
+
+
+def _explained(name: str, error: OSError) -> RuntimeFault:
+    return RuntimeFault(
+        f"cannot make {name!r} of a layer: {error.strerror or error}",
+        hint=_HINTS.get(error.errno or 0, ""),
+    )
+
+
+class _Layer:
+    """A layer in the making."""
+
+    def __init__(self, trees: Sequence[Tree], rules: Rules) -> None:
+        self._trees, self._own, self._rules = trees, trees[0], rules
+        self._parents: dict[str, str] = {}
+        """Where names of directories lead; forgotten whenever a directory goes."""
+        self._times: dict[str, int] = {}
+        self._has_root = False
+        self.entries = 0
+        self.size_bytes = 0
+
+    def put(self, member: Member) -> None:
+        self._count(member.size)
+        self._rules.check_name(member.name)
+        gone = hidden_name(member)
+        if not member.name:
+            self._has_root = True
+            self._dress_root(member)
+            return
+        name, _, base = member.name.rpartition("/")
+        if base in {"", ".", ".."}:
+            raise HostileArchive(f"{member.name!r}: not a name")
+        parent = self._resolve(name)
+        if gone == OPAQUE:
+            if len(self._trees) > 1:
+                self._own.set_opaque(parent)
+        elif gone is not None:
+            self._hide(parent, gone)
+        elif member.kind == "hardlink":
+            self._link(member, parent, base)
+        else:
+            self._make(member, parent, base)
+
+    def finish(self) -> None:
+        """Set the times of directories, which their children changed until now."""
+        if not self._has_root:
+            found = union.look(self._trees[1:], "")
+            like = Member("", "directory", 0o755, os.geteuid(), os.getegid())
+            self._dress_root(like if found is None else member_at(found, "", self._rules))
+        for path, mtime_ns in self._times.items():
+            status = self._own.lstat(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                with self._own.directory(path) as descriptor:
+                    os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+
+    def _dress_root(self, member: Member) -> None:
+        if member.kind != "directory":
+            raise HostileArchive("the root must be a directory")
+        with self._own.directory("") as descriptor:
+            making.dress(member, descriptor)
+        self._times[""] = member.mtime_ns
+
+    def _count(self, size: int) -> None:
+        self.entries += 1
+        self.size_bytes += size
+        if self.entries > self._rules.entries:
+            raise HostileArchive(f"more than {self._rules.entries} entries")
+        if self.size_bytes > self._rules.total_bytes:
+            raise HostileArchive(f"more than {self._rules.total_bytes} bytes of content")
+
+    def _make(self, member: Member, parent: str, base: str) -> None:
+        path = _join(parent, base)
+        if member.kind in {"character", "block"}:
+            kind = stat.S_IFCHR if member.kind == "character" else stat.S_IFBLK
+            self._rules.check_device(member.name, kind, member.device)
+        with self._own.directory(parent) as descriptor:
+            there = self._own.lstat(path)
+            is_directory = member.kind == "directory"
+            if is_directory and there is not None and stat.S_ISDIR(there.st_mode):
+                making.dress_directory(member, descriptor, base)
+            else:
+                self._make_room(descriptor, base, there)
+                making.make(member, descriptor, base)
+                if is_directory and there is not None:
+                    self._own.set_opaque(path)  # it replaces, it is not merged
+            if is_directory:
+                self._times[path] = member.mtime_ns
+
+    def _make_room(self, parent: int, base: str, there: os.stat_result | None) -> None:
+        if there is not None:
+            making.remove(parent, base, there)
+            if stat.S_ISDIR(there.st_mode):
+                self._parents.clear()
+
+    def _link(self, member: Member, parent: str, base: str) -> None:
+        target_name, _, target_base = member.link.rpartition("/")
+        target_parent = self._resolve(target_name)
+        target, path = _join(target_parent, target_base), _join(parent, base)
+        found = union.find(self._trees, target)
+        if found is None or found.is_directory or target == path:
+            raise HostileArchive(
+                f"{member.name!r}: hard link to {member.link!r}, which is not a file before it"
+            )
+        if found.tree is not self._own:
+            self._copy_up(found, target_parent, target_base)
+        with self._own.directory(target_parent) as source, self._own.directory(parent) as into:
+            there = self._own.lstat(path)
+            self._make_room(into, base, there)
+            os.link(target_base, base, src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
+
+    def _copy_up(self, found: Found, parent: str, base: str) -> None:
+        like = member_at(found, found.path, self._rules)
+        self._count(like.size)
+        with self._own.directory(parent) as descriptor:
+            making.make(like, descriptor, base)
+
+    def _hide(self, parent: str, base: str) -> None:
+        """Hide what layers below have; what this layer has itself stays, in whatever order."""
+        path = _join(parent, base)
+        there = self._own.lstat(path)
+        if there is not None:
+            if stat.S_ISDIR(there.st_mode):
+                self._own.set_opaque(path)
+        elif union.find(self._trees, path) is not None:
+            with self._own.directory(parent) as descriptor:
+                making.make_whiteout(descriptor, base)
+
+    def _resolve(self, name: str) -> str:
+        """Where the directory ``name`` really is; made in this layer, as are its parents.
+
+        Raises:
+            HostileArchive: something on the way is no directory, or links go round.
+        """
+        known = self._parents.get(name)
+        if known is not None:
+            return known
+        pending = name.split("/")[::-1]
+        done: list[str] = []
+        links = 0
+        while pending:
+            part = pending.pop()
+            if part == "..":
+                done = done[:-1]
+            if part in {"", ".", ".."}:
+                continue
+            here = "/".join((*done, part))
+            target = self._step(here, name)
+            if target is None:
+                done.append(part)
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise HostileArchive(f"{name!r}: too many symbolic links")
+            done = [] if target.startswith("/") else done
+            pending += target.split("/")[::-1]
+        self._parents[name] = "/".join(done)
+        return self._parents[name]
+
+    def _step(self, here: str, name: str) -> str | None:
+        """Make sure that ``here`` is a directory of this layer; else the target of a link there."""
+        status = self._own.lstat(here)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            return None
+        found = None if status and is_whiteout(status) else union.find(self._trees, here)
+        if found is None:
+            like = Member(here, "directory", 0o755, os.geteuid(), os.getegid(), EPOCH_NS)
+        elif stat.S_ISLNK(found.status.st_mode):
+            return found.tree.readlink(here)
+        elif not found.is_directory:
+            raise HostileArchive(f"{name!r}: {here!r} is not a directory")
+        else:
+            like = member_at(found, here, self._rules)
+        self._count(0)
+        parent, _, base = here.rpartition("/")
+        self._make(replace(like, name=here), parent, base)
+        return None
+
+
+def _join(parent: str, base: str) -> str:
+    return f"{parent}/{base}" if parent else base
