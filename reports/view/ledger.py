@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports import text
-from reports.view.arms import unplanned
+from reports.view.arms import BASELINE, unplanned
 from reports.view.model import ArmView, Table
 from results.ledger.findings import ClaimVerdict, Finding, Side, Verdict
 from results.ledger.judge import Judgement
@@ -174,7 +174,10 @@ def _row(finding: Finding, scale: str, arms: Mapping[str, ArmView]) -> ForestRow
         ratio, claimed = 1.0 / ratio, _turned(claimed)
         low, high = (None if end is None else 1.0 / end for end in (high, low))
     name = finding.candidate.arm
-    label = f"{text.name(name, 24)}, {text.name(finding.part, 40)}"
+    against = (
+        "" if finding.baseline.arm == BASELINE else f" ÷ {text.name(finding.baseline.arm, 16)}"
+    )
+    label = f"{text.name(name, 20)}{against}, {text.name(finding.part, 36)}"
     figure = text.times(ratio) if scale == "times" else text.percent(ratio)
     interval = "interval declined"
     if low is not None and high is not None:
@@ -233,7 +236,7 @@ def _what_there_is(compared: Sequence[Finding]) -> str:
         for trial in side.trials
     }
     count = f"{len(compared)} {_plural(len(compared), 'comparison', 'comparisons')}"
-    return f"Evidence: {count} of {text.number(len(trials))} trials"
+    return f"Evidence: {count} of {len(trials)} trials"
 
 
 def _comparison(finding: Finding) -> tuple[str, ...]:

@@ -78,10 +78,10 @@ WORKLOADS: Mapping[str, tuple[str, tuple[Shape, ...]]] = {
         "TCP throughput (iperf3)",
         (
             Shape(
-                "bits_per_second",
-                "bit/s",
+                "received_bytes_per_second",
+                "B/s",
                 "higher",
-                3.1e10,
+                3.9e9,
                 {"ns": 0.81, "docker": 0.79, "kvm": 0.02},
                 0.03,
             ),
