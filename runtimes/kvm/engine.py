@@ -170,12 +170,10 @@ class KvmEngine:
             raise RuntimeFault(f"KVM is {state} in QEMU, against what the probe showed")
 
     def close(self) -> None:
-        """End whatever still runs, and the connection."""
+        """End whatever still runs."""
         for instance in self._made:
             with contextlib.suppress(RuntimeFault):
                 instance.remove()
-        self.assets.overlay.unlink(missing_ok=True)
-        self.connection.close()
 
 
 def _versions(
@@ -220,33 +218,40 @@ def prepared(site: Site) -> Iterator[KvmEngine]:
     emulator = host.emulator(name)
     made = assets.prepare(site)
     cache = site.cache / "kvm"
-    site.progress("proving KVM by a probe boot")
-    proved = proof.prove(emulator, name, made.kernel, made.probe, cache)
-    network = site.network
-    uri = site.options.get("libvirt_uri") or None
-    platform = Platform(
-        architecture=name,
+    with contextlib.ExitStack() as stack:
+        stack.callback(made.overlay.unlink, missing_ok=True)
+        site.progress("proving KVM by a probe boot")
+        proved = proof.prove(emulator, name, made.kernel, made.probe, cache)
+        uri = site.options.get("libvirt_uri") or None
+        site.progress("opening libvirt")
+        connection = connect(uri, site.state / "v", cache / "capabilities")
+        stack.callback(connection.close)
+        kind = host.read_virtualisation(name)
+        hierarchy = cgroups.detect()
+        stack.enter_context(cgroups.held(hierarchy, site.run))
+        versions = _versions(connection, made.kernel.release, proved, kind)
+        platform = _platform(site, made, name, emulator, proved)
+        engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy, versions)
+        stack.callback(engine.close)
+        yield engine
+
+
+def _platform(
+    site: Site, made: Assets, architecture: str, emulator: Path, proved: Proof
+) -> Platform:
+    network, daemon = site.network, bool(site.options.get("libvirt_uri"))
+    return Platform(
+        architecture=architecture,
         accelerator="kvm" if proved.works else "tcg",
         emulator=emulator,
         kernel=made.kernel.image,
         initramfs=made.initramfs,
         image=made.image,
         plain_kernel=made.plain_kernel,
-        quick_firmware=host.quick_firmware(name),
-        bridge="" if uri else network.bridge,
-        daemon=uri is not None,
+        quick_firmware=host.quick_firmware(architecture),
+        bridge="" if daemon else network.bridge,
+        daemon=daemon,
         gateway=network.gateway,
         prefix_length=network.prefix_length,
         mtu=network.mtu,
     )
-    site.progress("opening libvirt")
-    connection = connect(uri, site.state / "v", cache / "capabilities")
-    kind = host.read_virtualisation(name)
-    hierarchy = cgroups.detect()
-    hierarchy.prepare(site.run)
-    versions = _versions(connection, made.kernel.release, proved, kind)
-    engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy, versions)
-    try:
-        yield engine
-    finally:
-        engine.close()

@@ -82,7 +82,9 @@ def engine(site: Site) -> Iterator[KvmEngine]:
         yield made
     assert [path for path in site.state.rglob("*") if path.is_file()] == []
     assert leftovers.guests(RUN) == []
-    cgroups.detect().remove_all(RUN)
+    assert cgroups.detect().remove_all(RUN) == []
+    tops = Path("/proc/self/mountinfo").read_text().split()
+    assert not [top for top in tops if Path(top, "tarebench", RUN).is_dir()]
 
 
 @pytest.fixture
