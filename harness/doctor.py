@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import host, tuning
+from harness import host
 from harness.errors import HarnessFault
 from harness.limits import allot
 from harness.places import Places
+from harness.tuning.isolation import boot_id
+from harness.tuning.tree import Tree
+from harness.tuning.undo import UndoFile
 from runtimes.base import Runtime
 from runtimes.process import find
 
@@ -44,11 +47,11 @@ def examine(
     facts = host.facts()
     rows += [row for check in _CHECKS if (row := check(facts)) is not None]
     rows.append(_space(places))
-    rows.append(tuned(tuning.UndoFile(), tuning.Tree()))
+    rows.append(tuned(UndoFile(), Tree()))
     return rows
 
 
-def tuned(file: tuning.UndoFile, tree: tuning.Tree) -> Row:
+def tuned(file: UndoFile, tree: Tree) -> Row:
     """Whether this host was tuned by us, and since when."""
     undo_it = "invoke doctor --restore"
     try:
@@ -58,7 +61,7 @@ def tuned(file: tuning.UndoFile, tree: tuning.Tree) -> Row:
     if undo is None:
         return Row("tuning", "works", "not tuned by tarebench", "invoke doctor --tune")
     count = f"{len(undo.originals)} settings noted"
-    if undo.boot_id != tuning.boot_id(tree):
+    if undo.boot_id != boot_id(tree):
         why = f"tuned at {undo.tuned_utc}, before this boot: none of it is left"
         return Row("tuning", "caution", why, f"invoke doctor --tune again, or {undo_it}")
     return Row("tuning", "works", f"tuned since {undo.tuned_utc}: {count}", f"undo: {undo_it}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UsageFault
+from harness.tuning.isolation import usable_cpus
 from runtimes.base import Limits
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -87,12 +87,12 @@ def allot(
             at most 4.
         cpuset: the box's CPUs by number; default the highest ones.
         memory: memory limit; default ``512M``.
-        allowed: CPUs of this process; default as the kernel says.
+        allowed: CPUs for harness and box; default this process's, and those kept for boxes.
 
     Raises:
         UsageFault: more than the host has, or nonsense.
     """
-    available = sorted(os.sched_getaffinity(0) if allowed is None else allowed)
+    available = sorted(usable_cpus() if allowed is None else allowed)
     chosen = parse_cpu_list(cpuset) if cpuset else None
     quota = _quota(cpus, chosen, available)
     if chosen is None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.limits import format_cpu_list
 from harness.tuning.setting import Setting, mask
 from harness.tuning.tree import Tree
+from runtimes.base import CGROUP_PARENT
 
 CPU = "/sys/devices/system/cpu"
 KSM = "/sys/kernel/mm/ksm"
 IRQ = "/proc/irq"
+CGROUP = "/sys/fs/cgroup"
+ISOLATION = "isolated CPUs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,45 @@ def interrupts(place: Place) -> Iterable[Setting]:
         yield Setting("IRQ affinity", path, cpus, "cpus")
 
 
-STAGES: Sequence[Stage] = (siblings, processors, memory, interrupts)
+def partition(place: Place) -> Iterable[Setting]:
+    """Hand the cpuset controller to the top-level cgroups, so that the next stage has its files."""
+    if place.harness_cpus and unified(place.tree):
+        yield Setting(ISOLATION, f"{CGROUP}/cgroup.subtree_control", "+cpuset", "controller")
+
+
+def isolation(place: Place) -> Iterable[Setting]:
+    """Everything but boxes off the boxes' CPUs: each top-level cgroup but ours.
+
+    Not a cpuset partition: the peer and a box have one parent and different CPUs, and within an
+    ``isolated`` one the kernel would not balance the box's threads.
+    """
+    if not place.harness_cpus or not unified(place.tree):
+        return
+    cpus = format_cpu_list(place.harness_cpus)
+    for path in place.tree.paths(CGROUP, "*/cpuset.cpus"):
+        if path.split("/")[-2] != CGROUP_PARENT:
+            yield Setting(ISOLATION, path, cpus, "cpus")
+
+
+def unified(tree: Tree) -> bool:
+    """Whether the host has cgroup v2 with the cpuset controller."""
+    return "cpuset" in (tree.read(f"{CGROUP}/cgroup.controllers") or "").split()
+
+
+STAGES: Sequence[Stage] = (siblings, processors, memory, interrupts, partition, isolation)
+
+ABSENT: Mapping[str, str] = {
+    "SMT siblings": "this host has none, or its firmware switched them off for good",
+    "turbo": "neither intel_pstate nor cpufreq is here: a virtual machine's host decides",
+    "CPU governor": "no cpufreq with a governor called performance is here",
+    "huge pages": "the kernel is built without transparent huge pages",
+    "page merging": "the kernel is built without KSM",
+    "swappiness": "there is no swap",
+    "IRQ affinity": "harness and box share their CPUs",
+    ISOLATION: "this takes cgroup v2, and a CPU for the harness alone; on v1 boot with "
+    "isolcpus=domain,managed_irq,<the box's CPUs>",
+}
+"""Why a subject may have nothing to set."""
 
 
 def _irq(path: str) -> int:

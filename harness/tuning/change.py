@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["changed", "already", "restored", "refused", "gone"]
+State = Literal["changed", "already", "restored", "refused", "gone", "absent"]
 
 
 @dataclass(frozen=True, slots=True)

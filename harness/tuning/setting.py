@@ -9,9 +9,9 @@ from typing import Literal
 
 from harness.tuning.tree import Tree
 
-Form = Literal["word", "choice", "cpus", "mask"]
+Form = Literal["word", "choice", "cpus", "mask", "controller"]
 """``choice`` reads ``always [madvise] never``; ``cpus`` is a list as 0-2,5; ``mask`` is hexadecimal
-in groups of 32 bits."""
+in groups of 32 bits; ``controller`` is one cgroup controller, handed down or not: +cpuset."""
 
 PERMITTED = tuple(
     re.compile(pattern)
@@ -25,6 +25,8 @@ PERMITTED = tuple(
         r"/proc/sys/vm/swappiness",
         r"/proc/irq/default_smp_affinity",
         r"/proc/irq/\d{1,6}/smp_affinity_list",
+        r"/sys/fs/cgroup/cgroup\.subtree_control",
+        r"/sys/fs/cgroup/(?!\.)[\w.@:\\-]{1,255}/cpuset\.cpus",
     )
 )
 """No other file is ever written, whatever an undo file says."""
@@ -48,7 +50,12 @@ class Setting:
     def read(self, tree: Tree) -> str | None:
         """The value now, as it would be written; None where there is no such file."""
         text = tree.read(self.path)
-        if text is None or self.form != "choice":
+        if text is None:
+            return None
+        if self.form == "controller":
+            name = self.wanted.lstrip("+-")
+            return f"+{name}" if name in text.split() else f"-{name}"
+        if self.form != "choice":
             return text
         _, opened, rest = text.partition("[")
         return rest.partition("]")[0] if opened else text
@@ -63,11 +70,16 @@ class Setting:
             if self.form == "mask":
                 return int(value.replace(",", ""), 16)
             if self.form == "cpus":
-                return _cpus(value)
+                return cpus_of(value)
         return value
 
 
-def _cpus(text: str) -> frozenset[int]:
+def cpus_of(text: str) -> frozenset[int]:
+    """``0-2,5`` → {0, 1, 2, 5}.
+
+    Raises:
+        ValueError: not a CPU list, or an empty one.
+    """
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")

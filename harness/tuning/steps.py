@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.tuning.catalogue import STAGES, Place, Stage
+from harness.tuning.catalogue import ABSENT, STAGES, Place, Stage
 from harness.tuning.change import Change, State
+from harness.tuning.isolation import boot_id
 from harness.tuning.setting import Setting
 from harness.tuning.tree import Tree
 from harness.tuning.undo import Original, Undo, UndoFile
-
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def tune(
@@ -50,12 +49,9 @@ def tune(
             file.save(more)
             undo = more
         changes += [_applied(tree, setting) for setting in settings]
-    return changes
-
-
-def boot_id(tree: Tree) -> str:
-    """Differs after every boot of the host."""
-    return tree.read(BOOT_ID) or ""
+    found = {change.subject for change in changes}
+    lacking = [subject for subject in ABSENT if subject not in found]
+    return changes + [Change(each, "absent", "", "", ABSENT[each], ()) for each in lacking]
 
 
 def restore(tree: Tree, file: UndoFile) -> list[Change]:

@@ -14,7 +14,8 @@ _WORDS: Mapping[State, str] = {
     "restored": "[green]✓ put back[/]",
     "already": "✓ already so",
     "refused": "[yellow]! not changed[/]",
-    "gone": "– not there",
+    "gone": "– not there any more",
+    "absent": "– nothing to set",
 }
 
 

@@ -33,7 +33,7 @@ class Tree:
         """
         descriptor = os.open(self.place(path), os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
         try:
-            os.write(descriptor, value.encode("ascii"))
+            os.write(descriptor, f"{value}\n".encode("ascii"))  # nothing at all is no write
         finally:
             os.close(descriptor)
 

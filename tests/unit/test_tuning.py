@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 
 from harness import doctor
 from harness.errors import HarnessFault
-from harness.tuning import Change, Tree, UndoFile, restore, summarised, tune
+from harness.tuning.change import Change, summarised
+from harness.tuning.isolation import usable_cpus
 from harness.tuning.setting import Setting, mask, permitted
-from harness.tuning.undo import Undo
+from harness.tuning.steps import restore, tune
+from harness.tuning.tree import Tree
+from harness.tuning.undo import Undo, UndoFile
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 CPU = "/sys/devices/system/cpu"
+CONTROL = "/sys/fs/cgroup/cgroup.subtree_control"
 HOST = {
     BOOT: "first-boot",
     f"{CPU}/smt/control": "on",
@@ -39,6 +43,12 @@ HOST = {
     "/proc/irq/4/smp_affinity_list": "0-3",
     "/proc/irq/10/smp_affinity_list": "2",
     "/proc/irq/0/smp_affinity_list": "0-3",
+    "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu memory",
+    "/sys/fs/cgroup/cgroup.subtree_control": "cpu memory",
+    "/sys/fs/cgroup/cpuset.cpus.effective": "0-3",
+    "/sys/fs/cgroup/system.slice/cpuset.cpus": "",
+    "/sys/fs/cgroup/user.slice/cpuset.cpus": "0-2",
+    "/sys/fs/cgroup/tarebench/cpuset.cpus": "",
 }
 TUNED = {
     f"{CPU}/smt/control": "off",
@@ -51,6 +61,9 @@ TUNED = {
     "/proc/irq/default_smp_affinity": "00000003",
     "/proc/irq/4/smp_affinity_list": "0-1",
     "/proc/irq/10/smp_affinity_list": "0-1",
+    CONTROL: "cpu memory cpuset",
+    "/sys/fs/cgroup/system.slice/cpuset.cpus": "0-1",
+    "/sys/fs/cgroup/user.slice/cpuset.cpus": "0-1",
 }
 FIXED_IRQ = "/proc/irq/0/smp_affinity_list"
 
@@ -71,6 +84,9 @@ class FakeTree(Tree):
         if path == FIXED_IRQ:
             raise OSError(errno.EIO, "fixed")
         choices = self.read(path) or ""
+        if path == CONTROL:
+            have = [each for each in choices.split() if each != value[1:]]
+            value = " ".join([*have, value[1:]] if value.startswith("+") else have)
         if "[" in choices:
             plain = choices.replace("[", "").replace("]", "").split()
             value = " ".join(f"[{each}]" if each == value else each for each in plain)
@@ -174,7 +190,7 @@ def test_a_crash_at_any_step_of_tuning_leaves_all_to_be_put_back(tmp_path: Path,
     restore(tree, UndoFile(where))
     assert contents(tree) == HOST
     assert not where.exists()
-    assert crashed == (at < 19)  # 4 stages save with 2 steps each, 11 writes
+    assert crashed == (at < 26)  # 6 stages save with 2 steps each, 14 writes
 
 
 @pytest.mark.parametrize("at", range(STEPS))
@@ -239,7 +255,10 @@ def test_tuning_after_a_reboot_notes_what_is_now(tmp_path: Path) -> None:
 
 def test_a_host_with_nothing_to_tune_gets_no_undo_file(tmp_path: Path) -> None:
     file = UndoFile(tmp_path / "undo.json")
-    assert tuned(Tree(tmp_path), file) == []
+    changes = tuned(Tree(tmp_path), file)
+    assert {each.state for each in changes} == {"absent"}
+    assert all(each.why for each in changes)
+    assert len(changes) == 8
     assert not file.path.exists()
 
 
@@ -262,6 +281,7 @@ def test_a_setting_that_cannot_be_put_back_is_kept_in_the_file(tmp_path: Path) -
         {"path": "/etc/passwd"},
         {"path": "/proc/irq/../../etc/passwd"},
         {"path": f"{CPU}/smt/control\n"},
+        {"path": "/sys/fs/cgroup/../cpuset.cpus"},
         {"value": "a\nb"},
         {"value": 3},
         {"form": "shell"},
@@ -300,8 +320,35 @@ def test_doctor_tells_since_when_the_host_is_tuned(tmp_path: Path) -> None:
     assert "not tuned" in doctor.tuned(file, tree).why
     tuned(tree, file)
     row = doctor.tuned(file, tree)
-    assert (row.state, row.why) == ("works", "tuned since 2026-11-24T04:00:00Z: 11 settings noted")
+    assert (row.state, row.why) == ("works", "tuned since 2026-11-24T04:00:00Z: 14 settings noted")
     assert doctor.tuned(file, host(tmp_path, **{BOOT: "second"})).state == "caution"
+
+
+def test_cpus_kept_for_boxes_are_usable_though_not_this_processs(tmp_path: Path) -> None:
+    tree, file = host(tmp_path), UndoFile(tmp_path / "undo.json")
+    mine = frozenset({0, 1})
+    assert usable_cpus(file, tree, mine) == mine
+    tuned(tree, file)
+    assert usable_cpus(file, tree, mine) == {0, 1, 2, 3}
+    assert usable_cpus(file, host(tmp_path, **{BOOT: "second-boot"}), mine) == mine
+    file.path.write_text("damaged")
+    assert usable_cpus(file, tree, mine) == mine
+
+
+def test_a_harness_without_cpus_of_its_own_moves_nothing(tmp_path: Path) -> None:
+    tree, file = host(tmp_path), UndoFile(tmp_path / "undo.json")
+    tune(tree, file, now_utc="now", harness_cpus=frozenset)
+    assert tree.read("/proc/irq/4/smp_affinity_list") == "0-3"
+    assert tree.read("/sys/fs/cgroup/user.slice/cpuset.cpus") == "0-2"
+    assert tree.read(CONTROL) == "cpu memory"
+
+
+def test_on_cgroup_v1_cpus_cannot_be_isolated_and_it_is_said(tmp_path: Path) -> None:
+    tree = host(tmp_path, **{"/sys/fs/cgroup/cgroup.controllers": ""})
+    changes = tuned(tree, UndoFile(tmp_path / "undo.json"))
+    (isolated,) = [each for each in changes if each.subject == "isolated CPUs"]
+    assert isolated.state == "absent"
+    assert "isolcpus" in isolated.why
 
 
 @pytest.mark.parametrize(
@@ -326,7 +373,9 @@ def test_a_value_is_the_same_however_it_is_spelled(
 
 def test_every_file_that_is_tuned_is_permitted(tmp_path: Path) -> None:
     changes = tuned(host(tmp_path), UndoFile(tmp_path / "undo.json"))
-    assert all(permitted(path) for each in changes for path in each.paths)
+    paths = [path for each in changes for path in each.paths]
+    assert len(paths) > len(TUNED)
+    assert all(permitted(path) for path in paths)
 
 
 def test_settings_that_fared_alike_are_one_line() -> None:
