@@ -41,7 +41,7 @@ from results.errors import StoreError
 from results.importers import Options, import_files
 from results.importers.request import renames, sources
 from results.ledger.errors import LedgerError
-from results.ledger.vocabulary import Known
+from results.ledger.vocabulary import Known, widened
 from results.store import RunDirectory, latest
 from runtimes import process
 from runtimes.base import RuntimeFault
@@ -219,7 +219,8 @@ def report(
 ) -> None:
     """Write report.html of a run again."""
     directory = _opened(run, out)
-    own_claims.keep(own_claims.checked(claims, _names()), directory.path)
+    names = widened(_names(), directory.run())
+    own_claims.keep(own_claims.checked(claims, names), directory.path)
     say(f"report: {write_report(directory.path)}")
 
 

@@ -58,6 +58,8 @@ class Evidence:
     invalid: Mapping[Key, Mapping[str, int]]
     """Trials left out → how many, by reason."""
     metrics: Mapping[tuple[str, str], Metric]
+    cautions: Mapping[tuple[str, str], tuple[str, ...]]
+    """(workload, arm) → gate codes that valid samples carry."""
     hopeless: Mapping[str, str]
     """Arm → the condition because of which nothing can rest on it."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
         values=_values(frame[frame["valid"]]),
         invalid=_invalid(frame[~frame["valid"]]),
         metrics=_metrics(frame),
+        cautions=_cautions(frame[frame["valid"]]),
         hopeless=conditions,
         skipped={each.backend: each.reason for each in run.skipped} if run else {},
         has_floor=run is None or run.source == "bench",
@@ -109,6 +112,15 @@ def _conditions(frame: pd.DataFrame, run: Run | None) -> dict[str, str]:
             if code in HOPELESS:
                 found.setdefault(arm_name(record.backend, record.profile), code)
     return found
+
+
+def _cautions(valid: pd.DataFrame) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    marked = valid.loc[valid["reasons"] != "", ["workload", "arm", "reasons"]].drop_duplicates()
+    for workload, arm, reasons in marked.itertuples(index=False):
+        codes = dict.fromkeys(str(reasons).split("; "))
+        found.setdefault((str(workload), str(arm)), {}).update(codes)
+    return {key: tuple(codes) for key, codes in found.items()}
 
 
 def _values(valid: pd.DataFrame) -> dict[Key, Values]:

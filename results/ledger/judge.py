@@ -161,7 +161,10 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         comparison=compared,
         floor=floor.effect,
         more=decision.more,
-        warnings=_warnings(compared, decision, floor),
+        warnings=(
+            *_warnings(compared, decision, floor),
+            *_cautions(part, (baseline, candidate), evidence),
+        ),
         iterations=max(base.iterations, other.iterations),
     )
 
@@ -187,6 +190,13 @@ def _warnings(compared: Comparison, decision: Decision, floor: AaFloor) -> tuple
     if floor.effect is None and "smallest effect" not in decision.why:
         said.append(f"the smallest effect this machine can show is not known: {floor.reason}")
     return tuple(said)
+
+
+def _cautions(part: Part, arms: Sequence[str], evidence: Evidence) -> Iterator[str]:
+    for arm in arms:
+        codes = evidence.cautions.get((part.workload, arm))
+        if codes:
+            yield f"trials of {arm} that count carry a caution: {', '.join(codes)}"
 
 
 def _side(part: Part, arm: str, court: _Court) -> Side:

@@ -144,6 +144,12 @@ def test_invalid_trials_are_left_out_and_counted() -> None:
     assert len(found.findings[0].candidate.trials) == 10
 
 
+def test_a_caution_on_trials_that_count_goes_with_the_verdict() -> None:
+    found = verdict_of(claim(part()), frame(*BASE, rows("ns", times(1.0), reasons="nested")))
+    assert found.verdict == "supported"
+    assert "trials of ns that count carry a caution: nested" in found.findings[0].warnings
+
+
 def test_of_two_valid_attempts_the_later_counts() -> None:
     again = rows("ns", times(1.0))
     first = [{**row, "value": 1.0} for row in again]
