@@ -169,9 +169,10 @@ class Stopping:
 
     def _tell(self, look: Look) -> None:
         open_ = sum(each.state == "go on" for each in look.claims)
-        self.observer.note(
-            f"after {look.blocks} blocks {len(look.decided)} claims are decided, {open_} are open"
-        )
+        counts = f"{len(look.decided)} claims are decided, {open_} are open"
+        self.observer.note(f"after {look.blocks} blocks {counts}")
+        if all(each.state == "not evaluable" for each in look.claims):
+            self.observer.note("no claim can be judged by this run")
         if look.last:
             return
         names = {each.name for each in self.run.workloads}
