@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessFault
 from harness.limits import format_cpu_list
+from harness.tuning.isolation import boot_id
+from harness.tuning.tree import Tree
+from harness.tuning.undo import UndoFile
 
 _CPU = Path("/sys/devices/system/cpu")
 _CLOCK = Path("/sys/devices/system/clocksource/clocksource0")
@@ -42,8 +47,18 @@ def facts() -> dict[str, Any]:
         "ksm": read("/sys/kernel/mm/ksm/run") == "1",
         "psi": Path("/proc/pressure/cpu").exists(),
         "mitigations": {entry.name: read(entry) for entry in _entries(_CPU / "vulnerabilities")},
+        "tuned_since": tuned_since(),
         "python": platform.python_version(),
     }
+
+
+def tuned_since() -> str:
+    """When ``invoke doctor --tune`` first changed this host, UTC; empty where it did not."""
+    with contextlib.suppress(HarnessFault):
+        undo = UndoFile().load()
+        if undo is not None and undo.boot_id == boot_id(Tree()):
+            return undo.tuned_utc
+    return ""
 
 
 def cgroup_mode() -> str:

@@ -170,7 +170,7 @@ def test_what_appears_between_two_tunings_is_put_back_as_well(tmp_path: Path) ->
     assert {**contents(tree), late: tree.read(late)} == {**HOST, late: "3"}
 
 
-STEPS = 40
+STEPS = 30
 """More than a tuning and a restoring take; a crash after the last is none."""
 
 
@@ -209,7 +209,7 @@ def test_a_crash_at_any_step_of_restoring_is_mended_by_restoring_again(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(st.sampled_from(["tune", "restore"]), st.integers(0, STEPS)), max_size=6))
 def test_any_sequence_of_crashes_can_be_put_back(
