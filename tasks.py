@@ -193,7 +193,11 @@ def _whole(option: str, given: str | int | None) -> int | None:
 
 def _summarise(result: Result) -> None:
     tally = result.tally
-    say(f"{tally.ok} trials valid, {tally.invalid} marked invalid by gates, {tally.failed} failed")
+    repeats = f"; {tally.repeats} repeated a disturbed one" if tally.repeats else ""
+    say(
+        f"{tally.ok} trials valid, {tally.invalid} marked invalid by gates, "
+        f"{tally.failed} failed{repeats}"
+    )
     say(f"report: {result.report}")
     if tally.failed:
         raise Exit(code=1)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import HostClock
 from harness.pinning import pinned
-from harness.pressure import counters, discover
+from harness.pressure import HostWatch, counters, discover
 from harness.pressure.pace import PATIENCE, Pace, timed
 from harness.throttling import held_back_ns, throttled_ns
 
@@ -150,3 +151,14 @@ def test_a_host_that_refuses_to_pin_is_told_as_it_is() -> None:
 
     with pinned({0}, lambda: [0], refuse) as cpus:
         assert cpus == os.sched_getaffinity(0)
+
+
+def test_this_host_can_be_watched() -> None:
+    sensors = discover(os.sched_getaffinity(0))
+    watch = HostWatch(HostClock(), sensors, ours=frozenset, own_cgroup="")
+    around = watch()()
+    assert around.seconds > 0
+    assert around.other_cpus is not None
+    assert 0 <= around.other_cpus <= (os.cpu_count() or 1)
+    assert around.spin_ns is not None
+    assert min(around.spin_ns) >= (around.spin_reference_ns or 0) > 0
