@@ -75,6 +75,9 @@ def _cells(change: Change, *, two_arms: bool) -> list[Text]:
     if compared.low is not None and compared.high is not None:
         size.append(f"\n{_change(compared.low)} … {_change(compared.high)}", style="dim")
     icon, style = LOOKS[change.verdict]
+    verdict = Text(f"{icon} {change.verdict}", style=style)
+    if change.verdict == "no change":
+        verdict.append(f"\nwithin ±{100 * compared.margin:.2g} %", style="dim")
     arm = [] if two_arms else [Text(text.name(change.arm_b, 32))]
     before, after = (text.quantity(v, change.unit) for v in (change.median_a, change.median_b))
     return [
@@ -82,7 +85,7 @@ def _cells(change: Change, *, two_arms: bool) -> list[Text]:
         *arm,
         Text(f"{before}\n→ {after}"),
         size,
-        Text(f"{icon} {change.verdict}", style=style),
+        verdict,
     ]
 
 
@@ -104,8 +107,8 @@ def _below(found: Comparisons) -> list[RenderableType]:
             "most 5 % (Holm)."
         ),
         Text(
-            f"“no change”: within ±{100 * found.margin:g} %. Nothing smaller than what native "
-            "shows against itself is called a change."
+            f"“no change”: within ±{100 * found.margin:g} %, or within what native shows against "
+            "itself where that is more."
         ),
     ]
     lines += [
@@ -170,6 +173,7 @@ def _plain(change: Change) -> dict[str, Any]:
         "high": compared.high,
         "n_a": compared.n_baseline,
         "n_b": compared.n_candidate,
+        "margin": compared.margin,
         "floor": change.floor,
         "verdict": change.verdict,
         "why": change.why or None,

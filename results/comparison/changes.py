@@ -5,8 +5,8 @@ Pure: evidence in, frozen results out.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,39 @@ from results.ledger.floors import AaFloor, floors
 from results.stats import Comparison, Floor, StatsError, above_floor
 from results.stats.compare import ROUNDING, compare_at
 from results.stats.intervals import Levels
+from results.stats.values import fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A pair with all that it is judged by."""
+
+    pair: Pair
+    floor: AaFloor
+    margin: float
+    """What counts as no change here: never less than the floor."""
+    paired: bool
+
+    def compared(self, levels: Levels | None = None) -> Comparison:
+        """B against A; raises StatsError for values that allow no ratio."""
+        base, other = self.pair.values
+        blocks = (base.blocks.tolist(), other.blocks.tolist())
+        return compare_at(
+            base.means,
+            other.means,
+            margin=self.margin,
+            direction=self.pair.direction,
+            confidence=CONFIDENCE,
+            blocks=blocks if self.paired else None,
+            levels=levels,
+        )
+
+    def excludes(self, divisor: int) -> bool:
+        """Whether the interval at alpha/divisor excludes no change."""
+        found = self.compared(_levels(divisor))
+        if found.low is None or found.high is None:
+            return False
+        return found.low > 1.0 + ROUNDING or found.high < 1.0 - ROUNDING
 
 
 def compare_sides(a: Side, b: Side, *, margin: float = MARGIN, only: str = "") -> Comparisons:
@@ -25,59 +58,39 @@ def compare_sides(a: Side, b: Side, *, margin: float = MARGIN, only: str = "") -
     Args:
         a: what was before.
         b: what is now.
-        margin: share in (0, 1) that counts as no change.
+        margin: share in (0, 1) that counts as no change; where the A/A floor is larger, it does.
         only: workloads, resources, metrics or ``workload/metric``, apart by commas; all if empty.
 
     Raises:
         StatsError: ``margin`` is no such share.
     """
+    fraction(margin, "margin")
     left_out: list[str] = []
-    pairs = [
-        pair for arms in arms_of(a, b, left_out) for pair in pairs_of(a, b, arms, only, left_out)
-    ]
     paired = a.run.run_id == b.run.run_id
-    found: list[tuple[Pair, Comparison]] = []
-    for pair in pairs:
-        try:
-            found.append((pair, _compared(pair, margin, paired, None)))
-        except StatsError as error:
-            if error.argument == "margin":
-                raise
-            why = f"its values allow no ratio: {error}"
-            left_out.append(f"{pair.workload} {pair.metric} in {pair.arms[1]}: {why}")
-    kept = survivors([functools.partial(_excludes, pair, margin, paired) for pair, _ in found])
     limits = _floors(a, b)
+    found: list[tuple[_Case, Comparison]] = []
+    for arms in arms_of(a, b, left_out):
+        for pair in pairs_of(a, b, arms, only, left_out):
+            case = _case(pair, limits[pair.workload, pair.metric], margin, paired=paired)
+            try:
+                found.append((case, case.compared()))
+            except StatsError as error:
+                why = f"its values allow no ratio: {error}"
+                left_out.append(f"{pair.workload} {pair.metric} in {pair.arms[1]}: {why}")
+    kept = survivors([case.excludes for case, _ in found])
     needed = "bench" in (a.run.source, b.run.source)
     changes = []
-    for (pair, alone), survives in zip(found, kept, strict=True):
-        floor = limits[pair.workload, pair.metric]
-        verdict = _verdict(alone, floor, survives=survives, family=len(found), needed=needed)
-        changes.append(_change(pair, alone, floor, verdict))
-    cautions = _cautions(changes, found, margin, paired)
+    for (case, alone), survives in zip(found, kept, strict=True):
+        verdict = _verdict(alone, case.floor, survives=survives, family=len(found), needed=needed)
+        changes.append(_change(case, alone, verdict))
+    cautions = _cautions(changes, found)
     return Comparisons(tuple(changes), paired, margin, tuple(left_out), cautions)
 
 
-def _compared(pair: Pair, margin: float, paired: bool, levels: Levels | None) -> Comparison:
+def _case(pair: Pair, floor: AaFloor, margin: float, *, paired: bool) -> _Case:
     base, other = pair.values
-    blocks = (base.blocks.tolist(), other.blocks.tolist())
-    both = paired and not set(blocks[0]).isdisjoint(blocks[1])
-    return compare_at(
-        base.means,
-        other.means,
-        margin=margin,
-        direction=pair.direction,
-        confidence=CONFIDENCE,
-        blocks=blocks if both else None,
-        levels=levels,
-    )
-
-
-def _excludes(pair: Pair, margin: float, paired: bool, divisor: int) -> bool:
-    """Whether the interval at alpha/divisor excludes 1."""
-    found = _compared(pair, margin, paired, _levels(divisor))
-    if found.low is None or found.high is None:
-        return False
-    return found.low > 1.0 + ROUNDING or found.high < 1.0 - ROUNDING
+    both = paired and not set(base.blocks.tolist()).isdisjoint(other.blocks.tolist())
+    return _Case(pair, floor, min(0.999, max(margin, floor.effect or 0.0)), both)
 
 
 def _levels(divisor: int) -> Levels:
@@ -97,7 +110,8 @@ def _floors(a: Side, b: Side) -> Mapping[tuple[str, str], AaFloor]:
     return found
 
 
-def _change(pair: Pair, alone: Comparison, floor: AaFloor, verdict: tuple[Verdict, str]) -> Change:
+def _change(case: _Case, alone: Comparison, verdict: tuple[Verdict, str]) -> Change:
+    pair = case.pair
     medians = [float(np.median(values.means)) for values in pair.values]
     return Change(
         workload=pair.workload,
@@ -109,7 +123,7 @@ def _change(pair: Pair, alone: Comparison, floor: AaFloor, verdict: tuple[Verdic
         median_a=medians[0],
         median_b=medians[1],
         comparison=alone,
-        floor=floor.effect,
+        floor=case.floor.effect,
         verdict=verdict[0],
         why=verdict[1],
     )
@@ -135,17 +149,14 @@ def _verdict(
 
 
 def _cautions(
-    changes: Sequence[Change],
-    found: Sequence[tuple[Pair, Comparison]],
-    margin: float,
-    paired: bool,
+    changes: Sequence[Change], found: Sequence[tuple[_Case, Comparison]]
 ) -> tuple[str, ...]:
     said: list[str] = []
     family = len(found)
     mute = [
-        pair
-        for pair, alone in found
-        if alone.low is not None and _compared(pair, margin, paired, _levels(family)).low is None
+        case
+        for case, alone in found
+        if alone.low is not None and case.compared(_levels(family)).low is None
     ]
     if mute:
         said.append(

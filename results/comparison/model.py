@@ -39,7 +39,8 @@ class Change:
     median_a: float
     median_b: float
     comparison: Comparison
-    """Baseline A, candidate B; its ``verdict`` is that of this comparison alone."""
+    """Baseline A, candidate B; its ``verdict`` is that of this comparison alone, its ``margin``
+    what counts as no change here."""
     floor: float | None
     """The larger A/A floor of both runs, as a margin; None: not known."""
     verdict: Verdict

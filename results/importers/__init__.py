@@ -77,7 +77,7 @@ def prepare(sources: Sequence[Source], options: Options, command: Sequence[str])
     for source in sources:
         data, digest = files.read(source.path)
         read = READERS[detect(data, source.name)]
-        contents.append((source, read(data, source, options), digest))
+        contents.append((source, _some(read(data, source, options), source), digest))
     readings = _together([each for _, each, _ in contents])
     arms = assigned(readings, options)
     paired = list(zip(arms, readings, strict=True))
@@ -97,6 +97,12 @@ def prepare(sources: Sequence[Source], options: Options, command: Sequence[str])
     made = make(header, paired, base)
     notes = (*_notes(contents, base), *_gaps(made))
     return replace(made, run=dataclasses.replace(made.run, notes=notes))
+
+
+def _some(contents: Contents, source: Source) -> Contents:
+    if not contents.readings:
+        raise ImportFault(f"{source.name} holds no value")
+    return contents
 
 
 def _together(contents: Sequence[Contents]) -> list[Reading]:

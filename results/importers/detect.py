@@ -19,13 +19,6 @@ READERS: Mapping[Format, Callable[[bytes, Source, Options], Contents]] = {
 }
 
 
-class _Keys(msgspec.Struct, frozen=True):
-    benchmarks: msgspec.Raw | None = None
-    machine_info: msgspec.Raw | None = None
-    results: msgspec.Raw | None = None
-    run_id: msgspec.Raw | None = None
-
-
 def detect(data: bytes, name: str) -> Format:
     """The format of ``data``.
 
@@ -34,10 +27,10 @@ def detect(data: bytes, name: str) -> Format:
     """
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
         return "tidy-csv"
-    keys = documents.decode(data, _Keys, name)
-    if keys.results is not None:
+    keys = documents.decode(data, dict[str, msgspec.Raw], name).keys()
+    if "results" in keys:
         return "hyperfine"
-    if keys.benchmarks is not None:
-        return "pytest-benchmark" if keys.machine_info is not None else "pyperf"
-    hint = "invoke compare reads our own runs as they are" if keys.run_id is not None else ""
+    if "benchmarks" in keys:
+        return "pytest-benchmark" if "machine_info" in keys else "pyperf"
+    hint = "invoke compare reads our own runs as they are" if "run_id" in keys else ""
     raise ImportFault(f"{name} is JSON, but not of pytest-benchmark, hyperfine or pyperf", hint)

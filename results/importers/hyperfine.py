@@ -89,11 +89,16 @@ def _failure(status: int | None) -> str:
 def _workload(
     command: str, arm: str, source: Source, parameters: Mapping[str, str], options: Options
 ) -> str:
-    """A file of one arm has a workload per command; one of several arms has one per parameters."""
+    """A file of one arm has a workload per command; one of several arms has one per parameters.
+
+    Parameters that stand in the command already are not told again.
+    """
+    name = source.path.stem
     if source.arm or arm:
         # What names the arm is no part of the work.
         name = command.replace(arm, options.arm_param) if arm else command
-        return options.workload or tidy(name)
-    base = options.workload or source.path.stem
-    told = ", ".join(f"{name}={value}" for name, value in sorted(parameters.items()))
+    told = ", ".join(
+        f"{key}={value}" for key, value in sorted(parameters.items()) if value not in name
+    )
+    base = options.workload or name
     return tidy(f"{base} {told}" if told else base)

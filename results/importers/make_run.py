@@ -236,7 +236,9 @@ def in_words(made: Made) -> str:
     pairing = "paired by block" if made.paired else "without blocks, so nothing is paired"
     workloads = len(made.run.workloads)
     plural = "s" if workloads != 1 else ""
+    failed = sum(trial.status == "failed" for trial, _ in made.trials)
+    failures = f" ({failed} failed)" if failed else ""
     return (
-        f"{samples} samples of {len(made.trials)} trials in {', '.join(arms)}; "
+        f"{samples} samples of {len(made.trials)} trials{failures} in {', '.join(arms)}; "
         f"{workloads} workload{plural}; {pairing}"
     )
