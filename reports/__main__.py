@@ -42,7 +42,7 @@ def write(run: str | Path, root: Path = DEFAULT_ROOT) -> Path:
     keep(directory, outcome)
     page = render(
         build(outcome.run, samples, directory.trials()),
-        ledger_view(outcome.ledger, outcome.judgement, arm_views(outcome.run)),
+        ledger_view(outcome.ledger, outcome.judgement, arm_views(outcome.run), outcome.run.stops),
     )
     target = directory.path / "report.html"
     temporary = directory.path / "report.html.new"

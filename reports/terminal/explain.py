@@ -15,6 +15,7 @@ from rich.text import Text
 
 from reports import text
 from reports.terminal.claims import Shown, word
+from reports.view.ledger import stop_words
 from results.ledger.errors import LedgerError
 from results.ledger.findings import ClaimVerdict, Finding, Side
 from results.ledger.outcome import Outcome, judge_run
@@ -77,6 +78,7 @@ def _facts(claim: Claim, verdict: ClaimVerdict, outcome: Outcome) -> Table:
         ("run", outcome.run.run_id),
         ("ledger", f"sha256:{outcome.judgement.digest[:16]}"),
         ("combined", _combined(claim)),
+        *(("stopped", stop_words(each)) for each in outcome.run.stops if each.claim == claim.id),
         *(("warning", each) for each in verdict.warnings),
     ]
     if verdict.more is not None:
@@ -128,13 +130,17 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str]]:
 def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     yield "ratio", f"{found.ratio:.5g} (candidate ÷ baseline)"
     narrow = _interval(found.equivalence_low, found.equivalence_high)
-    yield "90 % interval", f"{narrow}; each end holds with 95 %"
+    looked = " at the level of its look, so that all looks together hold it"
+    at = looked if finding.decided_at is not None else ""
+    yield "90 % interval", f"{narrow}; each end holds with 95 %{at}"
     yield "95 % interval", _interval(found.low, found.high)
     trials = f"{found.n_baseline} and {found.n_candidate} trials"
     each = f"each the mean of up to {finding.iterations} iterations"
     unit = "blocks" if found.method.startswith("paired") else "trials"
     yield unit, f"{found.n_units} ({trials}, {each})"
     yield "method", found.method
+    if finding.decided_at is not None:
+        yield "settled at", f"the look after {finding.decided_at} blocks; its data, its levels"
     floor = "not known" if finding.floor is None else f"±{100 * finding.floor:.3g} %"
     yield "A/A floor", f"{floor}: what native differs from itself"
     if finding.more is not None:

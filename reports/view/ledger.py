@@ -15,6 +15,7 @@ from results.ledger.findings import ClaimVerdict, Finding, Side, Verdict
 from results.ledger.judge import Judgement
 from results.ledger.rules import SHARES
 from results.ledger.schema import Claim, Ledger
+from results.looks import ClaimStop
 
 Scale = Literal["speed", "times"]
 """``speed``: a share of the baseline's, right is better.  ``times``: candidate ÷ baseline."""
@@ -80,6 +81,8 @@ class Card:
     source: str
     refuted_by: str
     warnings: tuple[str, ...]
+    stopped: str
+    """Why it got no more trials; empty where their number was fixed beforehand."""
     forests: tuple[Forest, ...]
     evidence: Evidence | None
     own: bool
@@ -99,10 +102,26 @@ class LedgerView:
     floors: Table
 
 
-def ledger_view(ledger: Ledger, judgement: Judgement, arms: Mapping[str, ArmView]) -> LedgerView:
-    """Cards in the ledger's order."""
+def ledger_view(
+    ledger: Ledger,
+    judgement: Judgement,
+    arms: Mapping[str, ArmView],
+    stops: Sequence[ClaimStop] = (),
+) -> LedgerView:
+    """Cards in the ledger's order.
+
+    Args:
+        ledger: every claim.
+        judgement: what the run says of each.
+        arms: the run's arms, for their colours.
+        stops: of a run with a budget, why each claim got no more trials.
+    """
     claims = {claim.id: claim for claim in ledger.claims}
-    cards = [_card(claims[verdict.claim], verdict, arms) for verdict in judgement.verdicts]
+    stopped = {stop.claim: stop for stop in stops}
+    cards = [
+        _card(claims[verdict.claim], verdict, arms, stopped.get(verdict.claim))
+        for verdict in judgement.verdicts
+    ]
     awaited = {claim.id for claim in ledger.claims if claim.awaits}
     counts = Counter(card.verdict for card in cards)
     return LedgerView(
@@ -113,6 +132,18 @@ def ledger_view(ledger: Ledger, judgement: Judgement, arms: Mapping[str, ArmView
         digest=judgement.digest[:12],
         floors=_floors(judgement),
     )
+
+
+def stop_words(stop: ClaimStop) -> str:
+    """Why a claim got no more trials, in a sentence."""
+    blocks = f"{stop.blocks} {_plural(stop.blocks, 'block', 'blocks')}"
+    more = f"; about {stop.more} more would settle it" if stop.more else ""
+    return {
+        "decided": f"Settled after {blocks}, at a look planned beforehand.",
+        "budget": f"The budget ended after {blocks}{more}.",
+        "maximum": f"The run’s most blocks were reached, {stop.blocks}{more}.",
+        "unanswerable": f"Left alone after {blocks}: what it lacks is not trials.",
+    }[stop.reason]
 
 
 def _summary(cards: Sequence[Card], awaited: int) -> str:
@@ -126,7 +157,9 @@ def _summary(cards: Sequence[Card], awaited: int) -> str:
         f"{absent} cannot be judged by what ran here" if absent else "",
     ]
     known = text.listed([part for part in parts if part]) or "none is left"
-    said = f"Of {len(cards) - awaited} claims that can be measured today, {known}."
+    judged = len(cards) - awaited
+    claims = _plural(judged, "claim", "claims")
+    said = f"Of {judged} {claims} that can be measured today, {known}."
     if awaited:
         said += f" {awaited} more {_plural(awaited, 'waits', 'wait')} for workloads to come."
     return said
@@ -136,7 +169,9 @@ def _plural(count: int, one: str, many: str) -> str:
     return one if count == 1 else many
 
 
-def _card(claim: Claim, verdict: ClaimVerdict, arms: Mapping[str, ArmView]) -> Card:
+def _card(
+    claim: Claim, verdict: ClaimVerdict, arms: Mapping[str, ArmView], stop: ClaimStop | None
+) -> Card:
     return Card(
         id=claim.id,
         claim=text.sentence(claim.claim, 600),
@@ -146,6 +181,7 @@ def _card(claim: Claim, verdict: ClaimVerdict, arms: Mapping[str, ArmView]) -> C
         source=text.sentence(claim.source, 600),
         refuted_by=text.sentence(claim.refuted_by, 600),
         warnings=tuple(text.sentence(each, 400) for each in verdict.warnings),
+        stopped=stop_words(stop) if stop else "",
         forests=tuple(_forests(claim, verdict.findings, arms)),
         evidence=_evidence(claim.id, verdict.findings),
         own=claim.origin != "built in",
