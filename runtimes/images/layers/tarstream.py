@@ -34,8 +34,15 @@ Read = Callable[[int], bytes]
 """Up to that many bytes; empty only at the end."""
 
 
-def members(read: Read, rules: Rules) -> Iterator[Member]:
+def members(
+    read: Read, rules: Rules, seek: Callable[[int], object] | None = None
+) -> Iterator[Member]:
     """Members in the archive's order.  What of a member's content is not read is skipped.
+
+    Args:
+        read: the archive.
+        rules: bounds.
+        seek: moves ahead by that many bytes, where the archive is a file; else they are read.
 
     Raises:
         HostileArchive: anything that is not plain tar, by name where there is one.
@@ -48,7 +55,7 @@ def members(read: Read, rules: Rules) -> Iterator[Member]:
         if seen > rules.entries:
             raise HostileArchive(f"more than {rules.entries} entries")
         yield member
-        body.skip()
+        body.skip(seek)
 
 
 class _Body:
@@ -66,7 +73,10 @@ class _Body:
             self._left -= len(piece)
             yield piece
 
-    def skip(self) -> None:
+    def skip(self, seek: Callable[[int], object] | None) -> None:
+        if seek is not None:
+            seek(self._left + self._padding)
+            return
         for _ in self:
             pass
         exactly(self._read, self._padding, self._name)

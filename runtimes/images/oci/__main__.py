@@ -1,0 +1,138 @@
+"""``python -m runtimes.images.oci``: look at images, unpack, write and collect them by hand.
+
+::
+
+    inspect IMAGE [--name NAME]            what an image holds
+    unpack  IMAGE DIRECTORY [--name NAME]  its files, through the layer store
+    pack    DIRECTORY IMAGE [--name NAME]  a directory as an image with one layer
+    gc      [--grace SECONDS]              remove layers that nothing keeps
+
+IMAGE is a layout directory, an OCI archive or what `docker save` wrote; `pack` writes an archive
+where it ends in ``.tar``.  The store is in TAREBENCH_CACHE (/var/cache/tarebench).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.images.layers import walk
+from runtimes.images.layers.collection import GRACE_S, collect
+from runtimes.images.layers.store import LayerStore
+from runtimes.images.oci import pack, pull, source
+from runtimes.images.oci.documents import Execution
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtimes.images.oci",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="what", required=True)
+    inspect = commands.add_parser("inspect", help="what an image holds")
+    inspect.add_argument("image", type=Path)
+    unpack = commands.add_parser("unpack", help="its files")
+    unpack.add_argument("image", type=Path)
+    unpack.add_argument("directory", type=Path)
+    packing = commands.add_parser("pack", help="a directory as an image")
+    packing.add_argument("directory", type=Path)
+    packing.add_argument("image", type=Path)
+    packing.add_argument("--compression", choices=["none", "gzip", "zstd"], default="gzip")
+    for command in (inspect, unpack, packing):
+        command.add_argument("--name", default="", help="the image's name, where there are several")
+        command.add_argument("--architecture", default="", help="as OCI names it; this host's")
+    collecting = commands.add_parser("gc", help="remove layers that nothing keeps")
+    collecting.add_argument("--grace", type=float, default=GRACE_S, help="seconds; 3600")
+    return parser.parse_args(arguments)
+
+
+def inspect(options: argparse.Namespace) -> list[str]:
+    """One line for each fact."""
+    with source.opened(options.image) as where:
+        found = pull.load(where, options.name, options.architecture)
+        argv = (*(found.execution.entrypoint or ()), *(found.execution.cmd or ()))
+        return [
+            f"name          {found.name}",
+            f"digest        {found.digest}",
+            f"architecture  {found.architecture}",
+            f"command       {' '.join(argv)}",
+            *(f"layer         {layer.diff} ({layer.compression})" for layer in found.layers),
+        ]
+
+
+def unpack(options: argparse.Namespace) -> list[str]:
+    """Through the store; the image is kept there only for the moment."""
+    store = LayerStore(_store())
+    tag = f"unpack-{os.getpid()}"
+    image = pull.pull(
+        options.image,
+        store,
+        _tell,
+        name=options.name,
+        tag=tag,
+        architecture=options.architecture,
+    )
+    try:
+        applied = pull.unpack(store, image, options.directory)
+    finally:
+        store.untag(tag)
+    return [f"{applied.entries} entries, {applied.size_bytes} bytes in {options.directory}"]
+
+
+def packed(options: argparse.Namespace) -> list[str]:
+    """One layer of all that is in the directory."""
+    described = pack.Description(options.name or "latest", Execution())
+    if options.architecture:
+        described = pack.Description(
+            described.name, described.execution, architecture=options.architecture
+        )
+    write = pack.pack_archive if options.image.suffix == ".tar" else pack.pack
+    with tempfile.TemporaryDirectory(prefix=".layer-", dir=options.image.parent) as scratch:
+        layer = pack.write_members(walk.merged([options.directory]), Path(scratch, "layer.tar"))
+        digest = write([layer], options.image, described, options.compression)
+    return [digest]
+
+
+def collected(options: argparse.Namespace) -> list[str]:
+    """What was removed."""
+    done = collect(LayerStore(_store()), grace_s=options.grace)
+    return [f"removed {chain}" for chain in done.removed] + [
+        f"{len(done.removed)} layers removed ({done.size_bytes} bytes), {done.kept} kept"
+    ]
+
+
+_COMMANDS = {"inspect": inspect, "unpack": unpack, "pack": packed, "gc": collected}
+
+
+def _store() -> Path:
+    return Path(os.environ.get("TAREBENCH_CACHE", "/var/cache/tarebench"), "layers")
+
+
+def _tell(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+
+
+def main() -> int:
+    """Run the command line; the process's exit status."""
+    options = parse(sys.argv[1:])
+    try:
+        lines = _COMMANDS[options.what](options)
+    except RuntimeFault as fault:
+        _tell(f"{fault}" + (f"\n{fault.hint}" if fault.hint else ""))
+        return 1
+    except OSError as error:
+        _tell(str(error))
+        return 1
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

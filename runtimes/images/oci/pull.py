@@ -1,0 +1,89 @@
+"""An image from disk into the layer store, and out of it into one directory."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from runtimes.images.layers import walk
+from runtimes.images.layers.apply import Applied, apply
+from runtimes.images.layers.catalogue import StoredImage
+from runtimes.images.layers.rules import DEFAULT, Rules
+from runtimes.images.layers.store import LayerStore
+from runtimes.images.oci import docker_archive, source
+from runtimes.images.oci import image as images
+from runtimes.images.oci.image import Image
+from runtimes.images.oci.source import Source
+
+Progress = Callable[[str], None]
+
+
+def load(where: Source, name: str = "", architecture: str = "") -> Image:
+    """The image ``name`` in a layout or in what `docker save` wrote.
+
+    Raises:
+        BadImage: none or several fit, or it is broken.
+    """
+    if docker_archive.is_one(where):
+        return docker_archive.load(where, name, architecture)
+    return images.load(where, name, architecture)
+
+
+def pull(
+    path: Path,
+    store: LayerStore,
+    progress: Progress,
+    *,
+    name: str = "",
+    tag: str = "",
+    architecture: str = "",
+    rules: Rules = DEFAULT,
+) -> StoredImage:
+    """Bring the image at ``path`` into ``store``; layers that are there are not read again.
+
+    Args:
+        path: layout directory, OCI archive or `docker save` archive.
+        store: where to.
+        progress: told about each layer that is unpacked.
+        name: which image, where there are several.
+        tag: its name in the store; the image's own by default.
+        architecture: this host's by default.
+        rules: bounds on layers.
+
+    Raises:
+        RuntimeFault: the image or a layer is refused, or the system refuses.
+    """
+    with source.opened(path) as where, store.locked():
+        found = load(where, name, architecture)
+        chain, chains = "", []
+        for number, layer in enumerate(found.layers, 1):
+            progress(f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}")
+            members = functools.partial(layer.members, rules)
+            chain = store.add(chain, layer.diff, members, progress).chain
+            chains.append(chain)
+        run = found.execution
+        stored = StoredImage(
+            tag or found.name or found.digest,
+            found.digest,
+            found.architecture,
+            tuple(chains),
+            argv=(*(run.entrypoint or ()), *(run.cmd or ())),
+            environment=run.env or (),
+            directory=run.working_dir or "/",
+            user=run.user or "",
+        )
+        store.tag(stored)
+        return stored
+
+
+def unpack(store: LayerStore, image: StoredImage, root: Path, rules: Rules = DEFAULT) -> Applied:
+    """Everything that ``image`` shows, into the directory ``root``, which must not exist.
+
+    Raises:
+        RuntimeFault: something cannot be made.
+        OSError: ``root`` exists, or a layer cannot be read.
+    """
+    root.mkdir(parents=True)
+    with store.locked():
+        return apply(walk.merged(store.lower_directories(image), rules), root, (), rules)
