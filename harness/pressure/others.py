@@ -16,8 +16,9 @@ from dataclasses import dataclass
 KERNEL_THREAD = 0x0020_0000
 """PF_KTHREAD of the flags in proc_pid_stat(5): works for whoever asked, so it is nobody's."""
 SHOWN = 3
-SHOWN_TICKS = 2
-"""Less than this much time of one process is not worth its name."""
+UNCERTAIN_TICKS = 1
+"""A counter of whole ticks that went up by one may stand for next to nothing: in a trial of 30 ms
+it would be a third of a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,17 @@ def between(before: Snapshot, after: Snapshot, ours: Collection[int], me: int) -
         if earlier is None and process.parent in ancestors:
             continue  # likewise: a box's orphans become children of init or a subreaper
         own_before, reaped_before = (earlier.own, earlier.reaped) if earlier else (0, 0)
-        spent[process.name] += max(0, process.own - own_before)
+        spent[process.name] += _certain(process.own - own_before)
         if pid not in ancestors:
             # A child that ended brings its parent the time from before this trial, too.
-            spent[process.name] += max(0, process.reaped - reaped_before - ended.get(pid, 0))
+            spent[process.name] += _certain(process.reaped - reaped_before - ended.get(pid, 0))
     busiest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
-    names = tuple(name for name, ticks in busiest[:SHOWN] if ticks >= SHOWN_TICKS)
+    names = tuple(name for name, ticks in busiest[:SHOWN] if ticks)
     return Others(sum(spent.values()), names)
+
+
+def _certain(ticks: int) -> int:
+    return max(0, ticks - UNCERTAIN_TICKS)
 
 
 def _ended(before: Snapshot, after: Snapshot) -> Mapping[int, int]:

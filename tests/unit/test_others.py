@@ -36,7 +36,7 @@ def test_a_host_on_which_nobody_else_works_has_no_others() -> None:
 
 
 def test_a_strangers_time_is_counted_and_named() -> None:
-    found = between(tree(), tree(stranger=(1070, 0)), {ME, DAEMON}, ME)
+    found = between(tree(), tree(stranger=(1071, 0)), {ME, DAEMON}, ME)
     assert (found.ticks, found.names) == (70, ("stranger",))
 
 
@@ -45,19 +45,24 @@ def test_time_of_ours_is_not_counted(name: str) -> None:
     assert others(tree(**{name: (9000, 500)})) == 0
 
 
+def test_a_single_tick_may_be_next_to_nothing() -> None:
+    found = between(tree(), tree(stranger=(1001, 1)), {ME, DAEMON}, ME)
+    assert (found.ticks, found.names) == (0, ())
+
+
 def test_children_that_came_and_went_are_counted_at_their_parent() -> None:
-    assert others(tree(stranger=(1000, 30))) == 30
+    assert others(tree(stranger=(1000, 31))) == 30
 
 
 @pytest.mark.parametrize("name", ["init", "shell"])
 def test_what_an_ancestor_of_ours_waited_for_may_be_a_box(name: str) -> None:
     assert others(tree(**{name: (1000, 30)})) == 0
-    assert others(tree(**{name: (1005, 30)})) == 5
+    assert others(tree(**{name: (1006, 30)})) == 5
 
 
 def test_time_from_before_the_trial_is_not_counted_when_a_child_ends_in_it() -> None:
     before = tree() | {301: Process("cc1", STRANGER, 5000, 400)}
-    assert others(tree(stranger=(1000, 5407)), before) == 7
+    assert others(tree(stranger=(1000, 5408)), before) == 7
 
 
 def test_nor_when_it_and_its_parent_end() -> None:
@@ -65,11 +70,11 @@ def test_nor_when_it_and_its_parent_end() -> None:
         301: Process("make", STRANGER, 10, 0),
         302: Process("cc1", 301, 5000, 0),
     }
-    assert others(tree(stranger=(1000, 5015)), before) == 5
+    assert others(tree(stranger=(1000, 5016)), before) == 5
 
 
 def test_a_strangers_new_child_is_counted() -> None:
-    assert others(tree() | {301: Process("cc1", STRANGER, 40, 2)}) == 42
+    assert others(tree() | {301: Process("cc1", STRANGER, 41, 3)}) == 42
 
 
 @pytest.mark.parametrize("parent", [INIT, SHELL, 999, ME, BOX])
