@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from support.imports import csv
 
 from results.comparison.model import Side
 from results.importers import Options, Source, import_files, prepare
 from results.ledger.evidence import gather
 from results.records import Run, Sample, Trial, arm_name
+from tests.support.imports import csv
 
 Values = Mapping[str, Sequence[float]]
 """Arm → values, one per trial."""

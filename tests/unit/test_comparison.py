@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from support.two_runs import file_of, side, stored
 
 from reports.terminal.compare import look
 from results.comparison.changes import compare_sides
@@ -19,6 +18,7 @@ from results.comparison.runs import compare_runs
 from results.errors import StoreError
 from results.ledger.evidence import AGAIN
 from results.selecting import SelectionFault, select
+from tests.support.two_runs import file_of, side, stored
 
 
 def noise(seed: int, n: int = 20, center: float = 100.0, spread: float = 0.01) -> list[float]:

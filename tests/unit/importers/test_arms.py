@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.imports import csv, made
 
 from results.importers import ImportFault
 from results.importers.arms import checked_arm
 from results.importers.request import renames, sources
 from results.records import arm_name
+from tests.support.imports import csv, made
 
 
 def rows(*arms: str) -> list[str]:

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.imports import DATA, HEADER
 
 from results.importers import ImportFault, Options, Source, prepare
 from results.importers.detect import READERS, detect
+from tests.support.imports import DATA, HEADER
 
 QUICK = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.imports import DATA, made, values
 
 from results.importers import ImportFault, Options, Source, prepare
+from tests.support.imports import DATA, made, values
 
 
 def document(name: str) -> Any:  # noqa: ANN401  # JSON of another program

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.imports import HEADER, csv, made, values
 
 from results.importers import ImportFault
+from tests.support.imports import HEADER, csv, made, values
 
 ROW = "native,cpu.linpack,gflops,GFLOPS,higher,290.5"
 OTHER = "docker,cpu.linpack,gflops,GFLOPS,higher,290.7"
