@@ -41,6 +41,9 @@ CGROUP_PARENT = "tarebench"
 AGENT_PATH = "/opt/tarebench/agent"
 """The agent inside every box, from the shared root filesystem."""
 
+VOLUME_PATH = "/volume"
+"""Where a box has its volume, if it was given one: writable, not on its own root."""
+
 DEFAULT_PROFILE = "default"
 
 
@@ -178,6 +181,9 @@ class InstanceSpec:
     profile: str
     limits: Limits
     lease: Lease
+    volume: Path | None = None
+    """An empty directory on the host's disk, made and removed by the caller, which gives the box
+    its ``VOLUME_PATH``: bind-mounted into containers; a VM keeps its disk's file in it."""
 
 
 @dataclass(frozen=True, slots=True)

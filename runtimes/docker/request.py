@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runtimes.base import (
@@ -12,6 +13,7 @@ from runtimes.base import (
     BOX_PORT,
     DEFAULT_PROFILE,
     LABEL,
+    VOLUME_PATH,
     InstanceSpec,
     RuntimeFault,
 )
@@ -122,4 +124,10 @@ def _host_config(
         "LogConfig": {"Type": "none"},
         "Init": False,
         "SecurityOpt": ["seccomp=unconfined"] if spec.profile == NO_SECCOMP else [],
+        "Mounts": [_volume(spec.volume)] if spec.volume else [],
     }
+
+
+def _volume(directory: Path) -> dict[str, str]:
+    """A bind mount; unlike ``Binds``, it takes a path with a colon and makes no directory."""
+    return {"Type": "bind", "Source": str(directory), "Target": VOLUME_PATH}
