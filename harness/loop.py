@@ -91,12 +91,6 @@ class Tally:
                 self.failed += 1
 
 
-def disturbed(trial: Trial) -> bool:
-    """Whether the trial is invalid for nothing but what may go away by itself."""
-    reasons = [each for each in trial.findings if each.severity == "invalid"]
-    return trial.status == "invalid" and all(each.transient for each in reasons)
-
-
 @dataclass(slots=True)
 class Repeats:
     """Which trials are to be repeated, from what the journal says of their last attempts."""
@@ -122,7 +116,7 @@ class Repeats:
         last = self._last.get(slot.trial_id)
         return (
             last is not None
-            and disturbed(last)
+            and last.disturbed
             and self._tries[slot.trial_id] <= REPEATS
             and self.allowed > 0
         )

@@ -130,6 +130,12 @@ class Trial:
     """The harness's own time beside the trial: readings and gates of this one, and writing and
     syncing the record of the one before."""
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether it is invalid for nothing but what may go away by itself."""
+        reasons = [each for each in self.findings if each.severity == "invalid"]
+        return self.status == "invalid" and all(each.transient for each in reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class ArmRecord:

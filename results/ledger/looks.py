@@ -19,7 +19,7 @@ from results.ledger.findings import ClaimVerdict, Finding
 from results.ledger.judge import Judgement, conclude, judge
 from results.ledger.schema import Claim, Ledger
 from results.looks import ClaimState, Look, PlannedLook
-from results.records import Run, Trial
+from results.records import Run, Trial, arm_name
 from results.stats.intervals import Levels
 from results.stats.sequential import SequentialPlan, plan
 
@@ -115,18 +115,39 @@ def judge_at(
     return Judgement(verdicts, judgement.floors, judgement.digest)
 
 
-def state(claim: Claim, verdict: ClaimVerdict) -> ClaimState:
-    """How far a claim is: decided, or which workloads would settle it."""
-    open_ = [each for each in verdict.findings if each.verdict == "inconclusive"]
+def states(ledger: Ledger, judgement: Judgement, trials: Sequence[Trial]) -> tuple[ClaimState, ...]:
+    """How far every claim is: decided, or which workloads would settle it.
+
+    A comparison without a valid trial is open as long as its trials were merely disturbed.
+    """
+    claims = {claim.id: claim for claim in ledger.claims}
+    disturbed = frozenset(
+        (each.workload, arm_name(each.backend, each.profile)) for each in trials if each.disturbed
+    )
+    return tuple(_state(claims[each.claim], each, disturbed) for each in judgement.verdicts)
+
+
+def _state(
+    claim: Claim, verdict: ClaimVerdict, disturbed: frozenset[tuple[str, str]]
+) -> ClaimState:
+    open_ = [
+        each
+        for each in verdict.findings
+        if each.verdict == "inconclusive" or _waits(each, disturbed)
+    ]
     if verdict.verdict in SETTLED:
         at = _decided_at(claim, verdict)
         return ClaimState(claim.id, "decided", verdict.verdict, decided_at=at)
-    if verdict.verdict == "not evaluable":
-        return ClaimState(claim.id, "not evaluable", verdict.verdict)
     if not open_:
-        return ClaimState(claim.id, "unanswerable", verdict.verdict)
+        nothing = verdict.verdict == "not evaluable"
+        return ClaimState(claim.id, "not evaluable" if nothing else "unanswerable", verdict.verdict)
     needs = tuple(sorted({each.workload for each in open_}))
     return ClaimState(claim.id, "go on", verdict.verdict, more=verdict.more, needs=needs)
+
+
+def _waits(finding: Finding, disturbed: frozenset[tuple[str, str]]) -> bool:
+    lacking = [side for side in (finding.baseline, finding.candidate) if side.median is None]
+    return bool(lacking) and all((finding.workload, side.arm) in disturbed for side in lacking)
 
 
 def _decided_at(claim: Claim, verdict: ClaimVerdict) -> int | None:

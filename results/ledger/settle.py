@@ -22,7 +22,7 @@ from results.errors import StoreError
 from results.frame import DEFAULT_ROOT
 from results.frame import load as load_frame
 from results.ledger.errors import LedgerError
-from results.ledger.looks import ending, judge_at, planned, stages_of, state
+from results.ledger.looks import ending, judge_at, planned, stages_of, states
 from results.ledger.outcome import ledger_of
 from results.looks import Look, PlannedLook
 from results.stats import StatsError
@@ -64,13 +64,12 @@ def take_look(directory: RunDirectory, blocks: int, *, last: bool) -> Look:
     before = [stage for stage in stages_of(run, trials) if run.looks and stage.blocks <= blocks]
     ledger = ledger_of(directory)
     judgement = judge_at(ledger, load_frame(directory), run, trials, [*before, now])
-    claims = {claim.id: claim for claim in ledger.claims}
     return Look(
         blocks=now.blocks,
         difference=now.levels.difference,
         equivalence=now.levels.equivalence,
         trials=now.trials,
-        claims=tuple(state(claims[each.claim], each) for each in judgement.verdicts),
+        claims=states(ledger, judgement, trials),
         last=last or now.blocks == run.blocks,
     )
 

@@ -176,6 +176,16 @@ def test_where_no_claim_can_be_judged_the_first_look_ends_the_run(tmp_path: Path
         assert "no claim can be judged by this run" in bench.paper.notes
 
 
+def test_while_all_trials_are_disturbed_the_run_waits_for_better_ones(tmp_path: Path) -> None:
+    scripts = arms(arm(500.0))
+    with budgeted(tmp_path, scripts, claims=claim(), maximum=12) as bench:
+        noisy = dataclasses.replace(NOTHING, seconds=1.0, steal_ratio=0.5)
+        bench.paper.context.watch = lambda: lambda: noisy
+        run, _ = bench.go()
+        assert bench.paper.directory.trials()[-1].block == 12
+    assert reasons(run) == {"free": ("maximum", 12)}
+
+
 @pytest.mark.parametrize(("budget_s", "repeats"), [(1.5 * BLOCK_S, 0), (10 * BLOCK_S, 1)])
 def test_a_disturbed_trial_is_repeated_within_the_budget_only(
     tmp_path: Path, budget_s: float, repeats: int
