@@ -234,6 +234,8 @@ def _check_same(before: Run, now: Run) -> None:
             ("root filesystem", before.rootfs_digest, now.rootfs_digest),
             ("kernel", before.host.get("kernel"), now.host.get("kernel")),
             ("CPU", before.host.get("cpu", {}).get("model"), now.host["cpu"]["model"]),
+            ("clock source", before.host.get("clock_source"), now.host.get("clock_source")),
+            ("tuning", before.host.get("tuned_since", ""), now.host.get("tuned_since", "")),
         )
         if first != second
     ]

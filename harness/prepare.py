@@ -107,29 +107,45 @@ def prepared(
         engines, plan = _engines(
             stack, plan, site, equipment.runtimes, observer=observer, tolerant=tolerant
         )
-        facts = host.facts()
-        harness_cpus = plan.allotment.harness_cpus
-        peer_site = _own_site(site, "peer")
-        context = Context(
-            run=plan.run,
-            run_id=plan.run_id,
-            clock=equipment.clock,
-            engines=engines,
-            workloads=plan.workloads,
-            network=network,
-            limits=plan.allotment.box,
-            size=plan.size,
-            bits=rootfs,
-            host=facts,
-            host_memory_bytes=facts["memory_bytes"],
-            peer=lambda: peer_agent(peer_site, harness_cpus),
-        )
-        if not imaginary(plan, equipment.runtimes):
-            _watch(context, harness_cpus)
+        context = _context(plan, equipment, site, engines, rootfs=rootfs, network=network)
         hopeless = frozenset(
             arm for arm in plan.arms if gates.hopeless(engines[arm.backend].conditions(arm.profile))
         )
-        yield Prepared(plan, context, rootfs, _arm_records(plan, engines), facts, hopeless)
+        yield Prepared(
+            plan, context, rootfs, _arm_records(plan, engines), dict(context.host), hopeless
+        )
+
+
+def _context(
+    plan: Plan,
+    equipment: Equipment,
+    site: Site,
+    engines: Mapping[str, Engine],
+    *,
+    rootfs: Rootfs,
+    network: LeasingNetwork,
+) -> Context:
+    """What all trials share, with the host as it is now."""
+    facts = host.facts()
+    harness_cpus = plan.allotment.harness_cpus
+    peer_site = _own_site(site, "peer")
+    context = Context(
+        run=plan.run,
+        run_id=plan.run_id,
+        clock=equipment.clock,
+        engines=engines,
+        workloads=plan.workloads,
+        network=network,
+        limits=plan.allotment.box,
+        size=plan.size,
+        bits=rootfs,
+        host=facts,
+        host_memory_bytes=facts["memory_bytes"],
+        peer=lambda: peer_agent(peer_site, harness_cpus),
+    )
+    if not imaginary(plan, equipment.runtimes):
+        _watch(context, harness_cpus)
+    return context
 
 
 def _watch(context: Context, harness_cpus: tuple[int, ...]) -> None:
