@@ -1,0 +1,110 @@
+"""What an OCI configuration can say of a box, as far as ``ns`` does it too.
+
+The middle between a box of ours and a ``config.json``: describe.py makes one from a box,
+bundle.py and read.py translate it to and from the document, plan.py makes an ``ns`` plan of it.
+Terms are those of the runtime specification (https://github.com/opencontainers/runtime-spec).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from runtimes.cgroups import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One entry of ``mounts``; they are mounted in order."""
+
+    destination: str
+    kind: str
+    """Type of file system; ``bind`` for a bind mount."""
+    source: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """``count`` ids from ``inside`` on are those from ``outside`` on."""
+
+    inside: int
+    outside: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test on one argument of a system call."""
+
+    index: int
+    operator: str
+    """``SCMP_CMP_EQ``, ``SCMP_CMP_NE`` or ``SCMP_CMP_MASKED_EQ`` …"""
+    value: int
+    """For MASKED_EQ: the mask."""
+    second: int = 0
+    """For MASKED_EQ: what the masked argument must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRule:
+    """What to do with some calls, where all conditions hold."""
+
+    names: tuple[str, ...]
+    action: str
+    conditions: tuple[Condition, ...] = ()
+    errno: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A seccomp profile."""
+
+    default_action: str
+    default_errno: int
+    architectures: tuple[str, ...]
+    rules: tuple[CallRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLimit:
+    """One of ``process.rlimits``."""
+
+    kind: str
+    """``RLIMIT_NOFILE`` …"""
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One container, as an OCI configuration has it."""
+
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    root: str
+    """Path of the root file system; relative to the bundle, or absolute."""
+    directory: str = "/"
+    root_read_only: bool = False
+    hostname: str = ""
+    uid: int = 0
+    gid: int = 0
+    namespaces: tuple[tuple[str, str], ...] = ()
+    """Type and path; an empty path makes a new one."""
+    uid_map: tuple[IdRange, ...] = ()
+    gid_map: tuple[IdRange, ...] = ()
+    mounts: tuple[MountPoint, ...] = ()
+    masked: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    """Kept in the bounding, effective and permitted sets, without ``CAP_``."""
+    no_new_privileges: bool = True
+    filter: Filter | None = None
+    bounds: Bounds | None = None
+    limits_swap: bool = True
+    """Whether memory plus swap is limited to the same: a v1 kernel may not account for swap."""
+    cgroups_path: str = ""
+    limits: tuple[ResourceLimit, ...] = field(default=())
+
+    def makes(self, namespace: str) -> bool:
+        """Whether it has a namespace of this type, new or joined."""
+        return any(kind == namespace for kind, _ in self.namespaces)

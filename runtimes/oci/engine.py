@@ -1,0 +1,211 @@
+"""The prepared OCI backend: from a spec to a container of runc, crun or youki."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes import cgroups
+from runtimes.agent import Agent, FdStream
+from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
+from runtimes.cgroups.base import parent_path
+from runtimes.launcher import Launcher
+from runtimes.launcher.instance import KILL_S, tolerant
+from runtimes.launcher.program import opened, source_digest
+from runtimes.launcher.started import Started
+from runtimes.namespaces import build, userns, view
+from runtimes.namespaces.build import Attachment, Box
+from runtimes.namespaces.engine import read_digest, remove_tree
+from runtimes.namespaces.links import Links
+from runtimes.namespaces.profiles import PROFILES as NS_PROFILES
+from runtimes.namespaces.view import Places
+from runtimes.oci import bundle, nest, profiles, rtnetlink, shim
+from runtimes.oci.configuration import Configuration
+from runtimes.oci.describe import describe
+from runtimes.oci.instance import Control, OciInstance, delete, read_log
+from runtimes.oci.profiles import PROFILES
+from runtimes.process import ENVIRONMENT
+
+STAGE = ".stage"
+ROOT = ".runtime"
+"""Where a runtime keeps its state: below ours, so that no other user of it is met."""
+_SWAP_FILES = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
+
+
+@dataclass(slots=True)
+class OciEngine:
+    """Implements ``runtimes.base.Engine``."""
+
+    site: Site
+    launcher: Launcher
+    shim: Path
+    programs: Mapping[str, Path]
+    """Profile → runtime."""
+    hierarchy: cgroups.Hierarchy
+    links: Links
+    versions: Mapping[str, str]
+
+    def start(self, spec: InstanceSpec) -> OciInstance:
+        """See Engine."""
+        box = self._box(spec)
+        state, root = box.places.state, self.site.state / ROOT
+        runtime = self.programs[spec.profile]
+        group = self.hierarchy.group(self.site.run, spec.name)
+        if spec.volume is not None and box.profile.user:  # the box's root must be able to write
+            os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
+        undo = contextlib.ExitStack()
+        undo.callback(tolerant(lambda: remove_tree(state)))
+        undo.callback(tolerant(lambda: self.links.remove(_outside(self.site.run, spec))))
+        undo.callback(tolerant(group.remove))
+        undo.callback(tolerant(lambda: delete(runtime, root, spec.name)))
+        try:
+            state.mkdir()
+            bundle.write(state, self.configuration(spec, box))
+            started = self._started(spec, box, undo)
+        except BaseException:
+            undo.close()
+            raise
+        return started
+
+    def configuration(self, spec: InstanceSpec, box: Box) -> Configuration:
+        """What the runtime is told: the configuration of the ``ns`` box."""
+        writes = box.creation.writes if box.creation else ()
+        return describe(
+            box,
+            box.places.root,
+            bounds=cgroups.bounds(spec.limits),
+            limits_swap=any(one.path.name in _SWAP_FILES for one in writes),
+            cgroups_path=f"/{parent_path(self.site.run)}/{spec.name}",
+        )
+
+    def _started(self, spec: InstanceSpec, box: Box, undo: contextlib.ExitStack) -> OciInstance:
+        """Everything that needs undoing has been put on ``undo`` when this raises."""
+        log_fd = os.memfd_create(f"{spec.name}-log", os.MFD_CLOEXEC)
+        undo.callback(os.close, log_fd)
+        ours, theirs = socket.socketpair()
+        control, shims = socket.socketpair()
+        undo.callback(control.close)
+        stream_fd = ours.detach()
+        agent = Agent(FdStream(stream_fd, stream_fd))
+        undo.callback(agent.close)
+        with theirs, shims:
+            started = self.launcher.start(
+                nest.plan(box, self._argv(spec, box), ENVIRONMENT),
+                stdin=theirs.fileno(),
+                stdout=shims.fileno(),
+                stderr=log_fd,
+            )
+        marks = started.marks()
+        group = self.hierarchy.group(self.site.run, spec.name)
+        try:
+            self._create_and_start(Control(control), box, marks)
+        except BaseException as error:
+            _end(started, control, group)
+            if isinstance(error, RuntimeFault):
+                raise RuntimeFault(str(error), hint=error.hint, tail=read_log(log_fd)) from None
+            raise
+        endpoint = (self.site.network.host_address, spec.lease.port)
+        return OciInstance(
+            spec, agent, marks, started, group, endpoint, box.places.state, log_fd, undo
+        )
+
+    def _create_and_start(self, control: Control, box: Box, marks: dict[str, int]) -> None:
+        pid = control.told("created")
+        marks["created"] = time.monotonic_ns()
+        if box.attachment is not None:
+            rtnetlink.join(box.attachment, pid)
+        marks["network"] = time.monotonic_ns()
+        control.go_on()
+        control.told("started")
+        marks["executed"] = time.monotonic_ns()
+
+    def _argv(self, spec: InstanceSpec, box: Box) -> list[str]:
+        state = box.places.state
+        runtime, root = self.programs[spec.profile], self.site.state / ROOT
+        return [str(self.shim), str(state / "pid"), str(runtime), str(root), str(state), spec.name]
+
+    def _box(self, spec: InstanceSpec) -> Box:
+        network = self.site.network
+        return Box(
+            profile=NS_PROFILES[PROFILES[spec.profile].like],
+            hostname=spec.name,
+            layers=(self.site.rootfs.directory,),
+            places=Places(self.site.state / spec.name, self.site.state / STAGE),
+            argv=(AGENT_PATH,),
+            environment=ENVIRONMENT,
+            creation=self.hierarchy.creation(self.site.run, spec.name, cgroups.bounds(spec.limits)),
+            controllers=self.hierarchy.controllers,
+            attachment=Attachment(
+                namespace=network.host_netns,
+                bridge=network.bridge,
+                outside=_outside(self.site.run, spec),
+                address=spec.lease.address,
+                prefix_length=network.prefix_length,
+                gateway=network.gateway,
+                mac=spec.lease.mac,
+                mtu=network.mtu,
+            ),
+            volume=spec.volume,
+        )
+
+    def daemon_pids(self) -> tuple[int, ...]:
+        """See Engine.  The launcher, which is resident."""
+        return self.launcher.pids()
+
+    def conditions(self, profile: str) -> frozenset[str]:
+        """See Engine."""
+        del profile
+        return frozenset()
+
+    def bits(self) -> Mapping[str, str]:
+        """See Engine."""
+        return {"rootfs": read_digest(self.site.rootfs.directory)}
+
+
+def _outside(run: str, spec: InstanceSpec) -> str:
+    """The bridge's end of the pair; ``ns`` boxes of the run have other names."""
+    return f"tb{run}o{spec.lease.slot}"
+
+
+def _end(started: Started, control: socket.socket, group: cgroups.Group) -> None:
+    """End a container that is not wanted: the control socket's end is the shim's word for it."""
+    control.close()
+    with contextlib.suppress(RuntimeFault):
+        group.kill(KILL_S)
+    try:
+        started.wait(KILL_S)
+    except TimeoutError:
+        started.signal(9)
+        started.wait(KILL_S)
+
+
+@contextlib.contextmanager
+def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
+    """Everything that is done once per run.  See Runtime.prepare."""
+    programs = {name: profiles.program(PROFILES[name]) for name in sorted(wanted)}
+    hierarchy = cgroups.detect()
+    versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
+    for runtime in dict.fromkeys(programs.values()):
+        versions |= profiles.versions(runtime)
+    with contextlib.ExitStack() as stack:
+        launcher = stack.enter_context(opened(site.cache, site.progress))
+        program = shim.compiled(site.cache, site.progress)
+        stage = site.state / STAGE
+        stack.callback(remove_tree, stage)
+        places = Places(site.state, stage)
+        view.make_stage(places, layers=1)
+        stack.callback(remove_tree, site.state / ROOT)
+        stack.enter_context(cgroups.held(hierarchy, site.run))
+        links = Links(site.network.host_netns)
+        stack.callback(links.close)
+        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
+        needs_user = any(NS_PROFILES[PROFILES[name].like].user for name in wanted)
+        mapped = stack.enter_context(userns.mapped(launcher, line)) if needs_user else None
+        passed = () if mapped is None else (mapped,)
+        launcher.prepare(view.staged((site.rootfs.directory,), places, mapped), passed)
+        yield OciEngine(site, launcher, program, programs, hierarchy, links, versions)

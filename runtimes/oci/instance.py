@@ -1,0 +1,148 @@
+"""One container made by an OCI runtime, with the shim beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes import process
+from runtimes.agent import Agent
+from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
+from runtimes.cgroups import Group
+from runtimes.cgroups.endings import readable
+from runtimes.launcher.instance import KILL_S, disk_bytes
+from runtimes.launcher.started import Started
+from runtimes.process import tail_of
+
+CONTROL_S = 30.0
+DELETE_S = 30.0
+
+
+@dataclass(slots=True)
+class Control:
+    """Our end of the shim's control socket."""
+
+    channel: socket.socket
+    _rest: bytes = field(default=b"", init=False)
+
+    def told(self, wanted: str) -> int:
+        """Wait for the shim to say ``wanted`` and return the number with it.
+
+        Raises:
+            RuntimeFault: it said something else, ended, or says nothing.
+        """
+        line = self._line()
+        word, _, number = line.rpartition(" ")
+        if word == wanted and number.isdigit():
+            return int(number)
+        what = word.removeprefix("failed ") or "shim"
+        raise RuntimeFault(
+            f"OCI runtime: {what} failed" + (f" with status {number}" if number else ""),
+            hint="its own message is below; the bundle's config.json is beside the box's state",
+        )
+
+    def go_on(self) -> None:
+        """Let the shim start the container."""
+        self.channel.sendall(b"\n")
+
+    def _line(self) -> str:
+        deadline = time.monotonic() + CONTROL_S
+        while b"\n" not in self._rest:
+            left_s = deadline - time.monotonic()
+            if not readable(self.channel.fileno(), left_s):
+                raise RuntimeFault(f"the shim says nothing for {CONTROL_S:g} s")
+            piece = self.channel.recv(4096)
+            if not piece or len(self._rest) > 65536:
+                return ""
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode("ascii", "replace")
+
+
+@dataclass(slots=True)
+class OciInstance:
+    """Implements ``runtimes.base.Instance``."""
+
+    spec: InstanceSpec
+    agent: Agent
+    marks: Mapping[str, int]
+    shim: Started
+    group: Group
+    endpoint: tuple[str, int]
+    state: Path
+    log_fd: int
+    undo: contextlib.ExitStack
+    """What is to be removed, in reverse of how it came to be."""
+    _removed: bool = field(default=False, init=False)
+
+    def limits(self) -> LimitsRead:
+        """See Instance."""
+        return self.group.limits()
+
+    def stats(self) -> InstanceStats:
+        """See Instance.  The shim is outside of the box's cgroup, and part of its price."""
+        helper = () if self.shim.ended() else (self.shim.pid,)
+        return InstanceStats(
+            pids=(*self.group.pids(), *helper),
+            cgroup_memory_bytes=self.group.memory_bytes(),
+            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
+            cgroup_cpu_ns=self.group.cpu_ns(),
+            disk_bytes=disk_bytes(self.state),
+        )
+
+    def address(self) -> tuple[str, int]:
+        """See Instance."""
+        return self.endpoint
+
+    def diagnostics(self) -> str:
+        """See Instance."""
+        return read_log(self.log_fd)
+
+    def wait(self, timeout_s: float) -> int:
+        """See Instance."""
+        return self.shim.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """See Instance.  The shim passes SIGTERM on; its end is the container's."""
+        if not self.shim.ended():
+            self.shim.signal(signal.SIGTERM)
+            try:
+                self.shim.wait(timeout_s)
+            except TimeoutError:
+                self.group.kill(KILL_S)
+                self.shim.wait(KILL_S)
+        self.group.kill(KILL_S)
+
+    def remove(self) -> None:
+        """See Instance."""
+        if self._removed:
+            return
+        self.stop(timeout_s=0.0)
+        self._removed = True
+        self.undo.close()
+
+
+def read_log(descriptor: int) -> str:
+    """The end of what runtime and container wrote to their standard error."""
+    with contextlib.suppress(OSError):
+        size = os.fstat(descriptor).st_size
+        return tail_of(os.pread(descriptor, 4096, max(0, size - 4096)))
+    return ""
+
+
+def delete(runtime: Path, root: Path, name: str) -> None:
+    """The runtime's own removal: its state and the container's cgroups.  Idempotent.
+
+    Raises:
+        CommandFailed: it refuses.
+    """
+    if (root / name).exists():
+        process.run(
+            [str(runtime), "--root", str(root), "delete", "--force", name], timeout_s=DELETE_S
+        )

@@ -1,0 +1,72 @@
+"""Profiles of the OCI backend: which runtime runs which configuration of ``ns``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes import cgroups, process
+from runtimes.base import RuntimeFault
+
+VERSION_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One runtime, and the ``ns`` profile whose configuration it is given."""
+
+    summary: str
+    program: str
+    like: str
+
+
+PROFILES: Mapping[str, Profile] = {
+    "default": Profile("runc on the configuration of ns:default", "runc", "default"),
+    "no-userns": Profile(
+        "runc on the configuration of ns:no-userns, as Docker has it", "runc", "no-userns"
+    ),
+    "crun": Profile("crun (C) on the configuration of ns:default", "crun", "default"),
+    "youki": Profile("youki (Rust) on the configuration of ns:default", "youki", "default"),
+}
+
+_PACKAGES = {"runc": "apt-get install runc", "crun": "apt-get install crun"}
+
+
+def program(profile: Profile) -> Path:
+    """The profile's runtime on this host.
+
+    Raises:
+        RuntimeFault: not installed, or known to refuse this host; with the reason.
+    """
+    found = process.find(profile.program)
+    if found is None:
+        raise RuntimeFault(
+            f"{profile.program} is not installed",
+            hint=_PACKAGES.get(profile.program, f"put {profile.program} into /usr/local/bin"),
+        )
+    if profile.program == "crun" and cgroups.detect().version == "hybrid":
+        raise RuntimeFault(
+            "crun refuses hosts with hybrid cgroups (v1 controllers beside a v2 mount)",
+            hint="use the default profile (runc), or boot with systemd.unified_cgroup_hierarchy=1",
+        )
+    return found
+
+
+def versions(runtime: Path) -> dict[str, str]:
+    """Versions that ``runtime --version`` names: its own, and of what it is linked to.
+
+    Raises:
+        CommandFailed: it does not even say its version.
+    """
+    done = process.run([str(runtime), "--version"], timeout_s=VERSION_S)
+    return parse_versions(runtime.name, done.stdout.decode("utf-8", "replace"))
+
+
+def parse_versions(name: str, text: str) -> dict[str, str]:
+    """``runc version 1.1.5`` and ``libseccomp: 2.5.4`` lines."""
+    own = re.search(rf"^{re.escape(name)} (?:version )?(\S+)", text, re.MULTILINE)
+    library = re.search(r"^libseccomp: (\S+)", text, re.MULTILINE)
+    found = {name: own[1] if own else "unknown"}
+    return found | ({f"{name}.libseccomp": library[1]} if library else {})
