@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import host_lock
+from harness.loop import EXTRA
 from results.frame import load
 from results.store import RunDirectory
 from tests.support import traces
@@ -68,19 +69,19 @@ class TestWithRealBoxes:
         assert child.returncode == 130, stderr
         assert b"Traceback" not in stderr
         assert traces.of_run(_short(run)) == set()
-        done = _trial_ids(run, tmp_path)
+        done = _trials(run, tmp_path)
         ended = invoke("bench", "--resume", run.name, "--wait", "--out", str(tmp_path))
         assert ended.status == 0, ended.stderr
-        after = _trial_ids(run, tmp_path)
+        after = _trials(run, tmp_path)
         assert after[: len(done)] == done
-        assert len(after) == len(set(after)) == 6 * 2 * 3
+        _assert_complete(after, 6 * 2 * 3)
         assert traces.of_run(_short(run)) == set()
 
     def test_a_killed_run_is_cleaned_up_and_resumes_losing_nothing(self, tmp_path: Path) -> None:
         with start("bench", *SHORT, "--blocks", "4", "--out", str(tmp_path)) as child:
             run = _wait_for_trials(tmp_path, 2)
             child.kill()
-        done = _trial_ids(run, tmp_path)
+        done = _trials(run, tmp_path)
         short = _short(run)
         assert not host_lock.is_alive(short)
         cleaned = invoke("clean")
@@ -88,9 +89,9 @@ class TestWithRealBoxes:
         assert traces.of_run(short) == set()
         ended = invoke("bench", "--resume", short, "--wait", "--out", str(tmp_path))
         assert ended.status == 0, ended.stderr
-        after = _trial_ids(run, tmp_path)
+        after = _trials(run, tmp_path)
         assert after[: len(done)] == done
-        assert len(after) == len(set(after)) == 4 * 2 * 3
+        _assert_complete(after, 4 * 2 * 3)
         again = invoke("bench", "--resume", run.name, "--out", str(tmp_path))
         assert again.status == 3
         assert "is finished" in again.stderr
@@ -123,5 +124,12 @@ def _short(run: Path) -> str:
     return run.name.rpartition("-")[2]
 
 
-def _trial_ids(run: Path, runs: Path) -> list[str]:
-    return [trial.trial_id for trial in RunDirectory.open(run.name, runs).trials()]
+def _trials(run: Path, runs: Path) -> list[tuple[str, int]]:
+    return [(trial.trial_id, trial.attempt) for trial in RunDirectory.open(run.name, runs).trials()]
+
+
+def _assert_complete(trials: list[tuple[str, int]], planned: int) -> None:
+    """Every planned trial is there; more only where this host disturbed some, within bounds."""
+    assert len(set(trials)) == len(trials)
+    assert len({trial_id for trial_id, _ in trials}) == planned
+    assert len(trials) <= planned * (1 + EXTRA)
