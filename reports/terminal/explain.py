@@ -16,6 +16,7 @@ from rich.text import Text
 from reports import text
 from reports.terminal.claims import Shown, word
 from reports.view.ledger import stop_words
+from results.ledger import words
 from results.ledger.errors import LedgerError
 from results.ledger.findings import ClaimVerdict, Finding, Side
 from results.ledger.outcome import Outcome, judge_run
@@ -82,7 +83,7 @@ def _facts(claim: Claim, verdict: ClaimVerdict, outcome: Outcome) -> Table:
         *(("warning", each) for each in verdict.warnings),
     ]
     if verdict.more is not None:
-        rows.append(("to settle it", f"about {text.number(verdict.more)} more blocks"))
+        rows.append(("to settle it", f"about {words.number(verdict.more)} more blocks"))
     for name, value in rows:
         table.add_row(name, Text(text.clean(value, 600)))
     return table
@@ -132,19 +133,20 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     narrow = _interval(found.equivalence_low, found.equivalence_high)
     looked = " at the level of its look, so that all looks together hold it"
     at = looked if finding.decided_at is not None else ""
-    yield "90 % interval", f"{narrow}; each end holds with 95 %{at}"
+    holds = "" if found.equivalence_low is None else f"; each end holds with 95 %{at}"
+    yield "90 % interval", f"{narrow}{holds}"
     yield "95 % interval", _interval(found.low, found.high)
     trials = f"{found.n_baseline} and {found.n_candidate} trials"
-    each = f"each the mean of up to {finding.iterations} iterations"
+    each = f", each the mean of up to {finding.iterations} iterations"
     unit = "blocks" if found.method.startswith("paired") else "trials"
-    yield unit, f"{found.n_units} ({trials}, {each})"
+    yield unit, f"{found.n_units} ({trials}{each if finding.iterations > 1 else ''})"
     yield "method", found.method
     if finding.decided_at is not None:
         yield "settled at", f"the look after {finding.decided_at} blocks; its data, its levels"
     floor = "not known" if finding.floor is None else f"±{100 * finding.floor:.3g} %"
     yield "A/A floor", f"{floor}: what native differs from itself"
     if finding.more is not None:
-        yield "to settle it", f"about {text.number(finding.more)} more blocks, for a power of 80 %"
+        yield "to settle it", f"about {words.number(finding.more)} more blocks, for a power of 80 %"
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -18,6 +18,7 @@ from results.ledger.effects import (
 from results.ledger.findings import Finding, Verdict
 from results.ledger.rules import SHARES
 from results.ledger.schema import Claim
+from results.stats import Comparison
 
 MOST_NAMED = 4
 """Comparisons told one by one; more are counted."""
@@ -111,11 +112,7 @@ def _open(one: Finding, judged: Sequence[Finding]) -> str:
         return f"Not settled: {count}, but {one.part} was not judged: {one.why}"
     found = one.comparison
     if found.equivalence_low is None or found.equivalence_high is None:
-        need = f", {one.more} more at least" if one.more else ""
-        return (
-            f"Too few trials to say: {found.n_units} {_blocks(found.n_units)}{need}. "
-            f"So far {so_far(one)}"
-        )
+        return _too_few(one, found)
     if not one.why.startswith("the interval"):
         said = f"Not settled: {interval(one)} {CERTAIN}, but {one.why}"
         return (
@@ -127,6 +124,14 @@ def _open(one: Finding, judged: Sequence[Finding]) -> str:
     if one.more is not None:
         settle = f"about {words.number(one.more)} more {_blocks(one.more)} would settle it"
     return f"Not settled: {interval(one)} {CERTAIN}, and the claim turns at {limit(one)}; {settle}"
+
+
+def _too_few(one: Finding, found: Comparison) -> str:
+    unit = _blocks(found.n_units) if found.method.startswith("paired") else "trials"
+    need = f", {one.more} more at least" if one.more else ""
+    out = sum(one.baseline.invalid.values()) + sum(one.candidate.invalid.values())
+    gates = f"; {out} {'trial' if out == 1 else 'trials'} did not pass the gates" if out else ""
+    return f"Too few trials to say: {found.n_units} {unit}{need}{gates}. So far {so_far(one)}"
 
 
 def _blocks(count: int) -> str:
