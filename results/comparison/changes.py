@@ -13,6 +13,7 @@ import numpy as np
 from results.comparison.family import survivors
 from results.comparison.model import CONFIDENCE, MARGIN, Change, Comparisons, Side, Verdict
 from results.comparison.pairs import Pair, arms_of, pairs_of
+from results.ledger.evidence import BASELINE
 from results.ledger.floors import AaFloor, floors
 from results.stats import Comparison, Floor, StatsError, above_floor
 from results.stats.compare import ROUNDING, compare_at
@@ -168,5 +169,12 @@ def _cautions(
         said.append(
             f"the smallest effect that can be shown is not known for {unknown} of {family} "
             "comparisons: native was not measured against native"
+        )
+    itself = [change for change in changes if change.arm_a == change.arm_b == BASELINE]
+    moved = sum(change.verdict in {"worse", "better"} for change in itself)
+    if moved:
+        said.append(
+            f"native itself changed in {moved} of {len(itself)} comparisons: the machine did, and "
+            "what changed in boxes may be the same"
         )
     return tuple(said)

@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from results.importers import files
 from results.importers.arms import BASELINE, assigned, baseline
 from results.importers.consistency import check
@@ -63,7 +65,8 @@ def import_files(
     directory = RunDirectory.create(root, replace(made.run, finished_utc=""))
     try:
         with directory:
-            directory.extend(made.trials)
+            for batch in made.batches():
+                directory.extend(batch)
             directory.finish(made.run)
     except BaseException:  # also Ctrl-C: half an import is of use to nobody
         shutil.rmtree(directory.path, ignore_errors=True)
@@ -110,7 +113,9 @@ def _together(contents: Sequence[Contents]) -> list[Reading]:
     if len(contents) == 1:
         return list(contents[0].readings)
     return [
-        replace(reading, trial=f"{index}: {reading.trial}") if reading.trial else reading
+        msgspec.structs.replace(reading, trial=f"{index}: {reading.trial}")
+        if reading.trial
+        else reading
         for index, each in enumerate(contents)
         for reading in each.readings
     ]
@@ -149,9 +154,9 @@ def _notes(contents: Sequence[tuple[Source, Contents, str]], base: str) -> tuple
 
 def _gaps(made: Made) -> tuple[str, ...]:
     """What keeps the run from saying anything."""
-    arms: dict[str, set[tuple[str, str]]] = {}
-    for trial, _ in made.trials:
-        arms.setdefault(trial.workload, set()).add((trial.backend, trial.profile))
+    arms: dict[str, set[str]] = {}
+    for trial in made.plan:
+        arms.setdefault(trial.workload, set()).add(trial.arm)
     if len(made.run.arms) > 1 and all(len(each) == 1 for each in arms.values()):
         return ("no workload has two arms, so nothing can be compared; --workload names it",)
     return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,8 @@ ELSEWHERE = GateFinding(
 )
 
 LARGEST_BLOCK = 1 << 31
+BATCH = 2000
+"""Trials written at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,43 @@ class Header:
     primary: str
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A run, not written yet."""
-
-    run: Run
-    trials: tuple[tuple[Trial, tuple[Sample, ...]], ...]
-    paired: bool
-
-
 @dataclass(slots=True)
-class _Trial:
+class TrialPlan:
+    """The readings of one trial."""
+
     arm: str
     workload: str
     block: int
     position: int
     readings: list[Reading] = field(default_factory=list)
+
+    @property
+    def failure(self) -> str:
+        """Why it failed; empty where it did not."""
+        return next((reading.failure for reading in self.readings if reading.failure), "")
+
+
+Record = tuple[Trial, tuple[Sample, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A run, not written yet."""
+
+    run: Run
+    plan: tuple[TrialPlan, ...]
+    paired: bool
+
+    @property
+    def trials(self) -> tuple[Record, ...]:
+        """Every trial with its samples."""
+        return tuple(_records(self.run.run_id, self.plan))
+
+    def batches(self) -> Iterator[list[Record]]:
+        """The same, some at a time: a million samples at once would take a gigabyte."""
+        records = _records(self.run.run_id, self.plan)
+        while batch := list(itertools.islice(records, BATCH)):
+            yield batch
 
 
 def make(header: Header, readings: Sequence[tuple[str, Reading]], baseline: str) -> Made:
@@ -99,7 +122,7 @@ def make(header: Header, readings: Sequence[tuple[str, Reading]], baseline: str)
         notes=header.notes,
     )
     paired = any(reading.block for _, reading in renamed)
-    return Made(run, tuple(_records(header.run_id, trials)), paired)
+    return Made(run, tuple(trials), paired)
 
 
 def _in_order(arms: Iterable[str]) -> list[str]:
@@ -140,7 +163,7 @@ def resource(workload: str) -> str:
     return word if word in RESOURCES else OTHER
 
 
-def _trials(readings: Sequence[tuple[str, Reading]]) -> list[_Trial]:
+def _trials(readings: Sequence[tuple[str, Reading]]) -> list[TrialPlan]:
     """Readings by trial.
 
     A reading without a block gets a block of its trial's own, so that nothing is paired.
@@ -148,7 +171,7 @@ def _trials(readings: Sequence[tuple[str, Reading]]) -> list[_Trial]:
     numbers = _numbered(dict.fromkeys(reading.block for _, reading in readings if reading.block))
     free = itertools.count(max(numbers.values(), default=0) + 1)
     alone = itertools.count()
-    trials: dict[tuple[str, str, str, str | int], _Trial] = {}
+    trials: dict[tuple[str, str, str, str | int], TrialPlan] = {}
     positions: dict[int, int] = {}
     for arm, reading in readings:
         key = (arm, reading.workload, reading.block, reading.trial or next(alone))
@@ -156,7 +179,7 @@ def _trials(readings: Sequence[tuple[str, Reading]]) -> list[_Trial]:
         if trial is None:
             block = numbers[reading.block] if reading.block else next(free)
             positions[block] = positions.get(block, -1) + 1
-            trial = trials[key] = _Trial(arm, reading.workload, block, positions[block])
+            trial = trials[key] = TrialPlan(arm, reading.workload, block, positions[block])
         trial.readings.append(reading)
     return list(trials.values())
 
@@ -173,11 +196,11 @@ def _numbered(labels: Iterable[str]) -> Mapping[str, int]:
     return {name: number for number, name in enumerate(names, 1)}
 
 
-def _records(run_id: str, trials: Iterable[_Trial]) -> Iterable[tuple[Trial, tuple[Sample, ...]]]:
+def _records(run_id: str, trials: Iterable[TrialPlan]) -> Iterator[Record]:
     taken: dict[str, int] = {}
     for each in trials:
         trial_id = _unique(f"{each.workload}-b{each.block:03d}-{each.arm}", taken)
-        failure = next((reading.failure for reading in each.readings if reading.failure), "")
+        failure = each.failure
         backend, _, profile = each.arm.partition(":")
         trial = Trial(
             run_id=run_id,
@@ -232,13 +255,13 @@ def _samples(trial: Trial, readings: Iterable[Reading]) -> Iterable[Sample]:
 def in_words(made: Made) -> str:
     """What the run holds, in a line."""
     arms = [arm_name(each.backend, each.profile) for each in made.run.arms]
-    samples = sum(len(samples) for _, samples in made.trials)
+    samples = sum(len(trial.readings) for trial in made.plan if not trial.failure)
     pairing = "paired by block" if made.paired else "without blocks, so nothing is paired"
     workloads = len(made.run.workloads)
     plural = "s" if workloads != 1 else ""
-    failed = sum(trial.status == "failed" for trial, _ in made.trials)
+    failed = sum(bool(trial.failure) for trial in made.plan)
     failures = f" ({failed} failed)" if failed else ""
     return (
-        f"{samples} samples of {len(made.trials)} trials{failures} in {', '.join(arms)}; "
+        f"{samples} samples of {len(made.plan)} trials{failures} in {', '.join(arms)}; "
         f"{workloads} workload{plural}; {pairing}"
     )

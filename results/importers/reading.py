@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from results.records import Direction
 
 Format = Literal["tidy-csv", "pytest-benchmark", "hyperfine", "pyperf"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One value of somebody else's."""
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """One value of somebody else's.
+
+    A struct and not a dataclass, for there may be a million, and it holds no cycles.
+    """
 
     arm: str
     """As the file names it; empty where it does not."""

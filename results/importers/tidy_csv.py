@@ -43,8 +43,8 @@ def read(data: bytes, source: Source, options: Options) -> Contents:
     records = _records(text, source.name, _delimiter(text.splitlines()[skip], source.name), skip)
     line, header = next(records, (1, []))
     columns = _columns(header, source, line, needs_arm=not source.arm)
-    rows = _Rows(source, columns, len(header))
-    readings = tuple(row for at, cells in records if any(cells) for row in rows.reading(at, cells))
+    rows = _Rows(source, source.name, columns, len(header))
+    readings = tuple(rows.reading(at, cells) for at, cells in records if any(cells))
     if not readings:
         raise ImportFault(f"{source.name} has a header and no rows")
     if options.workload and len({each.workload for each in readings}) > 1:
@@ -137,11 +137,12 @@ class _Rows:
     """Turns rows into readings; equal names are one object, and checked once."""
 
     source: Source
+    place: str
     columns: Mapping[str, int]
     width: int
     names: dict[str, str] = field(default_factory=dict)
 
-    def reading(self, line: int, cells: Sequence[str]) -> Iterator[Reading]:
+    def reading(self, line: int, cells: Sequence[str]) -> Reading:
         """The reading of one row."""
         if len(cells) != self.width:
             raise ImportFault(
@@ -150,15 +151,15 @@ class _Rows:
                 if len(cells) > self.width
                 else "",
             )
-        long = next((at for at, cell in enumerate(cells, 1) if len(cell) > CELL_LIMIT), 0)
-        if long:
+        if any(map(CELL_LIMIT.__lt__, map(len, cells))):
+            long = next(at for at, cell in enumerate(cells, 1) if len(cell) > CELL_LIMIT)
             raise self._fault(line, long, f"a cell of more than {CELL_LIMIT} characters")
         unit = self._unit(line, cells)
         block, trial = self._label(line, cells, "block"), self._label(line, cells, "trial")
         iteration = self._iteration(line, cells)
         if "iteration" in self.columns and not trial:
             trial = self._only_trial(line, block)
-        yield Reading(
+        return Reading(
             arm=self.source.arm or self._name(line, cells, "arm").casefold(),
             label="",
             workload=self._name(line, cells, "workload"),
@@ -169,7 +170,7 @@ class _Rows:
             block=block,
             trial=trial,
             iteration=iteration,
-            where=f"{self.source.name}:{line}",
+            where=f"{self.place}:{line}",
         )
 
     def _fault(self, line: int, column: int, what: str, hint: str = "") -> ImportFault:

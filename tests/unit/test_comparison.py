@@ -116,6 +116,18 @@ def test_a_bench_without_a_floor_decides_nothing(tmp_path: Path) -> None:
     assert any("smallest effect" in caution for caution in found.cautions)
 
 
+def test_a_change_of_native_itself_is_pointed_out(tmp_path: Path) -> None:
+    before = {"native": noise(1), "docker": noise(2)}
+    after = {"native": noise(3, center=80), "docker": noise(4, center=80)}
+    sides = [
+        side(file_of(tmp_path / f"{name}.csv", {"cpu.x": arms}), run_id=name)
+        for name, arms in (("a", before), ("b", after))
+    ]
+    found = compare_sides(*sides)
+    assert len(found.regressions) == 2
+    assert any(caution.startswith("native itself changed in 1 of 1") for caution in found.cautions)
+
+
 def test_what_only_one_side_has_is_named(tmp_path: Path) -> None:
     a = file_of(tmp_path / "a.csv", {"cpu.x": {"docker": noise(1), "lxc": noise(2)}})
     b = file_of(tmp_path / "b.csv", {"cpu.x": {"docker": noise(1)}, "cpu.y": {"docker": noise(2)}})
