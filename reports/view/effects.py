@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 from reports import text
 from reports.view.model import ArmView, Effect, Floor, Interval, Tone
-from results.stats import Comparison, StatsError, compare
+from results.records import Run
+from results.stats import Comparison, StatsError
+from results.stats.compare import compare_at
+from results.stats.intervals import Levels
 
 CONFIDENCE = 0.95
 
@@ -68,11 +71,15 @@ def effect(
     higher: bool,
     floor: Floor | None,
     words: Words = SPEED,
+    levels: Levels | None = None,
 ) -> Effect:
-    """``candidate`` against ``baseline``, turned so that above 1 is better."""
+    """``candidate`` against ``baseline``, turned so that above 1 is better.
+
+    ``levels`` are those of a run that was looked at repeatedly (``levels_of``).
+    """
     n = sum(len(values) for values in candidate.values())
     try:
-        found = _compare(baseline, candidate)
+        found = _compare(baseline, candidate, levels)
     except StatsError as error:
         note = _why_not(baseline, candidate) or text.clean(str(error), 120)
         return Effect(arm, n, None, None, None, (), note, "no ratio", "none", "")
@@ -92,7 +99,7 @@ def floor_of(again: Effect | None) -> Floor | None:
     return Floor(ratio, proven=again.low is not None, n=len(again.pairs))
 
 
-def _compare(baseline: Blocks, candidate: Blocks) -> Comparison:
+def _compare(baseline: Blocks, candidate: Blocks, levels: Levels | None) -> Comparison:
     values = [
         [value for trials in arm.values() for value in trials] for arm in (baseline, candidate)
     ]
@@ -100,8 +107,25 @@ def _compare(baseline: Blocks, candidate: Blocks) -> Comparison:
         [block for block, trials in arm.items() for _ in trials] for arm in (baseline, candidate)
     ]
     paired = not set(ids[0]).isdisjoint(ids[1])
-    return compare(
-        *values, margin=MARGIN, confidence=CONFIDENCE, blocks=(ids[0], ids[1]) if paired else None
+    return compare_at(
+        *values,
+        margin=MARGIN,
+        direction="higher",
+        confidence=CONFIDENCE,
+        blocks=(ids[0], ids[1]) if paired else None,
+        levels=levels,
+    )
+
+
+def levels_of(run: Run) -> Levels | None:
+    """Levels at which every comparison of a run with looks holds; None where it had none.
+
+    The strictest of its looks: a workload may have ended at any of them.
+    """
+    if not run.looks:
+        return None
+    return Levels(
+        min(look.difference for look in run.looks), min(look.equivalence for look in run.looks)
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from reports import text
 from reports.view.model import Table
+from reports.view.stopping import design, stopping_tables
 from results.records import Run, arm_name
 
 MAX_ROWS = 400
@@ -19,6 +20,7 @@ def environment(run: Run) -> tuple[Table, ...]:
     head = ("Fact", "Value")
     return (
         Table("Run", head, _run_rows(run)),
+        *stopping_tables(run),
         Table("Host", head, _rows(run.host)),
         Table("Limits, the same in every arm", head, _rows(run.limits)),
         Table("Arms", ("Arm", "Fact", "Value"), _arm_rows(run)),
@@ -64,7 +66,7 @@ def _run_rows(run: Run) -> tuple[tuple[str, str], ...]:
         "finished": run.finished_utc or "not finished",
         "tarebench": run.tarebench,
         "suite": run.suite,
-        "blocks": str(run.blocks),
+        **dict(design(run)),
         "seed": str(run.seed),
         "root filesystem": run.rootfs_digest,
         "source": run.source,

@@ -11,6 +11,7 @@ from reports.view.effects import CONFIDENCE
 from reports.view.metrics import Key
 from reports.view.model import ArmView, Failure, Gate, MetricView
 from reports.view.prices import SPEEDS
+from reports.view.stopping import stopping_gates
 from results.records import GateFinding, Run, Trial, arm_name
 from results.stats.intervals import MINIMUM_TRIALS
 
@@ -80,6 +81,7 @@ def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
             text.sentence(f"Reason: {skipped.reason}"),
             text.clean(skipped.fix, 300),
         )
+    yield from stopping_gates(run)
     for note in run.notes:
         yield Gate("info", "Note", text.sentence(note, 600))
 

@@ -8,9 +8,10 @@ import pandas as pd
 
 from reports import text
 from reports.view.arms import AGAIN, BASELINE, UNJUDGED, unplanned
-from reports.view.effects import SPEED, WEIGHT, effect, floor_of, order_interval
+from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
 from results.records import Run, Trial, WorkloadRecord
+from results.stats.intervals import Levels
 
 Key = tuple[str, int]
 """trial_id and attempt."""
@@ -51,7 +52,7 @@ def metric_views(
             value
         )
     return tuple(
-        _metric_view(record, metric, found.get((record.name, metric[0]), {}), arms)
+        _metric_view(record, metric, found.get((record.name, metric[0]), {}), arms, levels_of(run))
         for record in run.workloads
         for metric in sorted(record.metrics, key=_secondary(record))
     )
@@ -66,6 +67,7 @@ def _metric_view(
     metric: tuple[str, str, str],
     by_arm: ByArm,
     arms: Mapping[str, ArmView],
+    levels: Levels | None,
 ) -> MetricView:
     name, unit, direction = metric
     everyone = [*arms.values(), *(unplanned(arm) for arm in sorted(by_arm.keys() - arms.keys()))]
@@ -79,7 +81,9 @@ def _metric_view(
         primary=name == workload.primary,
         floor=floor_of(_again(by_arm, arms, higher=direction == "higher")),
         values=tuple(_arm_value(arm, by_arm[arm.name]) for arm in everyone if arm.name in by_arm),
-        effects=_effects(everyone, by_arm, workload.resource, higher=direction == "higher"),
+        effects=_effects(
+            everyone, by_arm, workload.resource, higher=direction == "higher", levels=levels
+        ),
     )
 
 
@@ -91,7 +95,12 @@ def _again(by_arm: ByArm, arms: Mapping[str, ArmView], *, higher: bool) -> Effec
 
 
 def _effects(
-    everyone: Iterable[ArmView], by_arm: ByArm, resource: str, *, higher: bool
+    everyone: Iterable[ArmView],
+    by_arm: ByArm,
+    resource: str,
+    *,
+    higher: bool,
+    levels: Levels | None,
 ) -> tuple[Effect, ...]:
     views = {arm.name: arm for arm in everyone}
     if BASELINE not in views:
@@ -106,6 +115,7 @@ def _effects(
             higher=higher,
             floor=floor,
             words=words,
+            levels=levels,
         )
         for arm in views.values()
         if arm.name != BASELINE
