@@ -23,7 +23,7 @@ from runtimes.images.layers.reading import member_at
 from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.layers.tree import Marks, Tree, is_whiteout
 from runtimes.images.layers.union import Found
-from runtimes.images.layers.whiteouts import OPAQUE, hidden_name
+from runtimes.images.layers.whiteouts import OPAQUE, PREFIX, hidden_name
 
 _MAX_LINKS = 40
 """Symbolic links followed in one path, as in Linux' path_resolution(7)."""
@@ -249,6 +249,8 @@ class _Layer:
             like = member_at(found, here, self._rules)
         self._count(0)
         parent, _, base = here.rpartition("/")
+        if base.startswith(PREFIX):
+            raise HostileArchive(f"{name!r}: leads to {here!r}, which is a whiteout's name")
         self._make(replace(like, name=here), parent, base)
         return None
 

@@ -1,0 +1,206 @@
+"""The store unpacks a layer once, never shows half of one, removes only what nobody keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from support.layer_trees import d, f
+
+from runtimes.base import RuntimeFault
+from runtimes.images.canonical import HostileArchive
+from runtimes.images.layers import tarwrite
+from runtimes.images.layers.catalogue import StoredImage, StoredLayer
+from runtimes.images.layers.collection import collect
+from runtimes.images.layers.member import Member
+from runtimes.images.layers.store import LayerStore, Source, chain_id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LayerStore:
+    return LayerStore(tmp_path / "layers", marks="user", durable=False)
+
+
+def source(members: Sequence[Member], opened: list[int] | None = None) -> Source:
+    """A layer; each opening is noted."""
+
+    @contextlib.contextmanager
+    def open_it() -> Iterator[Iterable[Member]]:
+        if opened is not None:
+            opened.append(threading.get_ident())
+        yield members
+
+    return open_it
+
+
+def add(store: LayerStore, *layers: Sequence[Member], name: str = "image") -> StoredImage:
+    """An image of ``layers``, tagged."""
+    chain, chains = "", []
+    for members in layers:
+        chain = store.add(chain, tarwrite.digest(members), source(members), print).chain
+        chains.append(chain)
+    image = StoredImage(name, "sha256:" + "0" * 64, "amd64", tuple(chains))
+    store.tag(image)
+    return image
+
+
+def test_directories_for_an_overlay_come_topmost_first(store: LayerStore) -> None:
+    image = add(store, [d("a"), f("a/1")], [f("a/2")])
+    upper, lower = store.lower_directories(image)
+    assert (upper / "a/2").is_file()
+    assert (lower / "a/1").is_file()
+    assert store.image("image") == image
+
+
+def test_a_layer_is_unpacked_once(store: LayerStore) -> None:
+    opened: list[int] = []
+    members = [f("a", b"x")]
+    digest = tarwrite.digest(members)
+    first = store.add("", digest, source(members, opened), print)
+    again = store.add("", digest, source(members, opened), print)
+    assert (first, len(opened)) == (again, 1)
+
+
+def test_of_many_at_once_one_unpacks_a_layer(store: LayerStore) -> None:
+    opened: list[int] = []
+    members = [f(str(number), b"x") for number in range(50)]
+    digest = tarwrite.digest(members)
+    gate = threading.Barrier(6)
+    made: list[StoredLayer] = []
+
+    def worker() -> None:
+        gate.wait(10)
+        with store.locked():
+            made.append(store.add("", digest, source(members, opened), lambda _: None))
+
+    threads = [threading.Thread(target=worker) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(opened) == 1
+    assert made == [made[0]] * 6
+
+
+def test_the_same_layer_above_others_is_another_one(store: LayerStore) -> None:
+    top = [f("etc/x")]
+    one = add(store, [d("etc", 0o700)], top, name="one")
+    two = add(store, [d("etc", 0o711)], top, name="two")
+    modes = {(store.lower_directories(image)[0] / "etc").stat().st_mode for image in (one, two)}
+    assert len(modes) == 2
+    assert len(store.layers()) == 4
+
+
+def test_images_that_begin_alike_share_layers(store: LayerStore) -> None:
+    base = [d("etc")]
+    add(store, base, [f("a")], name="one")
+    add(store, base, [f("b")], name="two")
+    assert len(store.layers()) == 3
+
+
+def test_a_layer_that_is_refused_half_way_leaves_nothing(store: LayerStore) -> None:
+    members = [f("a"), f(".wh.")]
+    with pytest.raises(HostileArchive):
+        store.add("", tarwrite.digest(members), source(members), print)
+    assert store.layers() == []
+    assert [path.suffix for path in store.layers_home.iterdir()] == [".lock"]
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next(store: LayerStore) -> None:
+    members = [f("a")]
+    digest = tarwrite.digest(members)
+    left = store.layers_home / f".build-{digest[7:]}-x"
+    (left / "entry/root").mkdir(parents=True)
+    half = store.layers_home / digest[7:]  # without its record it does not count
+    (half / "root").mkdir(parents=True)
+    store.add("", digest, source(members), print)
+    assert not left.exists()
+    assert (half / "root/a").is_file()
+
+
+def test_only_root_can_look_into_the_store(store: LayerStore) -> None:
+    assert store.home.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_an_image_or_an_instance_keeps_is_not_collected(store: LayerStore) -> None:
+    image = add(store, [f("a")], [f("b")])
+    held = add(store, [f("a")], [f("c")], name="other")
+    store.hold("tb-abc123-1", held)
+    store.untag("other")
+    assert collect(store, grace_s=0, now_s=lambda: 1e12).removed == ()
+    store.release("tb-abc123-1")
+    done = collect(store, grace_s=0, now_s=lambda: 1e12)
+    assert done.removed == (held.layers[1],)
+    assert done.kept == 2
+    store.untag("image")
+    assert set(collect(store, grace_s=0, now_s=lambda: 1e12).removed) == set(image.layers)
+    assert list(store.layers_home.iterdir()) == []
+
+
+def test_a_layer_that_was_wanted_lately_stays(store: LayerStore) -> None:
+    image = add(store, [f("a")])
+    store.untag("image")
+    entry = store.lower_directories(image)[0].parent
+    os.utime(entry, (1000, 1000))
+    assert collect(store, grace_s=60, now_s=lambda: 1059.0).removed == ()
+    assert collect(store, grace_s=60, now_s=lambda: 1061.0).removed == image.layers
+
+
+def test_nothing_is_collected_while_layers_are_added(store: LayerStore) -> None:
+    with store.locked(), pytest.raises(RuntimeFault, match="in use"):
+        collect(store)
+
+
+def test_a_collection_sweeps_what_was_half_made_or_half_removed(store: LayerStore) -> None:
+    add(store, [f("a")])
+    for name in (".build-x-1", ".dead-y"):
+        (store.layers_home / name).mkdir()
+    collect(store)
+    assert {path.suffix or path.name[:1] for path in store.layers_home.iterdir()} == {
+        ".lock",
+        store.layers()[0].chain[7:8],
+    }
+
+
+def test_a_damaged_record_stops_a_collection(store: LayerStore) -> None:
+    image = add(store, [f("a")])
+    (store.home / "images" / "broken.json").write_text('{"name": 1}')
+    with pytest.raises(RuntimeFault, match=r"broken\.json"):
+        collect(store, grace_s=0, now_s=lambda: 1e12)
+    assert store.layer(image.layers[0]) is not None
+
+
+def test_an_image_without_its_layers_cannot_be_kept(store: LayerStore) -> None:
+    image = StoredImage("x", "sha256:" + "0" * 64, "amd64", (chain_id("", "sha256:" + "1" * 64),))
+    with pytest.raises(RuntimeFault, match="is missing"):
+        store.tag(image)
+    with pytest.raises(RuntimeFault, match="is missing"):
+        store.hold("somebody", image)
+
+
+@pytest.mark.parametrize("name", ["", "../x", ".hidden", "a\0b", "x" * 201, "a b"])
+def test_names_that_are_none_are_refused(store: LayerStore, name: str) -> None:
+    image = add(store, [f("a")])
+    with pytest.raises(RuntimeFault, match="is not a name"):
+        store.hold(name, image)
+
+
+@pytest.mark.parametrize(
+    "chain", ["", "sha256:../../etc", "sha512:" + "0" * 64, "sha256:" + "G" * 64]
+)
+def test_only_digests_name_layers(store: LayerStore, chain: str) -> None:
+    with pytest.raises(RuntimeFault, match="not the name of a layer"):
+        store.layer(chain)
+
+
+def test_the_unknown_image_is_answered_with_the_known_ones(store: LayerStore) -> None:
+    add(store, [f("a")], name="docker.io/library/x:1")
+    with pytest.raises(RuntimeFault, match="no image 'y'") as caught:
+        store.image("y")
+    assert caught.value.hint == "there are: docker.io/library/x:1"
+    assert store.untag("docker.io/library/x:1")
+    assert not store.untag("docker.io/library/x:1")
