@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports import text
 from results.ledger.findings import ClaimVerdict, Verdict
 from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
@@ -100,7 +101,7 @@ def _waiting(ledger: Ledger) -> Iterator[RenderableType]:
 def _cells(claim: Claim, verdict: ClaimVerdict | None) -> tuple[Text, Text, Text]:
     found = Text(claim.claim, style="bold")
     if verdict is not None:
-        found.append("\n" + verdict.sentence, style="not bold")
+        found.append("\n" + text.clean(verdict.sentence, 2000), style="not bold")
         return Text(claim.id), word(verdict.verdict), found
     found.append("\n" + _rules(claim), style="not bold")
     return Text(claim.id), Text("–", style="dim"), found

@@ -60,7 +60,7 @@ def explain_view(
     said: list[RenderableType] = [
         Text(claim.claim, style="bold"),
         word(verdict.verdict),
-        Text(verdict.sentence),
+        Text(text.clean(verdict.sentence, 2000)),
         _facts(claim, verdict, outcome),
     ]
     for finding in verdict.findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from results.ledger.decide import decide, more_blocks
@@ -86,3 +87,33 @@ def test_more_blocks_grow_as_the_estimate_nears_the_limit() -> None:
     assert far is not None
     assert near > far >= 1
     assert more_blocks(interval(0.95 * 0.97, 0.95 / 0.97), rule, "higher") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "truth"),
+    [
+        ("equivalence", 0.05, 0.95),
+        ("equivalence", 0.05, 1 / 0.95),
+        ("loss-at-most", 0.05, 0.95),
+        ("superiority", 0.05, 0.95),
+        ("ratio-at-least", 10.0, 10.0),
+    ],
+)
+@pytest.mark.parametrize("blocks", [6, 12])
+def test_on_the_limit_either_verdict_is_wrong_at_most_once_in_twenty(
+    kind: RuleKind, value: float, truth: float, blocks: int
+) -> None:
+    """What "95 % certainty" of each end means, measured; slack of three standard errors."""
+    chance = np.random.default_rng([blocks, int(1000 * truth)])
+    rule, runs = Rule(kind, value), 400
+    found = []
+    for _ in range(runs):
+        drift = np.exp(0.2 * chance.standard_normal(blocks))
+        base = drift * np.exp(0.04 * chance.standard_normal(blocks))
+        other = truth * drift * np.exp(0.04 * chance.standard_normal(blocks))
+        compared = compare(base, other, margin=0.05, blocks=range(blocks))
+        found.append(decide(compared, rule, "higher", QUIET, needs_floor=True).verdict)
+    allowed = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert found.count("supported") / runs <= allowed
+    assert found.count("refuted") / runs <= allowed
+    assert found.count("inconclusive") / runs >= 0.85
