@@ -56,7 +56,7 @@ def view(a: Side, b: Side, found: Comparisons) -> list[RenderableType]:
     if not two_arms:
         table.add_column("arm", overflow="fold")
     table.add_column("A → B", justify="right", no_wrap=True)
-    table.add_column("change, 95 % interval", justify="right")
+    table.add_column("change, 95 % interval", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for change in found.changes:
         table.add_row(*_cells(change, two_arms=two_arms))

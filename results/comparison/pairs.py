@@ -57,9 +57,12 @@ def pairs_of(
             b.evidence.of(workload, metric, arms[1]),
         )
         counts = [each.means.size for each in values]
-        if not any(counts):
-            continue
         where = f"{workload} {metric} in {arms[1]}"
+        if not any(counts):
+            tried = zip((a, b), arms, strict=True)
+            if any((workload, metric, arm) in side.evidence.invalid for side, arm in tried):
+                left_out.append(f"{where}: neither A nor B has a valid trial")
+            continue
         kinds = {(each.units, each.directions) for each in known if each}
         if not all(counts):
             left_out.append(f"{where}: {'B' if counts[0] else 'A'} has no valid trial")
