@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,7 +108,7 @@ def ledger_view(
     arms: Mapping[str, ArmView],
     stops: Sequence[ClaimStop] = (),
 ) -> LedgerView:
-    """Cards in the ledger's order.
+    """Cards in the ledger's order, those that the run can judge before those that it cannot.
 
     Args:
         ledger: every claim.
@@ -125,13 +125,17 @@ def ledger_view(
     awaited = {claim.id for claim in ledger.claims if claim.awaits}
     counts = Counter(card.verdict for card in cards)
     return LedgerView(
-        cards=tuple(card for card in cards if card.id not in awaited),
+        cards=_ordered(card for card in cards if card.id not in awaited),
         waiting=tuple(card for card in cards if card.id in awaited),
         summary=_summary(cards, len(awaited)),
         counts=tuple((key, word, counts[word]) for word, key in KEYS.items() if counts[word]),
         digest=judgement.digest[:12],
         floors=_floors(judgement),
     )
+
+
+def _ordered(cards: Iterable[Card]) -> tuple[Card, ...]:
+    return tuple(sorted(cards, key=lambda card: card.verdict == "not evaluable"))
 
 
 def stop_words(stop: ClaimStop) -> str:
