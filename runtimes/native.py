@@ -21,6 +21,7 @@ from runtimes.agent import Agent
 from runtimes.base import (
     AGENT_PATH,
     BOX_PORT,
+    VOLUME_PATH,
     Availability,
     Capability,
     Engine,
@@ -44,7 +45,7 @@ from runtimes.launcher.operations import (
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.launcher.program import opened, source_digest
-from runtimes.namespaces.build import cgroup_steps
+from runtimes.namespaces.build import cgroup_steps, join_steps
 from runtimes.namespaces.engine import read_digest, remove_tree
 from runtimes.process import ENVIRONMENT
 
@@ -52,7 +53,13 @@ _peers = itertools.count(1)
 HELLO_S = 10.0
 
 
-def plan(state: Path, rootfs: Path, creation: cgroups.Creation, network: Path) -> Plan:
+def plan(
+    state: Path,
+    rootfs: Path,
+    creation: cgroups.Creation,
+    network: Path,
+    volume: Path | None = None,
+) -> Plan:
     """The steps of a native start."""
     root = state / "root"
     scratch = kernel.NOSUID | kernel.NODEV
@@ -62,11 +69,9 @@ def plan(state: Path, rootfs: Path, creation: cgroups.Creation, network: Path) -
         (
             Side.LAUNCHER,
             "cloned",
-            [
-                EnterNamespace(str(network)),
-                Clone(kernel.CLONE_NEWNS, str(creation.born_in or "")),
-            ],
+            [Clone(kernel.CLONE_NEWNS, str(creation.born_in or ""))],
         ),
+        (Side.CHILD, "joined", [*join_steps(creation), EnterNamespace(str(network))]),
         (
             Side.CHILD,
             "root",
@@ -76,6 +81,7 @@ def plan(state: Path, rootfs: Path, creation: cgroups.Creation, network: Path) -
                 Mount("tmpfs", str(root / "tmp"), "tmpfs", scratch, "mode=1777"),
                 Mount("tmpfs", str(root / "run"), "tmpfs", scratch, "mode=755"),
                 *(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")),
+                *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),
             ],
         ),
@@ -102,7 +108,7 @@ def _start(
     return instance.start(
         launcher,
         spec,
-        plan(state, site.rootfs.directory, creation, network),
+        plan(state, site.rootfs.directory, creation, network, spec.volume),
         group,
         undo=undo,
         endpoint=(site.network.host_address, BOX_PORT),
@@ -129,8 +135,8 @@ class NativeEngine:
         )
 
     def daemon_pids(self) -> tuple[int, ...]:
-        """See Engine.  There is no daemon."""
-        return ()
+        """See Engine.  The launcher, which is resident; some 200 KiB."""
+        return self.launcher.pids()
 
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""

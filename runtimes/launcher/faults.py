@@ -8,6 +8,7 @@ import os
 from runtimes.base import RuntimeFault
 from runtimes.launcher.operations import (
     Address,
+    Attach,
     Bind,
     BindIdmapped,
     Clone,
@@ -18,6 +19,7 @@ from runtimes.launcher.operations import (
     JoinCgroup,
     LeaveOldRoot,
     MakeDirectory,
+    MakeOverlay,
     Mount,
     Operation,
     PivotRoot,
@@ -72,10 +74,16 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "no-userns",
     (Mount, errno.ENOSPC): "too many mounts (/proc/sys/fs/mount-max) or too many layers "
     "(500 on Linux 5 and later): squash the image",
-    (Mount, errno.ELOOP): "overlay inside overlay is nested too deeply (2): keep the state "
+    (MakeOverlay, errno.ENODEV): "the kernel does not know overlay: modprobe overlay",
+    (MakeOverlay, errno.ENOSPC): "too many mounts (/proc/sys/fs/mount-max) or too many layers "
+    "(500 on Linux 5 and later): squash the image",
+    (MakeOverlay, errno.ENOSYS): _OLD_KERNEL,
+    (MakeOverlay, errno.ELOOP): "overlay inside overlay is nested too deeply (2): keep the state "
     "directory (TAREBENCH_STATE) on a plain file system",
-    (Mount, errno.EINVAL): "for an overlay: its upper directory cannot be on an overlay, NFS or "
+    (MakeOverlay, errno.EINVAL): "its upper directory cannot be on an overlay, NFS or "
     "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs",
+    (Attach, errno.EINVAL): "the root file system has something else than a directory there",
+    (Attach, errno.ENOENT): "the root file system lacks this directory",
     (LeaveOldRoot, errno.EXDEV): "the harness runs in a chroot: run it in the host's root",
     (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
     (Execute, errno.ENOENT): "the program, or the interpreter it names, is not in the root "
@@ -91,7 +99,11 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (EnterNamespace, errno.ENOENT): "the testbed's namespace is gone",
     (Seccomp, errno.EINVAL): "the filter is malformed, or the kernel lacks CONFIG_SECCOMP_FILTER",
     (Post, errno.EPIPE): "the child was killed: is the box's memory limit too small to start in?",
-    (Wait, errno.EPIPE): "the launcher was killed: see dmesg for the OOM killer",
+    (
+        Wait,
+        errno.EPIPE,
+    ): "one of the two was killed: is the box's memory limit too small to start in?  "
+    "see dmesg for the OOM killer",
     (MakeDirectory, errno.EEXIST): "left from a killed run: invoke clean",
     (MakeDirectory, errno.ENOSPC): "the file system is full, or there are too many cgroups: "
     "invoke clean",

@@ -28,7 +28,7 @@ static bool reap(pid_t main_child, int *code)
     return ended;
 }
 
-static void let_go_of_everything_but(int first, int second)
+void let_go_of_everything_but(int first, int second)
 {
     int low = first < second ? first : second, high = first < second ? second : first;
     if (low > 0)

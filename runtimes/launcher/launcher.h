@@ -1,12 +1,14 @@
-/* The launcher: a small static program that executes a plan computed by runtimes/launcher.
+/* The launcher: a small static program that executes plans computed by runtimes/launcher.
  *
- * Two processes run the same list of steps, each only its own side's:
- *   launcher  started by the harness; makes cgroups, clones the child, does what needs the
- *             host's privileges (id maps, overlay, device nodes, veth), then exits
- *   child     the clone, in the new namespaces; builds its view, drops its rights, and runs
- *             the program, under a tiny init where it is the first process of a PID namespace
+ * It stays for as long as its harness does and serves one plan after another, so that a start
+ * pays for neither an exec nor a copy of a fat parent.  Two processes walk the same list of
+ * steps, each only its own side's:
+ *   launcher  with the host's privileges: makes cgroups, directories and detached mounts,
+ *             clones the child, writes its id maps, makes the veth pair; then takes the next plan
+ *   child     the clone, in the new namespaces: joins its cgroups, builds its view, drops its
+ *             rights, and runs the program, under a tiny init in a PID namespace
  * The child is made with CLONE_PARENT: the harness itself is its parent, holds its pidfd and
- * gets its exit status, and no helper process stays behind.
+ * gets its exit status, and no helper process per box stays behind.
  */
 #ifndef TAREBENCH_LAUNCHER_H
 #define TAREBENCH_LAUNCHER_H
@@ -21,7 +23,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MAX_NUMBERS = 8, MAX_STRINGS = 512 };
+enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 8, STREAMS = 3 };
 
 enum side { LAUNCHER = 0, CHILD = 1 };
 
@@ -33,37 +35,54 @@ struct step {
     uint32_t *lengths;
 };
 
+/* Descriptors that came with a plan, by the number that its steps call them. */
+struct passed {
+    uint32_t count;
+    int32_t names[MAX_PASSED];
+    int fds[MAX_PASSED];
+};
+
 struct context {
     enum side side;
     int status_fd;
-    int mount_namespace;    /* of the child, as seen by the launcher: its pidfd */
-    int sync_read, sync_write;
+    int sync_fd;            /* to the other side: a byte says "go on", the end says "dead" */
+    int held[MAX_HELD];     /* detached mounts, made by the launcher, inherited by the child */
     pid_t child;
     uint32_t index;         /* of the step being executed */
     dev_t root_device;      /* of the root directory that the launcher was started in */
     ino_t root_inode;
+    int moved;              /* namespaces that the launcher must go back to: CLONE_NEW* */
+    struct passed passed;
 };
 
 /* Every operation returns 0 or a negative errno; the step's index tells the rest. */
 typedef int operation(struct context *context, const struct step *step);
 
-operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_mounts;
-operation op_enter_namespace;
+operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_namespace;
 operation op_mount, op_bind_idmapped, op_bind, op_mask, op_pivot_root, op_chroot, op_symlink;
 operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identity;
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
 operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
+operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_process;
+operation op_children_in, op_make_mount;
 
 /* plan.c */
-int plan_read(int fd, struct step **steps, uint32_t *count);
+int plan_read(char *text, size_t length, struct step **steps, uint32_t *count);
+
+/* request.c */
+char *request_receive(int fd, struct passed *passed, size_t *length);
+
+/* main.c */
+int passed_fd(const struct context *context, uint64_t name);
 
 /* status.c: records are kept and written together: each write wakes the harness. */
-enum record { MARK = 1, FAILED = 2, CHILD_PID = 3, READY = 4 };
+enum record { MARK = 1, FAILED = 2, CHILD_PID = 3, READY = 4, DONE = 5 };
 void status_add(enum record kind, uint32_t index, int64_t value);
 void status_flush(int fd);
 
 /* init.c */
 int init_run(pid_t main_child, int lifeline_fd);
+void let_go_of_everything_but(int first, int second);
 
 static inline int negative(long result)
 {

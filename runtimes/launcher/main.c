@@ -1,9 +1,15 @@
-/* launcher PLAN_FD STATUS_FD: execute the plan; exit 0 when the child has been handed over. */
+/* launcher SOCKET_FD: execute the plans that come over the socket, until its other end closes. */
 #include "launcher.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+
+/* The launcher's own descriptors; all above belong to the plan being executed. */
+enum { SOCKET = 3, OWN_NETWORK = 4, OWN_PIDS = 5, FIRST_OF_PLAN = 6 };
 
 struct entry {
     operation *run;
@@ -16,7 +22,6 @@ static const struct entry TABLE[] = {
     [2] = {op_write_file, 0, 2},
     [3] = {op_clone, 1, 1},
     [4] = {op_id_map, 0, 2},
-    [5] = {op_enter_mounts, 0, 0},
     [6] = {op_enter_namespace, 1, 1},
     [7] = {op_mount, 1, 4},
     [8] = {op_bind_idmapped, 2, 2},
@@ -42,6 +47,13 @@ static const struct entry TABLE[] = {
     [28] = {op_unshare, 1, 0},
     [29] = {op_hold, 1, 0},
     [30] = {op_leave_old_root, 0, 0},
+    [31] = {op_make_overlay, 2, 4},
+    [32] = {op_clone_tree, 1, 1},
+    [33] = {op_make_tmpfs, 4, 1},
+    [34] = {op_attach, 1, 1},
+    [35] = {op_enter_process, 2, 0},
+    [36] = {op_children_in, 1, 0},
+    [37] = {op_make_mount, 2, 1},
 };
 
 static int run_step(struct context *context, const struct step *step)
@@ -54,17 +66,16 @@ static int run_step(struct context *context, const struct step *step)
     return entry->run(context, step);
 }
 
-static void fail(struct context *context, int error)
+int passed_fd(const struct context *context, uint64_t name)
 {
-    if (context->side == LAUNCHER && context->child > 0)
-        kill(context->child, SIGKILL);
-    status_add(FAILED, context->index, -error);
-    status_flush(context->status_fd);
-    _exit(1);
+    for (uint32_t i = STREAMS + 1; i < context->passed.count; i++)
+        if (context->passed.names[i] == (int32_t)name)
+            return context->passed.fds[i];
+    return -1;
 }
 
 /* Both sides walk the whole list; after the clone the child goes on from the same place. */
-static void run_all(struct context *context, const struct step *steps, uint32_t count)
+static int run_all(struct context *context, const struct step *steps, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (steps[i].side != context->side)
@@ -72,35 +83,97 @@ static void run_all(struct context *context, const struct step *steps, uint32_t 
         context->index = i;
         int error = run_step(context, &steps[i]);
         if (error)
-            fail(context, error);
+            return error;
         status_add(MARK, i, 0);
     }
+    return 0;
+}
+
+static void execute(struct context *context, char *plan, size_t length)
+{
+    struct step *steps;
+    uint32_t count;
+    int error = plan_read(plan, length, &steps, &count);
+    if (!error)
+        error = run_all(context, steps, count);
+    if (error && context->side == LAUNCHER && context->child > 0)
+        kill(context->child, SIGKILL);
+    if (error)
+        status_add(FAILED, context->index, -error);
+    else if (!context->child)
+        status_add(DONE, context->index, 0);
+    status_flush(context->status_fd);
+    if (context->side == CHILD)
+        _exit(1);
+}
+
+/* Nothing of one plan is left when the next one comes. */
+static int clean_up(const struct context *context)
+{
+    syscall(SYS_close_range, (unsigned)FIRST_OF_PLAN, ~0u, 0u);
+    if (context->moved & CLONE_NEWNET && setns(OWN_NETWORK, CLONE_NEWNET))
+        return -errno;
+    if (context->moved & CLONE_NEWPID && setns(OWN_PIDS, CLONE_NEWPID))
+        return -errno;
+    return negative(chdir("/"));
+}
+
+static int serve_one(const struct stat *root)
+{
+    struct context context = {.side = LAUNCHER, .sync_fd = -1, .index = UINT32_MAX,
+                              .root_device = root->st_dev, .root_inode = root->st_ino};
+    size_t length;
+    memset(context.held, -1, sizeof context.held);
+    char *plan = request_receive(SOCKET, &context.passed, &length);
+    if (!plan)
+        return -EPIPE;
+    if (context.passed.count <= STREAMS)
+        return clean_up(&context);      /* nobody to answer to */
+    context.status_fd = context.passed.fds[STREAMS];
+    status_add(MARK, UINT32_MAX, 0);
+    execute(&context, plan, length);
+    return clean_up(&context);
+}
+
+static int keep(const char *path, int flags, int number)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fd == number)
+        return 0;
+    int error = negative(dup3(fd, number, O_CLOEXEC));
+    close(fd);
+    return error;
+}
+
+/* A mount namespace of its own, which hears of the host's mounts and tells nobody of its own;
+ * nothing of the caller's but the socket. */
+static int prepare(int socket_fd)
+{
+    signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
+    umask(0);       /* modes in the plan are meant; the program gets the usual 022 */
+    if (socket_fd != SOCKET && dup3(socket_fd, SOCKET, O_CLOEXEC) < 0)
+        return -errno;
+    syscall(SYS_close_range, (unsigned)SOCKET + 1, ~0u, 0u);
+    if (fcntl(SOCKET, F_SETFD, FD_CLOEXEC) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+        return -errno;
+    int error = keep("/proc/self/ns/net", O_RDONLY, OWN_NETWORK);
+    if (!error)
+        error = keep("/proc/self/ns/pid", O_RDONLY, OWN_PIDS);
+    if (!error)
+        error = negative(unshare(CLONE_NEWNS));
+    if (!error)
+        error = negative(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL));
+    return error;
 }
 
 int main(int argc, char **argv)
 {
-    struct context context = {.side = LAUNCHER, .sync_read = -1, .sync_write = -1};
-    struct step *steps;
-    uint32_t count = 0;
-    if (argc != 3)
-        return 2;
-    int plan_fd = atoi(argv[1]);
-    context.status_fd = atoi(argv[2]);
-    signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
-    umask(0);       /* modes in the plan are meant; the program gets the usual 022 */
-    /* Nothing of the caller's survives an exec but the program's three standard streams. */
-    syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-    status_add(MARK, UINT32_MAX, 0);
     struct stat root;
-    int error = stat("/", &root) ? -errno : plan_read(plan_fd, &steps, &count);
-    context.root_device = root.st_dev;
-    context.root_inode = root.st_ino;
-    if (error) {
-        context.index = UINT32_MAX;
-        fail(&context, error);
-    }
-    close(plan_fd);
-    run_all(&context, steps, count);
-    status_flush(context.status_fd);
-    _exit(0);
+    if (argc != 2 || prepare(atoi(argv[1])) || stat("/", &root))
+        return 2;
+    while (serve_one(&root) == 0)
+        ;
+    return 0;
 }

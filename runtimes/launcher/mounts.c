@@ -1,5 +1,6 @@
 /* Mounts: the new API (open_tree, mount_setattr, move_mount: Linux 5.12) where one step must
- * be whole before it is seen (read-only binds, idmapped binds), mount(2) for the rest. */
+ * be whole before it is seen (read-only binds, idmapped binds), mount(2) for the rest.
+ * Detached mounts, which the launcher makes and the child attaches, are in detached.c. */
 #include "launcher.h"
 
 #include <sched.h>
@@ -36,23 +37,15 @@ static int bind_with(const char *source, const char *target, bool recursive,
     return error;
 }
 
-/* Join the child's mount namespace, keeping the host's privileges: what is mounted from here
- * on has the host as its owner (an overlay needs no userxattr, devices work), and nothing of
- * it was ever in the host's mount table. */
-int op_enter_mounts(struct context *context, const struct step *step)
-{
-    (void)step;
-    return negative(setns(context->mount_namespace, CLONE_NEWNS));
-}
-
 /* numbers: type of namespace; strings: its file */
 int op_enter_namespace(struct context *context, const struct step *step)
 {
-    (void)context;
     int fd = open(step->strings[0], O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int error = negative(setns(fd, (int)step->numbers[0]));
+    if (!error && context->side == LAUNCHER)
+        context->moved |= (int)step->numbers[0];
     close(fd);
     return error;
 }
@@ -73,10 +66,9 @@ int op_mount(struct context *context, const struct step *step)
 /* numbers: user namespace descriptor, further attributes; strings: source, target */
 int op_bind_idmapped(struct context *context, const struct step *step)
 {
-    (void)context;
     struct attributes attributes = {
         .set = ATTRIBUTE_IDMAP | step->numbers[1],
-        .user_namespace_fd = step->numbers[0],
+        .user_namespace_fd = (uint64_t)passed_fd(context, step->numbers[0]),
     };
     return bind_with(step->strings[0], step->strings[1], false, attributes);
 }
@@ -105,9 +97,7 @@ int op_mask(struct context *context, const struct step *step)
     return negative(mount("/dev/null", path, NULL, MS_BIND, NULL));
 }
 
-/* By the launcher, inside the child's mount namespace: the kernel moves every process whose
- * root this was, so the child needs no right of its own to walk the host's directories.
- * pivot_root(".", ".") stacks the old root on the new one, where "/" does not look. */
+/* pivot_root(".", ".") stacks the old root on the new one, where "/" does not look. */
 int op_pivot_root(struct context *context, const struct step *step)
 {
     (void)context;

@@ -3,13 +3,25 @@
  *   "TBPL" | u32 step count | step…
  *   step: u16 code | u16 side | u16 numbers | u16 strings | u64… | (u32 length | bytes | NUL)…
  *
- * The plan comes from the harness over a memory file; it is trusted, and still bounded.
+ * The plan comes from the harness over a socket; it is trusted, and still bounded.  What is
+ * read points into the message and into one arena, which the next plan overwrites.
  */
 #include "launcher.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+enum { ARENA_BYTES = 1 << 20, MAX_STEPS = 4096 };
+
+static char arena[ARENA_BYTES] __attribute__((aligned(16)));
+static size_t arena_used;
+
+static void *allocate(size_t length)
+{
+    size_t rounded = (length + 15) & ~(size_t)15;
+    if (rounded < length || rounded > ARENA_BYTES - arena_used)
+        return NULL;
+    void *result = arena + arena_used;
+    arena_used += rounded;
+    return result;
+}
 
 struct cursor {
     char *at, *end;
@@ -27,8 +39,8 @@ static int take(struct cursor *cursor, void *target, size_t length)
 static int take_strings(struct cursor *cursor, struct step *step)
 {
     size_t count = step->string_count;
-    step->strings = calloc(count + 1, sizeof *step->strings);
-    step->lengths = calloc(count + 1, sizeof *step->lengths);
+    step->strings = allocate((count + 1) * sizeof *step->strings);
+    step->lengths = allocate((count + 1) * sizeof *step->lengths);
     if (!step->strings || !step->lengths)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
@@ -40,6 +52,8 @@ static int take_strings(struct cursor *cursor, struct step *step)
         step->lengths[i] = length;
         cursor->at += (size_t)length + 1;
     }
+    step->strings[count] = NULL;
+    step->lengths[count] = 0;
     return 0;
 }
 
@@ -59,22 +73,15 @@ static int take_step(struct cursor *cursor, struct step *step)
     return take_strings(cursor, step);
 }
 
-int plan_read(int fd, struct step **steps, uint32_t *count)
+int plan_read(char *text, size_t length, struct step **steps, uint32_t *count)
 {
-    struct stat status;
     char magic[4];
-    if (fstat(fd, &status))
-        return -errno;
-    if (status.st_size < 8 || status.st_size > 16 << 20)
-        return -EBADMSG;
-    char *text = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (text == MAP_FAILED)
-        return -errno;
-    struct cursor cursor = {text, text + status.st_size};
+    struct cursor cursor = {text, text + length};
+    arena_used = 0;
     if (take(&cursor, magic, sizeof magic) || memcmp(magic, "TBPL", 4) ||
-        take(&cursor, count, sizeof *count) || *count > 4096)
+        take(&cursor, count, sizeof *count) || *count > MAX_STEPS)
         return -EBADMSG;
-    *steps = calloc(*count + 1, sizeof **steps);
+    *steps = allocate((*count + 1) * sizeof **steps);
     if (!*steps)
         return -ENOMEM;
     for (uint32_t i = 0; i < *count; i++) {
@@ -82,5 +89,5 @@ int plan_read(int fd, struct step **steps, uint32_t *count)
         if (error)
             return error;
     }
-    return 0;
+    return cursor.at == cursor.end ? 0 : -EBADMSG;
 }

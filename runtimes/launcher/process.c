@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #ifndef CLONE_INTO_CGROUP
@@ -35,27 +36,25 @@ int op_write_file(struct context *context, const struct step *step)
     return write_path(step->strings[0], step->strings[1]);
 }
 
-static int into_child(struct context *context)
+static int into_child(struct context *context, int sync_fd, int launchers_end)
 {
     context->side = CHILD;
     context->child = 0;
-    close(context->sync_write);     /* so that the launcher's death ends our waiting */
-    context->sync_write = -1;
+    context->sync_fd = sync_fd;
+    close(launchers_end);           /* so that the launcher's death ends our waiting */
+    for (int stream = 0; stream < STREAMS; stream++)
+        if (dup2(context->passed.fds[stream], stream) < 0)
+            return -errno;
     return 0;
 }
 
 /* numbers: clone flags; strings: v2 cgroup directory to be born in, or empty */
 int op_clone(struct context *context, const struct step *step)
 {
-    int ends[2], pidfd = -1, group = -1;
-    struct clone_args arguments = {
-        .flags = step->numbers[0] | CLONE_PARENT | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-    };
-    if (pipe2(ends, O_CLOEXEC))
+    int ends[2], group = -1;
+    struct clone_args arguments = {.flags = step->numbers[0] | CLONE_PARENT};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
         return -errno;
-    context->sync_read = ends[0];
-    context->sync_write = ends[1];
     if (step->lengths[0]) {
         group = open(step->strings[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (group < 0)
@@ -67,13 +66,10 @@ int op_clone(struct context *context, const struct step *step)
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        return into_child(context);
-    if (group >= 0)
-        close(group);
-    close(context->sync_read);
-    context->sync_read = -1;
+        return into_child(context, ends[1], ends[0]);
+    close(ends[1]);
+    context->sync_fd = ends[0];
     context->child = (pid_t)pid;
-    context->mount_namespace = pidfd;
     status_add(CHILD_PID, context->index, pid);
     return 0;
 }
@@ -99,12 +95,14 @@ int op_id_map(struct context *context, const struct step *step)
     return 0;
 }
 
-/* Let the child go on. The records so far go first, so that they are there when it is ready. */
+/* Let the other side go on.  The launcher's records so far go first, so that they are there
+ * when the child is ready. */
 int op_post(struct context *context, const struct step *step)
 {
     (void)step;
-    status_flush(context->status_fd);
-    return write_whole(context->sync_write, "", 1);
+    if (context->side == LAUNCHER)
+        status_flush(context->status_fd);
+    return write_whole(context->sync_fd, "", 1);
 }
 
 int op_wait(struct context *context, const struct step *step)
@@ -113,9 +111,26 @@ int op_wait(struct context *context, const struct step *step)
     char byte;
     ssize_t n;
     do
-        n = read(context->sync_read, &byte, 1);
+        n = read(context->sync_fd, &byte, 1);
     while (n < 0 && errno == EINTR);
-    return n == 1 ? 0 : n < 0 ? -errno : -EPIPE;
+    if (n < 0 && errno != ECONNRESET)     /* it died with something unread */
+        return -errno;
+    return n == 1 ? 0 : -EPIPE;
+}
+
+/* In the child: join a running box.  numbers: its pidfd's name, namespaces to join */
+int op_enter_process(struct context *context, const struct step *step)
+{
+    int pidfd = passed_fd(context, step->numbers[0]);
+    return negative(setns(pidfd, (int)step->numbers[1]));
+}
+
+/* In the launcher: its next child is born in that process's PID namespace.
+ * numbers: its pidfd's name */
+int op_children_in(struct context *context, const struct step *step)
+{
+    context->moved |= CLONE_NEWPID;
+    return negative(setns(passed_fd(context, step->numbers[0]), CLONE_NEWPID));
 }
 
 /* numbers: uid, gid */
@@ -177,7 +192,7 @@ int op_resource_limit(struct context *context, const struct step *step)
 static int become(const struct step *step, uint64_t arguments)
 {
     char **argv = step->strings + 1, **environment;
-    static char *copy[MAX_STRINGS + 1];
+    static char *copy[MAX_STRINGS + 2];
     sigset_t none;
     memcpy(copy, argv, arguments * sizeof *argv);       /* a NULL must part argv from envp */
     environment = step->strings + 1 + arguments;
@@ -218,16 +233,18 @@ int op_execute(struct context *context, const struct step *step)
         return pid < 0 ? -errno : failure;
     status_add(READY, context->index, 0);
     status_flush(context->status_fd);
-    _exit(init_run(pid, (int)(int64_t)step->numbers[2]));
+    _exit(init_run(pid, passed_fd(context, step->numbers[2])));
 }
 
 /* Keep the namespaces alive until the other end of a pipe is closed.  numbers: descriptor */
 int op_hold(struct context *context, const struct step *step)
 {
     char byte;
+    int lifeline_fd = passed_fd(context, step->numbers[0]);
     status_add(READY, context->index, 0);
     status_flush(context->status_fd);
-    while (read((int)step->numbers[0], &byte, 1) < 0 && errno == EINTR)
+    let_go_of_everything_but(lifeline_fd, -1);
+    while (read(lifeline_fd, &byte, 1) < 0 && errno == EINTR)
         ;
     _exit(0);
 }

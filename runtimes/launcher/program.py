@@ -12,14 +12,15 @@ import hashlib
 import os
 import platform
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from runtimes import process
 from runtimes.base import RuntimeFault
 from runtimes.images.compile import compile_static
 from runtimes.launcher.plan import Plan
-from runtimes.launcher.started import Started, read_status
+from runtimes.launcher.server import Server
+from runtimes.launcher.started import Started, read_done, read_status, silent
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O2")
@@ -57,49 +58,119 @@ def compiled(cache: Path, progress: Callable[[str], None]) -> Path:
 
 
 class Launcher:
-    """Starts plans.  May be used by several threads at once."""
+    """Starts plans.  May be used by several threads at once.
+
+    The program runs once and stays (server.py); where starts would wait for each other a second
+    one is started, and so on, up to one for each CPU.
+    """
 
     def __init__(self, program: Path) -> None:
         self.program_fd = _sealed(program)
+        self._servers: list[Server] = []
+        self._prologue: list[tuple[Plan, tuple[int, ...]]] = []
+        self._lock = threading.Lock()
+        self._limit = len(os.sched_getaffinity(0))
 
     def close(self) -> None:
-        """Give the copy back."""
+        """End the program, give the copy back."""
+        with self._lock:
+            for server in self._servers:
+                server.close()
+            self._servers.clear()
         os.close(self.program_fd)
+
+    def pids(self) -> tuple[int, ...]:
+        """The resident processes."""
+        return tuple(server.pid for server in self._servers)
+
+    def prepare(self, plan: Plan, pass_fds: Sequence[int] = ()) -> None:
+        """Execute ``plan``, which has no child, in each process, those to come included.
+
+        ``pass_fds`` are to stay open as long as the launcher does.
+
+        Raises:
+            LaunchFault: as ``start``.
+        """
+        with self._lock:
+            self._prologue.append((plan, tuple(pass_fds)))
+            for server in self._servers or [self._added()]:
+                if server.prepared < len(self._prologue):
+                    _told(server, plan, pass_fds)
+                    server.prepared = len(self._prologue)
 
     def start(
         self,
         plan: Plan,
         *,
-        stdin: process.Stdio = None,
-        stdout: process.Stdio = None,
-        stderr: process.Stdio = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
         pass_fds: Sequence[int] = (),
         timeout_s: float = START_TIMEOUT_S,
     ) -> Started:
         """Execute ``plan``; return once its program is running.
 
         ``pass_fds`` are the descriptors that steps name by number (lifeline, user namespace);
-        the program itself inherits only the three standard streams.
+        the program itself inherits only the three standard streams, ours by default.
 
         Raises:
             LaunchFault: naming operation, object and cause; the child is gone then, what the
                 plan made on the host (cgroups, directories, interfaces) is the caller's to undo.
         """
-        with contextlib.ExitStack() as stack:
-            plan_fd = os.memfd_create("plan", os.MFD_CLOEXEC)
-            stack.callback(os.close, plan_fd)
-            os.write(plan_fd, plan.pack())
-            status, told = os.pipe()
-            stack.callback(os.close, status)
-            with os.fdopen(told, "wb"):
-                launcher = process.spawn(
-                    [f"/proc/self/fd/{self.program_fd}", str(plan_fd), str(told)],
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    pass_fds=(self.program_fd, plan_fd, told, *pass_fds),
-                )
-            return read_status(plan, launcher, status, timeout_s)
+        given = enumerate((stdin, stdout, stderr))
+        streams = [number if fd is None else fd for number, fd in given]
+        status, told = os.pipe()
+        try:
+            with self._server() as server:
+                try:
+                    server.send(plan.pack(), (*streams, told), pass_fds)
+                finally:
+                    os.close(told)
+                return read_status(plan, server.kill, status, timeout_s)
+        except BrokenPipeError:
+            raise silent("the launcher is dead") from None
+        finally:
+            os.close(status)
+
+    @contextlib.contextmanager
+    def _server(self) -> Iterator[Server]:
+        """The least busy process; a new one where each is busy and there may be more."""
+        with self._lock:
+            for dead in [server for server in self._servers if not server.alive()]:
+                dead.close()
+                self._servers.remove(dead)
+            server = min(self._servers, key=lambda one: one.waiting, default=None)
+            if server is None or (server.waiting and len(self._servers) < self._limit):
+                server = self._added()
+            server.waiting += 1
+        try:
+            yield server
+        finally:
+            with self._lock:
+                server.waiting -= 1
+
+    def _added(self) -> Server:
+        server = Server(self.program_fd)
+        try:
+            for plan, pass_fds in self._prologue:
+                _told(server, plan, pass_fds)
+                server.prepared += 1
+        except BaseException:
+            server.close()
+            raise
+        self._servers.append(server)
+        return server
+
+
+def _told(server: Server, plan: Plan, pass_fds: Sequence[int]) -> None:
+    """Have a plan without a child executed."""
+    status, told = os.pipe()
+    try:
+        with os.fdopen(told, "wb"):
+            server.send(plan.pack(), (told, told, told, told), pass_fds)
+        read_done(plan, status, START_TIMEOUT_S)
+    finally:
+        os.close(status)
 
 
 @contextlib.contextmanager

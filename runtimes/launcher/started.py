@@ -7,9 +7,8 @@ import os
 import select
 import signal
 import struct
-import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runtimes.launcher.faults import LaunchFault, explain
@@ -17,7 +16,7 @@ from runtimes.launcher.operations import Execute, Hold
 from runtimes.launcher.plan import Plan
 
 _RECORD = struct.Struct("=IIqQ")
-_MARK, _FAILED, _CHILD_PID, _READY = 1, 2, 3, 4
+_MARK, _FAILED, _CHILD_PID, _READY, _DONE = 1, 2, 3, 4, 5
 _WHOLE_LAUNCHER = 0xFFFF_FFFF
 
 
@@ -87,6 +86,7 @@ class _Told:
     pid: int = 0
     launched_ns: int = 0
     ready_ns: int = 0
+    done: bool = False
     failure: tuple[int, int] | None = None
 
     def take(self, data: bytes) -> None:
@@ -99,12 +99,14 @@ class _Told:
                 self.pid = value
             elif kind == _READY:
                 self.ready_ns = instant
+            elif kind == _DONE:
+                self.done = True
             elif kind == _FAILED and self.failure is None:
                 self.failure = (index, value)
 
 
 def read_status(
-    plan: Plan, launcher: subprocess.Popen[bytes], status: int, timeout_s: float
+    plan: Plan, kill_launcher: Callable[[], None], status: int, timeout_s: float
 ) -> Started:
     """Follow a start until the program runs.
 
@@ -118,12 +120,31 @@ def read_status(
     try:
         _listen(told, status, timeout_s, to_the_end=not _told_after_exec(plan))
         _check(plan, told)
-        launcher.wait()  # its last act was to release the child: it is gone or going
         pidfd = os.pidfd_open(told.pid)
-    except BaseException:
-        _undo(told.pid, launcher)
-        raise
+    except BaseException as error:
+        if isinstance(error, TimeoutError):
+            kill_launcher()
+            error = silent(str(error))
+        _undo(told.pid)
+        raise error from None
     return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns)
+
+
+def read_done(plan: Plan, status: int, timeout_s: float) -> None:
+    """Follow a plan without a child to its end.
+
+    Raises:
+        LaunchFault: it failed.
+    """
+    told = _Told()
+    try:
+        _listen(told, status, timeout_s, to_the_end=True)
+    except TimeoutError as error:
+        raise silent(str(error)) from None
+    if told.failure is not None:
+        raise explain(plan, *told.failure)
+    if not told.done:
+        raise silent("the launcher ended without a word")
 
 
 def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> None:
@@ -137,7 +158,7 @@ def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> 
     rest = b""
     while not (told.pid if told.failure else told.ready_ns and not to_the_end):
         if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise _silent(f"still starting after {timeout_s:g} s")
+            raise TimeoutError(f"still starting after {timeout_s:g} s")
         piece = os.read(status, 65536)
         if not piece:
             return
@@ -151,7 +172,7 @@ def _check(plan: Plan, told: _Told) -> None:
     if told.failure is not None:
         raise explain(plan, *told.failure)
     if not told.ready_ns or not told.pid:
-        raise _silent("the launcher ended without a word")
+        raise silent("the launcher ended without a word")
 
 
 def _told_after_exec(plan: Plan) -> bool:
@@ -159,15 +180,14 @@ def _told_after_exec(plan: Plan) -> bool:
     return isinstance(last, Hold) or (isinstance(last, Execute) and last.init)
 
 
-def _silent(why: str) -> LaunchFault:
+def silent(why: str) -> LaunchFault:
+    """A fault of the launcher itself."""
     hint = "was it killed?  see dmesg for the OOM killer"
     return LaunchFault(f"start of the box: {why}", operation=None, code=0, hint=hint)
 
 
-def _undo(pid: int, launcher: subprocess.Popen[bytes]) -> None:
-    """End both processes of a failed start."""
-    launcher.kill()
-    launcher.wait()
+def _undo(pid: int) -> None:
+    """End the child of a failed start."""
     if pid:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)

@@ -65,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
         hierarchy.prepare(name)
         bounds = cgroups.Bounds(cpus, memory_bytes=options.memory or None)
         line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
-        mapped = stack.enter_context(userns.mapped(launcher, line)) if profile.user else -1
+        mapped = stack.enter_context(userns.mapped(launcher, line)) if profile.user else None
+        passed = () if mapped is None else (mapped,)
+        launcher.prepare(view.staged(layers, places, mapped), passed)
         box = Box(
             profile=profile,
             hostname=options.hostname,
@@ -75,10 +77,9 @@ def run(options: argparse.Namespace) -> int:
             environment={**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")},
             creation=hierarchy.creation(name, "box", bounds),
             controllers=hierarchy.controllers,
-            user_namespace_fd=mapped,
             filter=seccomp.compile_filter() if profile.seccomp else b"",
         )
-        started = launcher.start(build.plan(box), pass_fds=(mapped,) if mapped >= 0 else ())
+        started = launcher.start(build.plan(box))
         return started.wait(YEARS_S)
 
 

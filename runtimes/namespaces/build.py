@@ -10,9 +10,9 @@ from runtimes.cgroups import Creation
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
     Address,
+    Attach,
     Capabilities,
     Clone,
-    EnterMounts,
     EnterNamespace,
     Execute,
     Hostname,
@@ -22,7 +22,6 @@ from runtimes.launcher.operations import (
     LeaveOldRoot,
     Loopback,
     MakeDirectory,
-    Mount,
     NoNewPrivileges,
     Operation,
     PivotRoot,
@@ -43,6 +42,9 @@ ID_COUNT = 65_536
 """The subordinate range that stands for the box's users; what Debian gives a first user."""
 
 INSIDE = "eth0"
+
+OWN_MAKING = kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWNET
+"""Namespaces that the child makes itself, inside its cgroups: see ``Unshare``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,11 @@ class Box:
     """v1 controllers for the box's own view; ``None`` on v2."""
     attachment: Attachment | None = None
     """Where BRIDGE and HOST networks are."""
-    user_namespace_fd: int = -1
-    """A namespace with the box's id map, for mapped layers."""
     lifeline_fd: int = -1
     filter: bytes = b""
     directory: str = "/"
+    volume: Path | None = None
+    """A directory that the box's root owns outside."""
 
 
 def namespaces(profile: Profile) -> int:
@@ -100,38 +102,32 @@ def namespaces(profile: Profile) -> int:
 def plan(box: Box) -> Plan:
     """The steps that make ``box``.
 
-    Both sides run at once: while the launcher writes id maps and mounts the overlay, the child
-    brings loopback up; while it makes the veth pair, the child mounts its /proc and hides paths.
+    The launcher makes cgroups, root and devices, then the child, which does the rest alone.  It
+    waits for the launcher at most twice: for its id maps, which are there long before it comes to
+    them, and for the veth pair, which needs its network namespace first.
     """
     profile = box.profile
     owner = FIRST_ID if profile.user else 0
     attachment = box.attachment if profile.network is NetworkMode.BRIDGE else None
-    host_network = profile.network is NetworkMode.HOST
     program = Execute(
         box.argv, tuple(box.environment.items()), profile.pid, box.lifeline_fd, box.directory
     )
     parts: list[tuple[Side, str, Iterable[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
-        (
-            Side.LAUNCHER,
-            "directories",
-            view.make_directories(box.places, owner) if profile.overlay else (),
-        ),
+        (Side.LAUNCHER, "root", _root(box, owner)),
+        (Side.LAUNCHER, "devices", view.devices(owner)),
         (Side.LAUNCHER, "cloned", _clone(box)),
-        (Side.CHILD, "named", _early(box)),
-        (Side.LAUNCHER, "root", (*_root(box), Post())),
-        (Side.CHILD, "released", (Wait(), Identity())),
-        (
-            Side.LAUNCHER,
-            "devices",
-            (*((view.sysfs(),) if host_network else ()), *view.devices(owner), Post()),
-        ),
-        (Side.CHILD, "proc", view.kernel_file_systems(own_network=not host_network)),
-        (Side.LAUNCHER, "network", (*_veth(attachment), Post())),
-        (Side.CHILD, "view", (Wait(), *_view(box))),
+        (Side.LAUNCHER, "mapped", _map(profile)),
+        (Side.CHILD, "joined", _join(box)),
+        (Side.CHILD, "networked", _early(box, attachment)),
+        (Side.LAUNCHER, "joined-bridge", _veth(attachment)),
+        (Side.CHILD, "rooted", _take_root(box)),
+        (Side.CHILD, "released", (Wait(), Identity()) if profile.user else ()),
+        (Side.CHILD, "proc", view.kernel_file_systems(profile.network)),
+        (Side.CHILD, "view", _view(box)),
         (Side.CHILD, "left", (LeaveOldRoot(),)),
         (Side.CHILD, "hidden", view.hidden() if profile.masks else ()),
-        (Side.CHILD, "addressed", (Wait(), *_address(attachment))),
+        (Side.CHILD, "addressed", _address(attachment)),
         (Side.CHILD, "confined", _confine(box)),
         (Side.CHILD, "executed", (program,)),
     ]
@@ -139,33 +135,54 @@ def plan(box: Box) -> Plan:
 
 
 def cgroup_steps(creation: Creation | None) -> list[Operation]:
-    """Make a box's cgroups and go inside, so that the child is born there."""
+    """Make a box's cgroups."""
     if creation is None:
         return []
     return [
         *(MakeDirectory(str(path)) for path in creation.directories),
         *(WriteFile(str(item.path), item.value) for item in creation.writes),
-        *(JoinCgroup(str(path)) for path in creation.joins),
+    ]
+
+
+def join_steps(creation: Creation | None) -> list[Operation]:
+    """Go inside (v1; on v2 the child is born there)."""
+    return [JoinCgroup(str(path)) for path in creation.joins] if creation else []
+
+
+def _root(box: Box, owner: int) -> list[Operation]:
+    profile, places = box.profile, box.places
+    if not profile.overlay:
+        return [view.read_only_root(places, mapped=profile.user)]
+    return [
+        *view.make_directories(places, owner),
+        view.overlay(box.layers, places, mapped=profile.user, volatile=profile.volatile),
     ]
 
 
 def _clone(box: Box) -> list[Operation]:
     born_in = str(box.creation.born_in) if box.creation and box.creation.born_in else ""
     steps: list[Operation] = []
-    if box.attachment is not None:
+    if box.attachment is not None and box.profile.network is not NetworkMode.NONE:
         # HOST: the child inherits it.  BRIDGE: rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
-    flags = namespaces(box.profile)
-    if born_in:
-        flags &= ~kernel.CLONE_NEWCGROUP
-    return [*steps, Clone(flags, born_in)]
+    if box.profile.network is NetworkMode.HOST:
+        steps.append(view.host_sysfs())
+    return [*steps, Clone(namespaces(box.profile) & ~OWN_MAKING, born_in)]
 
 
-def _early(box: Box) -> list[Operation]:
+def _map(profile: Profile) -> list[Operation]:
+    line = f"0 {FIRST_ID} {ID_COUNT}"
+    return [IdMap(line, line), Post()] if profile.user else []
+
+
+def _join(box: Box) -> list[Operation]:
+    own = namespaces(box.profile) & OWN_MAKING
+    return [*join_steps(box.creation), *([Unshare(own)] if own else [])]
+
+
+def _early(box: Box, attachment: Attachment | None) -> list[Operation]:
     profile = box.profile
-    steps: list[Operation] = []
-    if profile.cgroup and box.creation is not None and box.creation.born_in:
-        steps.append(Unshare(kernel.CLONE_NEWCGROUP))
+    steps: list[Operation] = [Post()] if attachment else []
     if profile.uts:
         steps.append(Hostname(box.hostname))
     if profile.network is not NetworkMode.HOST:
@@ -173,27 +190,17 @@ def _early(box: Box) -> list[Operation]:
     return steps
 
 
-def _root(box: Box) -> list[Operation]:
-    steps: list[Operation] = []
-    if box.profile.user:
-        line = f"0 {FIRST_ID} {ID_COUNT}"
-        steps.append(IdMap(line, line))
-    mapped = box.user_namespace_fd if box.profile.user else None
-    if box.profile.overlay:
-        root = view.overlay(box.layers, box.places, mapped, volatile=box.profile.volatile)
-    else:
-        root = [view.read_only_root(box.layers[0], box.places, mapped)]
+def _take_root(box: Box) -> list[Operation]:
+    root = str(box.places.root)
     return [
-        *steps,
-        EnterMounts(),
-        Mount("", "/", "", kernel.REC_PRIVATE),
-        *root,
-        PivotRoot(str(box.places.root)),
+        Attach(view.ROOT_SLOT, root),
+        *([view.volume(box.volume, box.places)] if box.volume else []),
+        PivotRoot(root),
     ]
 
 
 def _view(box: Box) -> list[Operation]:
-    steps: list[Operation] = []
+    steps: list[Operation] = [*view.attached_devices()]
     if box.profile.ipc:
         steps.append(view.message_queues())
     if box.profile.cgroup and box.creation is not None:
@@ -205,7 +212,9 @@ def _veth(attachment: Attachment | None) -> list[Operation]:
     if attachment is None:
         return []
     return [
+        Wait(),
         Veth(attachment.bridge, attachment.outside, INSIDE, attachment.mtu, attachment.mac),
+        Post(),
     ]
 
 
@@ -213,6 +222,7 @@ def _address(attachment: Attachment | None) -> list[Operation]:
     if attachment is None:
         return []
     return [
+        Wait(),
         Address(INSIDE, attachment.address, attachment.prefix_length, attachment.gateway),
     ]
 

@@ -33,8 +33,6 @@ class NamespaceEngine:
     launcher: Launcher
     hierarchy: cgroups.Hierarchy
     links: Links
-    user_namespace_fd: int
-    """-1 where no profile in use has a user namespace."""
     lifeline_fd: int
     filter: bytes
     versions: Mapping[str, str]
@@ -45,6 +43,8 @@ class NamespaceEngine:
         profile = PROFILES[spec.profile]
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = f"tb{self.site.run}n{spec.lease.slot}"
+        if spec.volume is not None and profile.user:  # the box's root must be able to write
+            os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
         undo = contextlib.ExitStack()
         undo.callback(tolerant(lambda: remove_tree(places.state)))
         undo.callback(tolerant(group.remove))
@@ -59,7 +59,7 @@ class NamespaceEngine:
             undo=undo,
             endpoint=self._endpoint(spec, profile.network),
             writable=places.state,
-            pass_fds=tuple(fd for fd in (self.user_namespace_fd, self.lifeline_fd) if fd >= 0),
+            pass_fds=(self.lifeline_fd,),
         )
 
     def _box(self, spec: InstanceSpec, places: Places, outside: str) -> Box:
@@ -83,9 +83,9 @@ class NamespaceEngine:
                 mac=spec.lease.mac,
                 mtu=network.mtu,
             ),
-            user_namespace_fd=self.user_namespace_fd,
             lifeline_fd=self.lifeline_fd,
             filter=self.filter,
+            volume=spec.volume,
         )
 
     def _endpoint(self, spec: InstanceSpec, mode: NetworkMode) -> tuple[str, int] | None:
@@ -95,8 +95,8 @@ class NamespaceEngine:
         return (host, BOX_PORT) if mode is NetworkMode.HOST else None
 
     def daemon_pids(self) -> tuple[int, ...]:
-        """See Engine.  There is no daemon."""
-        return ()
+        """See Engine.  The launcher, which is resident; some 200 KiB."""
+        return self.launcher.pids()
 
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
@@ -116,8 +116,8 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         stage = site.state / STAGE
-        view.make_stage(Places(site.state, stage), layers=1)
         stack.callback(remove_tree, stage)
+        view.make_stage(Places(site.state, stage), layers=1)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
@@ -125,15 +125,17 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         stack.callback(os.close, held)
         stack.callback(os.close, lifeline)
         line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
-        needs_user = any(profile.user for profile in wanted)
+        mapped = None
+        if any(profile.user for profile in wanted):
+            mapped = stack.enter_context(userns.mapped(launcher, line))
+        layers = (site.rootfs.directory,)
+        passed = () if mapped is None else (mapped,)
+        launcher.prepare(view.staged(layers, Places(site.state, stage), mapped), passed)
         yield NamespaceEngine(
             site=site,
             launcher=launcher,
             hierarchy=hierarchy,
             links=links,
-            user_namespace_fd=(
-                stack.enter_context(userns.mapped(launcher, line)) if needs_user else -1
-            ),
             lifeline_fd=lifeline,
             filter=seccomp.compile_filter() if any(one.seccomp for one in wanted) else b"",
             versions={"launcher": source_digest()[:16], "cgroups": hierarchy.version},

@@ -1,7 +1,8 @@
 """The box's view of files, as operations: overlay root, /dev, /proc, /sys, what is hidden.
 
 Paths are those of Docker's default (moby daemon/pkg/oci/defaults.go).  What needs the host's
-privileges is the launcher's, what needs the box's own namespaces is the child's.
+privileges the launcher makes as detached mounts, before the child is; the child attaches them, and
+mounts itself what shows its own namespaces.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
+from runtimes.base import VOLUME_PATH, RuntimeFault
+from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
+    Attach,
     Bind,
     BindIdmapped,
+    CloneTree,
     MakeDirectory,
+    MakeMount,
     MakeNode,
+    MakeOverlay,
+    MakeTmpfs,
     Mask,
     Mount,
     Operation,
     Symlink,
 )
 from runtimes.launcher.operations.base import NODEV, NOEXEC, NOSUID, RDONLY
+from runtimes.namespaces.profiles import NetworkMode
 
 DEVICES = (
     ("null", 1, 3),
@@ -58,8 +66,15 @@ MASKED = (
 
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
+SHARED = "/dev/shm"  # noqa: S108  # a mount point in the box, not a place for files
 TTY_GROUP = 5
 SHM_BYTES = 64 << 20
+
+
+ROOT_SLOT = 0
+DEV_SLOT = 1
+SYS_SLOT = 2
+"""Where the launcher holds detached mounts for the child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +99,41 @@ class Places:
 
     @property
     def root(self) -> Path:
-        """Where the root is mounted before it becomes the root."""
-        return self.stage / "0"
+        """Where the child attaches its root before it becomes the root."""
+        return self.stage / "root"
 
-    def lower(self, index: int) -> Path:
-        """Where a layer is seen with mapped ids; the first one is at ``root`` for a while."""
-        return self.stage / str(index)
+    @property
+    def plain(self) -> Path:
+        """Where the launcher sees the topmost layer read-only."""
+        return self.stage / "plain"
+
+    def mapped(self, index: int) -> Path:
+        """Where the launcher sees a layer with mapped ids."""
+        return self.stage / f"mapped{index}"
 
 
 def make_stage(places: Places, layers: int) -> None:
     """The mount points, once per run."""
-    for index in range(layers):
-        places.lower(index).mkdir(parents=True, exist_ok=True)
+    points = [places.mapped(index) for index in range(layers)]
+    for point in (places.root, places.plain, *points):
+        point.mkdir(parents=True, exist_ok=True)
+
+
+def staged(layers: Sequence[Path], places: Places, user_namespace_fd: int | None) -> Plan:
+    """What the launcher mounts in its own namespace, once per run: the layers, read-only.
+
+    They are there as they are, and as a user namespace's map shows them.  So files of root outside are files of root inside without a copy, and no start pays for it.
+    """
+    flags = RDONLY | NODEV
+    steps: list[Operation] = [
+        Bind(str(layers[0]), str(places.plain), recursive=False, attributes=flags)
+    ]
+    if user_namespace_fd is not None:
+        steps.extend(
+            BindIdmapped(str(layer), str(places.mapped(index)), user_namespace_fd, flags)
+            for index, layer in enumerate(layers)
+        )
+    return Plan(tuple(Step(Side.LAUNCHER, "staged", one) for one in steps))
 
 
 def make_directories(places: Places, owner: int) -> list[Operation]:
@@ -108,88 +146,74 @@ def make_directories(places: Places, owner: int) -> list[Operation]:
 
 
 def overlay(
-    layers: Sequence[Path],
-    places: Places,
-    user_namespace_fd: int | None,
-    *,
-    volatile: bool = False,
-) -> list[Operation]:
-    """The root: ``layers`` (topmost first) below the instance's own.
-
-    With a user namespace each layer is first seen through its id map, so that files of root
-    outside are files of root inside without a copy; the overlay itself is the host's.
+    layers: Sequence[Path], places: Places, *, mapped: bool, volatile: bool = False
+) -> Operation:
+    """The root: ``layers`` (topmost first) below the instance's own; the overlay is the host's.
 
     Raises:
         RuntimeFault: a path that overlayfs' option syntax cannot say.
     """
-    lower = list(layers)
-    steps: list[Operation] = []
-    if user_namespace_fd is not None:
-        for index, layer in enumerate(layers):
-            lower[index] = places.lower(index)
-            steps.append(BindIdmapped(str(layer), str(lower[index]), user_namespace_fd))
+    lower = [places.mapped(index) if mapped else layer for index, layer in enumerate(layers)]
     for path in (*lower, places.state):
         if set(str(path)) & set(':,\\"'):
             raise RuntimeFault(
                 f"overlay cannot take the path {path}", hint="use one without : , \\ and quotes"
             )
-    data = (
-        f"lowerdir={':'.join(map(str, lower))},upperdir={places.upper},"
-        f"workdir={places.work},index=off" + (",volatile" if volatile else "")
-    )
-    if len(data) > 4000:  # mount(2) takes one page
+    words = ":".join(map(str, lower))
+    if len(words) + 2 * len(str(places.state)) > 3900:  # mount(2) takes one page
         raise RuntimeFault(
             f"{len(lower)} layers with long paths do not fit in one overlay mount",
             hint="squash the image, or use shorter directories",
         )
-    return [*steps, Mount("overlay", str(places.root), "overlay", 0, data)]
+    upper, work = str(places.upper), str(places.work)
+    return MakeOverlay(ROOT_SLOT, words, upper, work, str(places.root), volatile)
 
 
-def read_only_root(layer: Path, places: Places, user_namespace_fd: int | None) -> Operation:
+def read_only_root(places: Places, *, mapped: bool) -> Operation:
     """The root filesystem itself as the root."""
-    if user_namespace_fd is not None:
-        return BindIdmapped(str(layer), str(places.root), user_namespace_fd)
-    return Bind(str(layer), str(places.root), recursive=False, attributes=RDONLY | NODEV)
+    return CloneTree(ROOT_SLOT, str(places.mapped(0) if mapped else places.plain))
+
+
+def volume(directory: Path, places: Places) -> Operation:
+    """A directory of the host as the box's volume, writable."""
+    target = f"{places.root}{VOLUME_PATH}"
+    return Bind(str(directory), target, recursive=False, attributes=NODEV)
 
 
 @functools.cache
 def devices(owner: int) -> tuple[Operation, ...]:
-    """A private /dev: tmpfs, the six devices, pseudo-terminals and shared memory of its own."""
-    dev = Path("/dev")
-    ids = f"uid={owner},gid={owner}"
+    """A private /dev, held detached: a fresh tmpfs with the six devices."""
     return (
-        Mount("tmpfs", str(dev), "tmpfs", NOSUID, f"mode=755,size=64k,{ids}"),
-        *(MakeNode(str(dev / name), major, minor, owner, owner) for name, major, minor in DEVICES),
-        *(Symlink(str(dev / name), text, owner, owner) for name, text in LINKS),
-        *(MakeDirectory(str(dev / name), 0o755, owner, owner) for name in ("pts", "shm", "mqueue")),
-        Mount(
-            "devpts",
-            str(dev / "pts"),
-            "devpts",
-            NOSUID | NOEXEC,
-            f"newinstance,ptmxmode=0666,mode=0620,gid={owner + TTY_GROUP}",
-        ),
-        Mount(
-            "shm",
-            str(dev / "shm"),
-            "tmpfs",
-            NOSUID | NODEV | NOEXEC,
-            f"mode=1777,size={SHM_BYTES},{ids}",
-        ),
+        MakeTmpfs(DEV_SLOT, "64k", NOSUID, owner, owner),
+        *(MakeNode(name, major, minor, owner, owner) for name, major, minor in DEVICES),
+        *(Symlink(name, text, owner, owner) for name, text in LINKS),
+        *(MakeDirectory(name, 0o755, owner, owner) for name in ("pts", "shm", "mqueue")),
     )
 
 
 @functools.cache
-def kernel_file_systems(*, own_network: bool) -> tuple[Operation, ...]:
+def attached_devices() -> tuple[Operation, ...]:
+    """The child's part of /dev: pseudo-terminals and shared memory of its own."""
+    safe = NOSUID | NOEXEC
+    terminals = f"newinstance,ptmxmode=0666,mode=0620,gid={TTY_GROUP}"
+    return (
+        Attach(DEV_SLOT, "/dev"),
+        Mount("devpts", "/dev/pts", "devpts", safe, terminals),
+        Mount("shm", SHARED, "tmpfs", safe | NODEV, f"mode=1777,size={SHM_BYTES}"),
+    )
+
+
+def kernel_file_systems(network: NetworkMode) -> tuple[Operation, ...]:
     """/proc and /sys: what they show depends on who mounts them."""
-    proc: Operation = Mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
-    return (proc, sysfs()) if own_network else (proc,)
+    proc = Mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
+    if network is NetworkMode.HOST:
+        return (proc, Attach(SYS_SLOT, "/sys"))
+    return (proc, Mount("sysfs", "/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY))
 
 
-@functools.cache
-def sysfs() -> Operation:
-    """/sys of the mounting process's network namespace, whose owner it must be."""
-    return Mount("sysfs", "/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
+def host_sysfs() -> Operation:
+    """/sys of the network namespace that the launcher is in: only its owner may mount it."""
+    return MakeMount(SYS_SLOT, "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from runtimes import process
 from runtimes.images.compile import compile_static
-from runtimes.launcher import Launcher, Plan, Side, Step, compiled
+from runtimes.launcher import Launcher, LaunchFault, Plan, Side, Step, compiled
 from runtimes.launcher import operations as ops
 from runtimes.launcher.program import FLAGS, SOURCES
+from runtimes.launcher.server import Server
 
 STRICT = ("-Werror", "-Wshadow", "-Wconversion", "-Wstrict-prototypes")
 
@@ -33,19 +35,17 @@ def launcher(program: Path) -> Iterator[Launcher]:
     made.close()
 
 
-def answer(program: Path, plan: bytes) -> tuple[int, bytes]:
-    """Exit status, and what it told, for a plan as it stands."""
+def answer(launcher: Launcher, plan: bytes) -> bytes:
+    """What the launcher told for a plan as it stands."""
+    server = Server(launcher.program_fd)
     told, telling = os.pipe()
-    descriptor = os.memfd_create("plan")
-    os.write(descriptor, plan)
-    child = process.spawn(
-        [str(program), str(descriptor), str(telling)], pass_fds=(descriptor, telling)
-    )
-    status = child.wait()
-    for fd in (descriptor, telling):
-        os.close(fd)
     with os.fdopen(told, "rb") as pipe:
-        return status, pipe.read()
+        server.send(plan, (telling,) * 4, ())
+        os.close(telling)
+        answered = pipe.read()
+    assert server.alive()
+    server.close()
+    return answered
 
 
 def test_the_sources_compile_without_a_warning(tmp_path: Path) -> None:
@@ -66,21 +66,53 @@ def test_nobody_can_write_to_the_copy_that_is_run(launcher: Launcher) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 4, 7, 9, 20, 30])
-def test_a_torn_plan_does_nothing(program: Path, tmp_path: Path, cut: int) -> None:
+def test_a_torn_plan_does_nothing(launcher: Launcher, tmp_path: Path, cut: int) -> None:
     step = Step(Side.LAUNCHER, "x", ops.MakeDirectory(str(tmp_path / "made")))
-    status, told = answer(program, Plan((step,)).pack()[:cut])
-    assert status == 1
+    told = answer(launcher, Plan((step,)).pack()[:cut])
     assert errno.EBADMSG.to_bytes(8, "little") in told
     assert not (tmp_path / "made").exists()
 
 
-def test_an_unknown_operation_is_refused(program: Path) -> None:
+def test_an_unknown_operation_is_refused(launcher: Launcher) -> None:
     packed = bytearray(Plan((Step(Side.LAUNCHER, "x", ops.Post()),)).pack())
     packed[8:10] = (999).to_bytes(2, "little")
-    status, told = answer(program, bytes(packed))
-    assert status == 1
+    told = answer(launcher, bytes(packed))
     assert errno.ENOSYS.to_bytes(8, "little") in told
 
 
-def test_without_its_two_descriptors_it_only_says_usage(program: Path) -> None:
+def test_a_dead_launcher_is_replaced(launcher: Launcher) -> None:
+    """A start finds it dead and begins another; a start that it died in is a fault."""
+    plan = Plan((Step(Side.LAUNCHER, "x", ops.EnterNamespace("/proc/self/ns/net")),))
+    launcher.prepare(plan)
+    first = launcher.pids()[0]
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    true = Plan(
+        (
+            Step(Side.LAUNCHER, "cloned", ops.Clone(0)),
+            Step(Side.CHILD, "executed", ops.Execute(("/bin/true",), (), init=False)),
+        )
+    )
+    assert launcher.start(true).wait(10) == 0
+    assert launcher.pids() != (first,)
+
+
+def test_nothing_of_one_plan_is_left_in_the_launcher(launcher: Launcher) -> None:
+    held, passed = os.pipe()
+    plan = Plan((Step(Side.LAUNCHER, "x", ops.EnterNamespace("/proc/self/ns/net")),))
+    launcher.prepare(plan)
+    server = Path(f"/proc/{launcher.pids()[0]}")
+    before = sorted((server / "fd").iterdir())
+    launcher.prepare(plan, (held, passed))
+    broken = Plan((Step(Side.LAUNCHER, "x", ops.MakeTmpfs(0, "64k", 0)),
+                   Step(Side.LAUNCHER, "x", ops.MakeDirectory("/proc/x"))))  # fmt: skip
+    with pytest.raises(LaunchFault):
+        launcher.start(broken)
+    os.close(held)
+    os.close(passed)
+    assert sorted((server / "fd").iterdir()) == before
+    assert (server / "cwd").readlink() == Path("/")
+
+
+def test_without_its_socket_it_only_says_usage(program: Path) -> None:
     assert process.spawn([str(program)], stdout=subprocess.DEVNULL).wait() == 2

@@ -42,6 +42,7 @@ def starter(
         launcher = stack.enter_context(opened(cache, lambda _: None))
         stack.enter_context(cgroups.held(hierarchy, run))
         mapped = stack.enter_context(userns.mapped(launcher, line))
+        launcher.prepare(view.staged((root,), Places(state, stage), mapped), (mapped,))
         silence = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         stack.callback(os.close, silence)
 
@@ -57,12 +58,9 @@ def starter(
                 environment=ENVIRONMENT,
                 creation=creation if with_cgroups else None,
                 controllers=hierarchy.controllers,
-                user_namespace_fd=mapped,
                 filter=program,
             )
-            started = launcher.start(
-                build.plan(box), stdin=silence, stdout=silence, stderr=silence, pass_fds=(mapped,)
-            )
+            started = launcher.start(build.plan(box), stdin=silence, stdout=silence, stderr=silence)
             status = started.wait(WAIT_S)
             if with_cgroups:
                 hierarchy.group(run, name).remove()

@@ -31,7 +31,7 @@ def fault_of(operation: ops.Operation, code: int) -> tuple[str, str]:
         (ops.Veth("tb0", "o", "eth0", 1500, "02:00:00:00:00:01"), errno.ENODEV, "tb0", "testbed"),
         (ops.WriteFile("/c/memory.max", "17"), errno.EINVAL, "'17' to /c/memory.max", "--memory"),
         (ops.MakeDirectory("/c/x"), errno.EEXIST, "make directory /c/x: EEXIST", "clean"),
-        (ops.Wait(), errno.EPIPE, "wait for the launcher: EPIPE", "OOM"),
+        (ops.Wait(), errno.EPIPE, "wait for the other side: EPIPE", "OOM"),
         (ops.JoinCgroup("/c/tasks"), errno.EINVAL, "join cgroup /c/tasks: EINVAL", "real-time"),
         (ops.Mask("/proc/kcore"), errno.EPERM, "mask /proc/kcore: EPERM", "root"),
     ],

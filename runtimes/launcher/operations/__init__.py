@@ -2,13 +2,17 @@
 
 from runtimes.launcher.operations.base import Operation, namespace_names
 from runtimes.launcher.operations.mounts import (
+    Attach,
     Bind,
     BindIdmapped,
     Chroot,
-    EnterMounts,
+    CloneTree,
     LeaveOldRoot,
     MakeDirectory,
+    MakeMount,
     MakeNode,
+    MakeOverlay,
+    MakeTmpfs,
     Mask,
     Mount,
     PivotRoot,
@@ -17,8 +21,10 @@ from runtimes.launcher.operations.mounts import (
 from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
 from runtimes.launcher.operations.process import (
     Capabilities,
+    ChildrenIn,
     Clone,
     EnterNamespace,
+    EnterProcess,
     Execute,
     Hold,
     Hostname,
@@ -36,13 +42,16 @@ from runtimes.launcher.operations.process import (
 
 __all__ = [
     "Address",
+    "Attach",
     "Bind",
     "BindIdmapped",
     "Capabilities",
+    "ChildrenIn",
     "Chroot",
     "Clone",
-    "EnterMounts",
+    "CloneTree",
     "EnterNamespace",
+    "EnterProcess",
     "Execute",
     "Hold",
     "Hostname",
@@ -52,7 +61,10 @@ __all__ = [
     "LeaveOldRoot",
     "Loopback",
     "MakeDirectory",
+    "MakeMount",
     "MakeNode",
+    "MakeOverlay",
+    "MakeTmpfs",
     "Mask",
     "Mount",
     "NoNewPrivileges",

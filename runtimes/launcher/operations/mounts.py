@@ -27,14 +27,6 @@ class MakeDirectory(OnPath):
 
 
 @dataclass(frozen=True, slots=True)
-class EnterMounts(Plain):
-    """The launcher joins the child's mount namespace, keeping its privileges."""
-
-    CODE: ClassVar[int] = 5
-    verb: ClassVar[str] = "enter the child's mount namespace"
-
-
-@dataclass(frozen=True, slots=True)
 class Mount(Plain):
     """mount(2)."""
 
@@ -114,7 +106,7 @@ class Mask(OnPath):
 
 @dataclass(frozen=True, slots=True)
 class PivotRoot(OnPath):
-    """Make a mount the root of the child's mount namespace, for both processes."""
+    """Make a mount the root of the child's mount namespace."""
 
     CODE: ClassVar[int] = 11
     verb: ClassVar[str] = "pivot root to"
@@ -171,3 +163,101 @@ class MakeNode(OnPath):
 
     def numbers(self) -> tuple[int, ...]:
         return (self.mode | stat.S_IFCHR, self.major, self.minor, self.uid, self.gid)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOverlay(Plain):
+    """An overlay as a detached mount, held in a slot until the child attaches it.
+
+    ``lower`` may be relative to nothing but ``/``; ``point`` is a directory of the launcher's
+    own, used for an instant where the options are longer than fsconfig(2) takes.
+    """
+
+    CODE: ClassVar[int] = 31
+    verb: ClassVar[str] = "mount"
+    slot: int
+    lower: str
+    upper: str
+    work: str
+    point: str
+    volatile: bool = False
+
+    @property
+    def thing(self) -> str:
+        return f"overlay (lowerdir={self.lower},upperdir={self.upper},workdir={self.work})"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot, self.volatile)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.lower, self.upper, self.work, self.point)
+
+
+@dataclass(frozen=True, slots=True)
+class CloneTree(OnPath):
+    """A detached copy of one mount of the launcher's own namespace, held in a slot."""
+
+    CODE: ClassVar[int] = 32
+    verb: ClassVar[str] = "copy the mount"
+    slot: int
+    path: str
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot,)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTmpfs(Plain):
+    """A fresh detached tmpfs, held in a slot; the launcher's working directory from here on."""
+
+    CODE: ClassVar[int] = 33
+    verb: ClassVar[str] = "mount"
+    slot: int
+    size: str
+    attributes: int
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def thing(self) -> str:
+        return f"tmpfs of {self.size}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot, self.attributes, self.uid, self.gid)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.size,)
+
+
+@dataclass(frozen=True, slots=True)
+class Attach(OnPath):
+    """The child attaches what the launcher holds in a slot."""
+
+    CODE: ClassVar[int] = 34
+    verb: ClassVar[str] = "attach the mount at"
+    slot: int
+    path: str
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot,)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeMount(Plain):
+    """A detached mount of a file system that needs no options, held in a slot."""
+
+    CODE: ClassVar[int] = 37
+    verb: ClassVar[str] = "mount"
+    slot: int
+    kind: str
+    attributes: int
+
+    @property
+    def thing(self) -> str:
+        return self.kind
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot, self.attributes)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.kind,)

@@ -28,7 +28,7 @@ class WriteFile(OnPath):
 
 @dataclass(frozen=True, slots=True)
 class JoinCgroup(OnPath):
-    """The launcher joins, so that the child is born inside.
+    """The child joins by itself, before it makes anything that the cgroup should account for.
 
     On v1 the file is ``tasks``: moving one's own single thread spares the kernel the
     system-wide lock that ``cgroup.procs`` takes (commit 9a3284fad42f).
@@ -64,10 +64,10 @@ class Clone(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Unshare(Plain):
-    """Leave namespaces after the clone.
+    """Leave namespaces after the clone, from inside the cgroup.
 
-    For the cgroup namespace on v2: its root is the *cloning* process's cgroup, not the one that
-    the child is born in.
+    A cgroup namespace's root is the cgroup of the process that makes it, and memory is charged
+    to it: so the box itself makes its cgroup and its network namespace.
     """
 
     CODE: ClassVar[int] = 28
@@ -110,6 +110,35 @@ class EnterNamespace(OnPath):
 
     def numbers(self) -> tuple[int, ...]:
         return (self.kind,)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenIn(Plain):
+    """The launcher's next child is born in the PID namespace of a running box."""
+
+    CODE: ClassVar[int] = 36
+    verb: ClassVar[str] = "enter the PID namespace of the box"
+    pidfd: int
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.pidfd,)
+
+
+@dataclass(frozen=True, slots=True)
+class EnterProcess(Plain):
+    """The child joins namespaces of a running box, all at once."""
+
+    CODE: ClassVar[int] = 35
+    verb: ClassVar[str] = "enter the box's"
+    pidfd: int
+    flags: int
+
+    @property
+    def thing(self) -> str:
+        return f"namespaces {namespace_names(self.flags)}"
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.pidfd, self.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +216,18 @@ class Seccomp(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Post(Plain):
-    """The launcher lets the child go on."""
+    """Let the other side go on."""
 
     CODE: ClassVar[int] = 23
-    verb: ClassVar[str] = "release the child"
+    verb: ClassVar[str] = "release the other side"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait(Plain):
-    """The child waits for the launcher."""
+    """Wait for the other side."""
 
     CODE: ClassVar[int] = 24
-    verb: ClassVar[str] = "wait for the launcher"
+    verb: ClassVar[str] = "wait for the other side"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""One running launcher: a child of ours that serves one plan after another over a socket.
+
+It is told a plan with its descriptors in one message, and answers over the plan's own status
+pipe.  It ends when our end of the socket closes, in whatever way we end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Sequence
+
+from runtimes import process
+from runtimes.base import RuntimeFault
+
+BUFFER_BYTES = 8 << 20
+MESSAGE_BYTES = 4 << 20
+_SO_SNDBUFFORCE = 32
+_CLOSE_S = 5.0
+
+
+class Server:
+    """One launcher process."""
+
+    def __init__(self, program_fd: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            with contextlib.suppress(PermissionError):
+                ours.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, BUFFER_BYTES)
+            self._socket = ours
+            self._child: subprocess.Popen[bytes] = process.spawn(
+                [f"/proc/self/fd/{program_fd}", str(theirs.fileno())],
+                pass_fds=(program_fd, theirs.fileno()),
+                new_session=True,
+            )
+        self.waiting = 0
+        """Starts that wait for it."""
+        self.prepared = 0
+        """Plans of the launcher's prologue that it has executed."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._child.pid
+
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._child.poll() is None
+
+    def send(self, plan: bytes, streams: Sequence[int], named: Sequence[int]) -> None:
+        """Give it a plan.
+
+        Args:
+            plan: packed.
+            streams: standard input, output and error, and the status pipe.
+            named: descriptors that the plan's steps call by number.
+
+        Raises:
+            RuntimeFault: the plan is too long.
+            BrokenPipeError: the launcher is dead.
+        """
+        descriptors = (*streams, *named)
+        head = struct.pack(f"=I{len(descriptors)}i", len(descriptors), *descriptors)
+        message = head + plan
+        if len(message) > MESSAGE_BYTES:
+            raise RuntimeFault(
+                f"a plan of {len(message)} bytes is too long",
+                hint="arguments and environment together may have 4 MiB",
+            )
+        try:
+            socket.send_fds(self._socket, [message], descriptors)
+        except OSError as error:
+            if error.errno in (errno.ECONNRESET, errno.ENOTCONN):
+                raise BrokenPipeError(error.errno, os.strerror(error.errno)) from None
+            raise
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+        try:
+            self._child.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it by force."""
+        self._socket.close()
+        self._child.kill()
+        self._child.wait()
