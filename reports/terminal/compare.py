@@ -93,7 +93,7 @@ def _change(ratio: float) -> str:
     """``+3.2 %``, or ``2.4×`` where a percentage would mislead."""
     if not 0.5 < ratio < 2:
         return text.times(ratio)
-    return f"{100 * (ratio - 1):+.2f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * (ratio - 1):+z.2f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _below(found: Comparisons) -> list[RenderableType]:

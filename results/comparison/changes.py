@@ -85,7 +85,8 @@ def compare_sides(a: Side, b: Side, *, margin: float = MARGIN, only: str = "") -
         verdict = _verdict(alone, case.floor, survives=survives, family=len(found), needed=needed)
         changes.append(_change(case, alone, verdict))
     cautions = _cautions(changes, found)
-    return Comparisons(tuple(changes), paired, margin, tuple(left_out), cautions)
+    in_blocks = bool(found) and all(case.paired for case, _ in found)
+    return Comparisons(tuple(changes), in_blocks, margin, tuple(left_out), cautions)
 
 
 def _case(pair: Pair, floor: AaFloor, margin: float, *, paired: bool) -> _Case:

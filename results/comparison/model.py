@@ -54,7 +54,7 @@ class Comparisons:
 
     changes: tuple[Change, ...]
     paired: bool
-    """By block: both sides are of one run."""
+    """All by block: both sides are of one run that has blocks."""
     margin: float
     left_out: tuple[str, ...]
     """What one side has and the other has not, or what cannot be compared, and why."""

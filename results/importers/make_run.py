@@ -32,6 +32,7 @@ ELSEWHERE = GateFinding(
 )
 
 LARGEST_BLOCK = 1 << 31
+ARMS_SHOWN = 12
 BATCH = 2000
 """Trials written at a time."""
 
@@ -259,6 +260,8 @@ def in_words(made: Made) -> str:
     pairing = "paired by block" if made.paired else "without blocks, so nothing is paired"
     workloads = len(made.run.workloads)
     plural = "s" if workloads != 1 else ""
+    if len(arms) > ARMS_SHOWN:
+        arms[ARMS_SHOWN:] = [f"{len(arms) - ARMS_SHOWN} more arms"]
     failed = sum(bool(trial.failure) for trial in made.plan)
     failures = f" ({failed} failed)" if failed else ""
     return (

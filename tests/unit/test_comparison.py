@@ -85,6 +85,13 @@ def test_two_arms_of_one_run_are_paired_by_block_and_drift_does_not_hide_a_chang
     assert found.changes[0].comparison.high == pytest.approx(0.97)
 
 
+def test_arms_of_a_run_without_blocks_are_not_paired(tmp_path: Path) -> None:
+    both = side(file_of(tmp_path / "a.csv", {"cpu.x": {"native": noise(1), "docker": noise(2)}}))
+    found = compare_sides(replace(both, arm="native"), replace(both, arm="docker"))
+    assert not found.paired
+    assert found.changes[0].comparison.low is not None
+
+
 def test_an_effect_within_the_floor_is_none(tmp_path: Path) -> None:
     def measured(seed: int, center: float) -> Side:
         arms = {
