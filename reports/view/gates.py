@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from reports import text
@@ -118,31 +117,41 @@ def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate
         detail = "Every one passed its gates." if judged else "There is nothing to judge by."
         yield Gate("good" if judged else "stop", title, f"{detail}{beside}")
         return
+    again = sum(trial.attempt > 1 for trial in judged)
+    verb = "repeats a disturbed one" if again == 1 else "repeat disturbed ones"
+    repeated = f" {again} {verb}." if again else ""
     count = len(judged) - failed - invalid
     yield Gate(
         "caution" if count else "stop",
         f"{count} of {len(judged)} trials count",
         f"{failed} failed and {invalid} did not pass a gate; they stay in the data and are left "
-        f"out of every figure.{beside} Each is listed below.",
+        f"out of every figure.{repeated}{beside} Each is listed below.",
     )
 
 
-def _findings(trials: Iterable[Trial]) -> Iterable[Gate]:
-    findings = [finding for trial in trials for finding in trial.findings]
-    first: dict[str, GateFinding] = {}
-    for finding in findings:
-        first.setdefault(finding.code, finding)
-    counts = Counter(finding.code for finding in findings)
-    for code, count in counts.most_common():
-        finding = first[code]
-        if code not in UNJUDGED:
-            where = f"{count} trial" + ("s" if count > 1 else "")
-            yield Gate(
-                "caution",
-                f"{text.name(code)} in {where}",
-                text.sentence(f"{'For example: ' if count > 1 else ''}{finding.reason}"),
-                text.clean(finding.remedy, 300),
-            )
+def _findings(trials: Sequence[Trial]) -> Iterable[Gate]:
+    """A line for each code and severity: in how many trials, of which arms, and an example."""
+    found: dict[tuple[str, str], list[tuple[GateFinding, str]]] = {}
+    for trial in trials:
+        arm = text.name(arm_name(trial.backend, trial.profile), 32)
+        for finding in trial.findings:
+            if finding.code not in UNJUDGED:
+                key = (finding.severity, finding.code)
+                found.setdefault(key, []).append((finding, arm))
+    for (severity, code), cases in sorted(
+        found.items(), key=lambda item: (item[0][0] != "invalid", -len(item[1]))
+    ):
+        finding, count = cases[0][0], len(cases)
+        where = f"{count} trial" + ("s" if count > 1 else "")
+        title = f"{text.name(code)} in {where}"
+        example = text.sentence(f"{'For example: ' if count > 1 else ''}{finding.reason}")
+        arms = ", ".join(sorted({arm for _, arm in cases}))
+        yield Gate(
+            "caution",
+            f"{title}, left out" if severity == "invalid" else title,
+            f"{example} In {arms}.",
+            text.clean(finding.remedy, 300),
+        )
 
 
 def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
