@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import statistics
 
+import numpy as np
+
+from results.ledger.decide import decide
+from results.ledger.findings import Verdict
+from results.ledger.floors import AaFloor
+from results.ledger.rules import Rule
+from results.stats.compare import compare_at
+from results.stats.sequential import SequentialPlan, plan
+from results.stats.simulation import FAMILIES as DRAWS
 from results.stats.simulation import MARGIN
 from results.stats.stopping import MAXIMUM, SCENARIOS, look_errors, stopping_table
 from tests.perf.conftest import Recorder
@@ -13,6 +22,7 @@ ERROR_REPLICATIONS = 1000
 FAMILIES = "normal", "lognormal", "bimodal", "heavy-tailed"
 UNEQUAL = "unequal spread"
 SIZES = 10, 20, MAXIMUM
+SETTLED: tuple[Verdict, ...] = ("supported", "refuted")
 
 
 def test_stopping_trials(entry: Recorder) -> None:
@@ -64,3 +74,55 @@ def test_stopping_false_positives(entry: Recorder) -> None:
             "worst single, different": max(single),
         },
     )
+
+
+def test_stopping_claim_errors(entry: Recorder) -> None:
+    """The ledger's own rule at the worst place there is: the truth sits on the claim's limit.
+
+    There "supported" and "refuted" are both wrong, and each may come with 5 % over all looks.
+    """
+    found: dict[str, list[Verdict]] = {
+        family: _claims_at_the_limit(family, ERROR_REPLICATIONS, plan(MAXIMUM))
+        for family in ("normal", "bimodal", "heavy-tailed")
+    }
+    rates = {
+        f"{family}, {verdict}": verdicts.count(verdict) / len(verdicts)
+        for family, verdicts in found.items()
+        for verdict in SETTLED
+    }
+    pooled = [
+        statistics.fmean(rate for name, rate in rates.items() if name.endswith(verdict))
+        for verdict in SETTLED
+    ]
+    entry.figure(
+        max(pooled),
+        "of runs",
+        at_most=0.05,
+        target="at most 5 % of claims settled wrongly on either side, over all looks",
+        beside=rates,
+    )
+
+
+def _claims_at_the_limit(family: str, replications: int, schedule: SequentialPlan) -> list[Verdict]:
+    rule, quiet = Rule("loss-at-most", MARGIN), AaFloor(1e-4, schedule.maximum, "")
+    rng = np.random.default_rng(MAXIMUM)
+    first, second = DRAWS[family]
+    verdicts: list[Verdict] = []
+    for _ in range(replications):
+        x, y = first(rng, schedule.maximum), (1.0 - MARGIN) * second(rng, schedule.maximum)
+        verdict: Verdict = "inconclusive"
+        for count, levels in zip(schedule.looks, schedule.levels, strict=True):
+            compared = compare_at(
+                x[:count],
+                y[:count],
+                margin=MARGIN,
+                direction="higher",
+                confidence=schedule.confidence,
+                blocks=range(count),
+                levels=levels,
+            )
+            verdict = decide(compared, rule, "higher", quiet, needs_floor=True).verdict
+            if verdict in SETTLED:
+                break
+        verdicts.append(verdict)
+    return verdicts
