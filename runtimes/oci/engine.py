@@ -103,7 +103,8 @@ class OciEngine:
         marks = started.marks()
         group = self.hierarchy.group(self.site.run, spec.name)
         try:
-            self._create_and_start(Control(control), box, marks)
+            channel = Control(control)
+            self._create_and_start(channel, box, marks)
         except BaseException as error:
             _end(started, control, group)
             if isinstance(error, RuntimeFault):
@@ -111,7 +112,7 @@ class OciEngine:
             raise
         endpoint = (self.site.network.host_address, spec.lease.port)
         return OciInstance(
-            spec, agent, marks, started, group, endpoint, box.places.state, log_fd, undo
+            spec, agent, marks, started, group, endpoint, box.places.state, channel, log_fd, undo
         )
 
     def _create_and_start(self, control: Control, box: Box, marks: dict[str, int]) -> None:

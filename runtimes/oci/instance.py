@@ -76,6 +76,8 @@ class OciInstance:
     group: Group
     endpoint: tuple[str, int]
     state: Path
+    control: Control
+    """To the shim; when it ends, by whatever end of ours, the container does."""
     log_fd: int
     undo: contextlib.ExitStack
     """What is to be removed, in reverse of how it came to be."""

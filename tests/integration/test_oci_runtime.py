@@ -1,0 +1,325 @@
+"""The OCI backend for real: the same box as ns makes, its ends, its failures, its leavings."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from harness import testbed
+from harness.places import places
+from runtimes import cgroups, netns, process
+from runtimes.agent import Agent
+from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.namespaces import view
+from runtimes.namespaces.engine import prepared as ns_prepared
+from runtimes.oci import OciRuntime, bundle, engine, profiles
+from runtimes.oci.engine import OciEngine, prepared
+from runtimes.oci.instance import OciInstance
+from tests.support.tiny_rootfs import missing, tiny_rootfs
+
+pytestmark = pytest.mark.root
+
+RUN = "f00d0c"
+LIMITS = Limits((0,), 0.5, 64 << 20)
+PROGRAM = ["/bin/busybox"]
+WANTED = frozenset({"default", "no-userns"})
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a test starts boxes with."""
+
+    site: Site
+    bed: testbed.Testbed
+    engine: OciEngine
+
+    def spec(self, slot: int = 0, profile: str = "default") -> InstanceSpec:
+        return InstanceSpec(f"tb-{RUN}-{slot}", profile, LIMITS, self.bed.lease(slot))
+
+    @contextlib.contextmanager
+    def box(self, profile: str = "default", slot: int = 0) -> Iterator[OciInstance]:
+        instance = self.engine.start(self.spec(slot, profile))
+        try:
+            instance.agent.hello(10)
+            yield instance
+        finally:
+            instance.remove()
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    why = OciRuntime().availability({})
+    if not why.ok:
+        pytest.skip(f"oci cannot run here: {why.reason}")
+    if missing():
+        pytest.skip(missing())
+    # Not below pytest's own directory: the box's root must be able to walk to its files.
+    where = places().state / f"test-{secrets.token_hex(3)}"
+    where.mkdir(parents=True)
+    try:
+        with testbed.testbed(RUN) as bed:
+            site = Site(
+                run=RUN,
+                state=where / "state",
+                cache=where / "cache",
+                rootfs=tiny_rootfs(where / "rootfs"),
+                network=bed,
+                limits=LIMITS,
+                progress=lambda _: None,
+            )
+            with prepared(site, WANTED) as made:
+                yield Bench(site, bed, made)
+    finally:
+        shutil.rmtree(where)
+
+
+def shell(agent: Agent, script: str) -> str:
+    """Standard output of a script in the box."""
+    return agent.run([*PROGRAM, "sh", "-c", script], timeout_s=20).stdout.decode()
+
+
+NODES = {f"/dev/{name}" for name, *_ in view.DEVICES}
+SEEN = {
+    "rights": "grep -E '^(Cap|NoNewPrivs|Seccomp:|Uid|Gid|Groups)' /proc/self/status",
+    "ids": "cat /proc/self/uid_map /proc/self/gid_map",
+    "devices": "cd /dev; for name in *; do stat -c '%n %A %t %T' $name; done; cd /",
+    "network": "ip -4 addr show eth0 | grep -o 'inet .*'; ip route; cat /sys/class/net/eth0/mtu",
+    "limits": "cat /proc/self/limits",
+    "masked": "cat /proc/kcore /proc/keys /proc/timer_list 2>&1 | wc -c; ls /sys/firmware",
+    "read-only": "for p in /proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger; do"
+    ' grep -c " $p $p ro," /proc/self/mountinfo; done',
+    "environment": "env | sort; pwd; umask; hostname",
+}
+"""What a box looks like from inside, in busybox's words."""
+
+
+@pytest.mark.parametrize("profile", sorted(WANTED))
+def test_a_box_looks_the_same_as_one_of_ns(bench: Bench, profile: str) -> None:
+    script = "; ".join(f"echo == {name}; {text}" for name, text in SEEN.items())
+    script = re.sub(
+        r"(?<![\w/-])(grep|cat|stat|ip|wc|ls|env|sort|hostname) ", r"busybox \1 ", script
+    )
+    with bench.box(profile) as instance:
+        theirs = shell(instance.agent, script)
+        their_mounts = mounts(instance.agent)
+    state = bench.site.state.parent / "ns"
+    state.mkdir()
+    try:
+        with ns_prepared(replace(bench.site, state=state), frozenset({profile})) as other:
+            instance_of_ns = other.start(bench.spec(0, profile))
+            try:
+                instance_of_ns.agent.hello(10)
+                ours = shell(instance_of_ns.agent, script)
+                our_mounts = mounts(instance_of_ns.agent)
+            finally:
+                instance_of_ns.remove()
+    finally:
+        shutil.rmtree(state)
+    assert len(ours.splitlines()) > 60
+    assert theirs.splitlines() == ours.splitlines()
+    assert their_mounts == our_mounts
+
+
+def mounts(agent: Agent) -> dict[str, tuple[str, frozenset[str]]]:
+    """Mount point → file system and flags, of what both kinds mount for themselves."""
+    found = {}
+    for line in shell(agent, "cat /proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        point, options, kind = left.split()[4], left.split()[5], right.split()[0]
+        flags = frozenset(options.split(",")) & {"ro", "nosuid", "nodev", "noexec"}
+        if point.startswith("/sys/fs/cgroup/") or point in NODES:
+            continue  # ns shows the hierarchies in use, runc all; nodes are bound by runc only
+        if point in view.MASKED:
+            kind = "mask"  # /dev/null, of whichever /dev, or an empty directory
+            flags &= {"ro"}  # the other flags restrict nothing there
+        found[point] = (kind, flags)
+    return found
+
+
+def test_limits_and_statistics_are_the_boxs(bench: Bench) -> None:
+    with bench.box() as instance:
+        read, stats = instance.limits(), instance.stats()
+        assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0,), 0.5, 64 << 20)
+        commands = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in stats.pids}
+        assert {"agent"} < commands
+        assert len(stats.pids) == 2
+        assert stats.cgroup_memory_bytes
+        assert stats.disk_bytes > 0
+        assert set(instance.marks) >= {"created", "network", "executed"}
+        assert instance.marks["created"] < instance.marks["network"] < instance.marks["executed"]
+
+
+def test_an_orderly_end_is_told_with_its_signal(bench: Bench) -> None:
+    with bench.box() as instance:
+        instance.stop(10)
+        assert instance.wait(0) == 128 + signal.SIGTERM
+
+
+def test_a_box_that_ignores_signals_is_killed(bench: Bench) -> None:
+    with bench.box() as instance:
+        for pid in instance.group.pids():
+            os.kill(pid, signal.SIGSTOP)
+        instance.stop(0.2)
+        assert instance.wait(0) == 128 + signal.SIGKILL
+
+
+def test_runcs_own_words_are_told_when_it_fails(bench: Bench) -> None:
+    file = bench.site.rootfs.directory / "opt/tarebench/agent"
+    file.chmod(0o644)
+    try:
+        with pytest.raises(RuntimeFault, match=r"(start|create) failed") as fault:
+            bench.engine.start(bench.spec(3))
+    finally:
+        file.chmod(0o755)
+    assert "permission denied" in fault.value.tail.lower()
+    assert left_of(bench, 3) == []
+
+
+def left_of(bench: Bench, slot: int) -> list[str]:
+    """What there is on the host of a box."""
+    name = bench.spec(slot).name
+    hierarchy = cgroups.detect()
+    points = {*(hierarchy.controllers or {"": Path("/sys/fs/cgroup")}).values(),
+              *getattr(hierarchy, "others", ())}  # fmt: skip
+    found = [str(point / f"tarebench/{RUN}/{name}") for point in points]
+    found += [str(bench.site.state / name), str(bench.site.state / engine.ROOT / name)]
+    links = netns.inside(
+        bench.bed.host_netns,
+        lambda: [path.name for path in Path("/proc/thread-self/net/dev_snmp6").iterdir()],
+    )
+    return [path for path in found if Path(path).exists()] + [
+        link for link in links if link == f"tb{RUN}o{slot}"
+    ]
+
+
+def test_nothing_is_left_of_a_removed_box(bench: Bench) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with bench.box(slot=2):
+        assert left_of(bench, 2)
+    assert left_of(bench, 2) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert str(bench.site.state) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_an_address_that_is_taken_undoes_the_start(bench: Bench) -> None:
+    with bench.box(slot=0):
+        other = replace(bench.spec(5), lease=bench.bed.lease(0))
+        with pytest.raises(RuntimeFault, match="join tb") as fault:
+            bench.engine.start(other)
+    assert "invoke clean" in fault.value.hint
+    assert left_of(bench, 5) == []
+
+
+def test_when_the_harness_is_gone_so_is_the_box(bench: Bench) -> None:
+    instance = bench.engine.start(bench.spec(4))
+    pids = instance.group.pids()
+    try:
+        assert pids
+        instance.control.channel.shutdown(socket.SHUT_RDWR)  # as when our process ends
+        assert instance.wait(10) == 128 + signal.SIGKILL
+    finally:
+        instance.remove()
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_profiles_that_the_host_lacks_say_why(bench: Bench) -> None:
+    lacking = [name for name in ("crun", "youki") if not runs(name)]
+    for name in lacking:
+        with (
+            pytest.raises(RuntimeFault, match=r"hybrid|not installed") as fault,
+            prepared(bench.site, frozenset({name})),
+        ):
+            pass
+        assert fault.value.hint
+
+
+def runs(profile: str) -> bool:
+    """Whether the host has what a profile needs."""
+    try:
+        profiles.program(profiles.PROFILES[profile])
+    except RuntimeFault:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("profile", ["crun", "youki"])
+def test_other_runtimes_make_the_same_box(bench: Bench, profile: str) -> None:
+    if not runs(profile):
+        pytest.skip(f"{profile} does not run here: not installed, or it refuses these cgroups")
+    state = bench.site.state.parent / profile
+    state.mkdir()
+    with prepared(replace(bench.site, state=state), frozenset({profile})) as made:
+        instance = made.start(bench.spec(0, profile))
+        try:
+            instance.agent.hello(10)
+            assert "0000000000000000" not in shell(instance.agent, "grep CapEff /proc/self/status")
+        finally:
+            instance.remove()
+    shutil.rmtree(state)
+
+
+def test_versions_name_the_runtime_and_its_library(bench: Bench) -> None:
+    assert re.match(r"\d+\.\d+", bench.engine.versions["runc"])
+    assert re.match(r"\d+\.\d+", bench.engine.versions["runc.libseccomp"])
+
+
+def test_clean_removes_what_a_killed_run_left(bench: Bench) -> None:
+    site, run = bench.site, "f00d0d"
+    state = site.state.parent / "killed"
+    state.mkdir()
+    with prepared(replace(site, run=run, state=state), frozenset({"default"})) as made:
+        instance = made.start(replace(bench.spec(6), name=f"tb-{run}-6"))
+        removed = OciRuntime().clean(state, run)
+        assert any("container" in line or "cgroup" in line for line in removed)
+        assert instance.wait(10) == 128 + signal.SIGKILL
+        assert not state.exists()
+        instance.remove()
+
+
+def test_ns_runs_a_bundle_that_runc_specified(bench: Bench, tmp_path: Path) -> None:
+    process.run(["runc", "spec"], timeout_s=10, cwd=tmp_path)
+    path = tmp_path / bundle.CONFIG
+    content = json.loads(path.read_text())
+    content["root"]["path"] = str(bench.site.rootfs.directory)
+    content["process"] |= {
+        "terminal": False,
+        "args": [
+            "/bin/busybox",
+            "sh",
+            "-c",
+            "id -u; hostname; grep CapEff /proc/self/status; ulimit -n; exit 7",
+        ],
+    }
+    path.write_text(json.dumps(content))
+    assert "$.process.capabilities.ambient" in run_bundle(tmp_path)
+    del content["process"]["capabilities"]["ambient"]
+    path.write_text(json.dumps(content))
+    assert run_bundle(tmp_path).split() == [
+        "0", "runc", "CapEff:", "0000000020000420", "1024", "[7]",
+    ]  # fmt: skip
+
+
+def run_bundle(directory: Path) -> str:
+    """Output and status of ``python -m runtimes.oci run``."""
+    argv = [sys.executable, "-m", "runtimes.oci", "run", str(directory)]
+    root = str(Path(__file__).parents[2])
+    with process.spawn(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": root}
+    ) as child:
+        assert child.stdout is not None
+        text = child.stdout.read().decode()
+    told = [line for line in text.splitlines() if not line.startswith("compiling ")]
+    return "\n".join((*told, f"[{child.returncode}]"))
