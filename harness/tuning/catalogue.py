@@ -76,6 +76,11 @@ def interrupts(place: Place) -> Iterable[Setting]:
         yield Setting("IRQ affinity", path, cpus, "cpus")
 
 
+def balanced(tree: Tree) -> bool:
+    """Whether irqbalance is at work, which owns the same settings."""
+    return any(tree.read(path) == "irqbalance" for path in tree.paths("/proc", "[0-9]*/comm"))
+
+
 def partition(place: Place) -> Iterable[Setting]:
     """Hand the cpuset controller to the top-level cgroups, so that the next stage has its files."""
     if place.harness_cpus and unified(place.tree):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.tuning.catalogue import ABSENT, STAGES, Place, Stage
+from harness.tuning.catalogue import ABSENT, STAGES, Place, Stage, balanced
 from harness.tuning.change import Change, State
 from harness.tuning.isolation import boot_id
 from harness.tuning.setting import Setting
@@ -51,7 +51,11 @@ def tune(
         changes += [_applied(tree, setting) for setting in settings]
     found = {change.subject for change in changes}
     lacking = [subject for subject in ABSENT if subject not in found]
-    return changes + [Change(each, "absent", "", "", ABSENT[each], ()) for each in lacking]
+    changes += [Change(each, "absent", "", "", ABSENT[each], ()) for each in lacking]
+    if "IRQ affinity" in found and balanced(tree):
+        why = "irqbalance is running and will move them back: stop it while measuring"
+        changes.append(Change("IRQ affinity", "refused", "", "", why, ()))
+    return changes
 
 
 def restore(tree: Tree, file: UndoFile) -> list[Change]:

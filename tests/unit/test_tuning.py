@@ -343,6 +343,14 @@ def test_a_harness_without_cpus_of_its_own_moves_nothing(tmp_path: Path) -> None
     assert tree.read(CONTROL) == "cpu memory"
 
 
+def test_a_daemon_that_moves_interrupts_back_is_named(tmp_path: Path) -> None:
+    tree = host(tmp_path, **{"/proc/77/comm": "irqbalance"})
+    changes = tuned(tree, UndoFile(tmp_path / "undo.json"))
+    assert [each.why for each in changes if not each.paths] == [
+        "irqbalance is running and will move them back: stop it while measuring"
+    ]
+
+
 def test_on_cgroup_v1_cpus_cannot_be_isolated_and_it_is_said(tmp_path: Path) -> None:
     tree = host(tmp_path, **{"/sys/fs/cgroup/cgroup.controllers": ""})
     changes = tuned(tree, UndoFile(tmp_path / "undo.json"))
