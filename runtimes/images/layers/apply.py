@@ -8,6 +8,7 @@ implies keeps the owner and mode it has there, a hard link to a file of theirs c
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -84,6 +85,10 @@ def _explained(name: str, error: OSError) -> RuntimeFault:
     )
 
 
+class _NoDirectoryFault(HostileArchive):
+    """A name goes on below something that is no directory."""
+
+
 class _Layer:
     """A layer in the making."""
 
@@ -107,13 +112,12 @@ class _Layer:
         name, _, base = member.name.rpartition("/")
         if base in {"", ".", ".."}:
             raise HostileArchive(f"{member.name!r}: not a name")
+        if gone is not None:
+            with contextlib.suppress(_NoDirectoryFault):  # then nothing is there to be hidden
+                self._hide(self._resolve(name), gone)
+            return
         parent = self._resolve(name)
-        if gone == OPAQUE:
-            if len(self._trees) > 1:
-                self._own.set_opaque(parent)
-        elif gone is not None:
-            self._hide(parent, gone)
-        elif member.kind == "hardlink":
+        if member.kind == "hardlink":
             self._link(member, parent, base)
         else:
             self._make(member, parent, base)
@@ -193,6 +197,10 @@ class _Layer:
 
     def _hide(self, parent: str, base: str) -> None:
         """Hide what layers below have; what this layer has itself stays, in whatever order."""
+        if base == OPAQUE:
+            if len(self._trees) > 1:
+                self._own.set_opaque(parent)
+            return
         path = _join(parent, base)
         there = self._own.lstat(path)
         if there is not None:
@@ -244,7 +252,7 @@ class _Layer:
         elif stat.S_ISLNK(found.status.st_mode):
             return found.tree.readlink(here)
         elif not found.is_directory:
-            raise HostileArchive(f"{name!r}: {here!r} is not a directory")
+            raise _NoDirectoryFault(f"{name!r}: {here!r} is not a directory")
         else:
             like = member_at(found, here, self._rules)
         self._count(0)

@@ -150,7 +150,7 @@ def _header(read: Read) -> bytes | None:
 
 def _member(read: Read, header: bytes, extras: pax.Extras, rules: Rules) -> tuple[Member, _Body]:
     raw_name = extras.path if extras.path is not None else _name(header)
-    name = clean_name(raw_name)
+    name = clean_name(raw_name.lstrip("/"))  # in the root anyway, and `umoci insert` writes such
     rules.check_name(name)
     kind = _kind(header, raw_name, name)
     size = _number(extras.size, header[124:136], name, rules.total_bytes)

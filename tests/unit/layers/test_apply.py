@@ -72,6 +72,14 @@ def test_a_whiteout_of_nothing_leaves_no_mark(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
+def test_whiteouts_below_what_is_a_file_now_say_nothing_new(stack: Stack, *, late: bool) -> None:
+    base(stack)
+    new = [f("etc", b"file"), f("etc/.wh.hosts"), f("etc/.wh..wh..opq")]  # as `umoci repack`
+    stack.add(new if late else new[::-1])
+    assert stack.shown()["etc"] == "file file"
+
+
+@pytest.mark.parametrize("late", [False, True])
 def test_a_whiteout_spares_what_its_own_layer_brings(stack: Stack, *, late: bool) -> None:
     base(stack)
     mark, new = f("etc/.wh.hosts"), f("etc/hosts", b"new")
