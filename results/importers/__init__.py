@@ -28,6 +28,7 @@ from results.importers.errors import ImportFault
 from results.importers.files import Source
 from results.importers.make_run import Header, Made, in_words, make
 from results.importers.reading import Contents, Options, Reading
+from results.importers.values import tidy
 from results.records import Run
 from results.store import RunDirectory, new_run_id
 
@@ -91,7 +92,7 @@ def prepare(sources: Sequence[Source], options: Options, command: Sequence[str])
         run_id=new_run_id(now),
         created_utc=f"{now:%Y-%m-%dT%H:%M:%SZ}",
         tarebench=version("tarebench"),
-        command=tuple(command),
+        command=tuple(word.encode("utf-8", "replace").decode() for word in command),
         source=_source(contents),
         host=_host([each for _, each, _ in contents]),
         notes=(),
@@ -141,12 +142,14 @@ def _host(contents: Sequence[Contents]) -> dict[str, Any]:
 
 def _notes(contents: Sequence[tuple[Source, Contents, str]], base: str) -> tuple[str, ...]:
     notes = [
-        f"imported from {source.path.name}, sha256 {digest}"
+        f"imported from {tidy(source.path.name)}, sha256 {digest}"
         for source, _, digest in contents[:FILES_TOLD]
     ]
     if len(contents) > FILES_TOLD:
         notes.append(f"and from {len(contents) - FILES_TOLD} more files")
-    notes += [f"{source.path.name}: {note}" for source, each, _ in contents for note in each.notes]
+    notes += [
+        f"{tidy(source.path.name)}: {note}" for source, each, _ in contents for note in each.notes
+    ]
     if base and base != BASELINE:
         notes.append(f"the baseline is called {base} there, and {BASELINE} here")
     return tuple(dict.fromkeys(notes))

@@ -14,6 +14,7 @@ ALIKE = ("bare-metal", "baremetal", "bare metal", "bare_metal", "bare", "host", 
 """What others call the baseline; with one of them and no ``native``, it is the baseline."""
 ARM_LIMIT = 64
 NAMES_SHOWN = 12
+MOST_ARMS = 200
 
 
 def checked_arm(name: str) -> str:
@@ -58,6 +59,11 @@ def assigned(readings: Iterable[Reading], options: Options) -> list[str]:
             f"whose figures are they? No arm is known for {_listed(unknown)}",
             "say it for a file with ARM=FILE, for single names with --map NAME=ARM, or with "
             "--arm-param where a parameter is the arm",
+        )
+    if len(set(found)) > MOST_ARMS:
+        raise ImportFault(
+            f"{len(set(found))} arms, at most {MOST_ARMS}",
+            "an arm is a kind of box, not what tells rows apart",
         )
     idle = [name for name in options.renames if name.casefold() not in used]
     if idle:

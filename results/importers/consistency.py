@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from results.importers.errors import ImportFault
 from results.importers.reading import Reading
+from results.importers.values import name_problem
+
+MOST_METRICS = 2000
+"""Of all workloads together: nobody reads a report of more."""
 
 Trial = tuple[str, str, str, str]
 """Arm, workload, block, trial."""
@@ -25,6 +29,8 @@ def check(readings: Iterable[tuple[str, Reading]]) -> None:
         first = metrics.setdefault((reading.workload, reading.metric), reading)
         if first is not reading:
             _same_kind(first, reading)
+        else:
+            _can_be_named(reading, len(metrics))
         earlier = labels.setdefault((arm, reading.workload, reading.trial), reading)
         if earlier.label != reading.label:
             raise ImportFault(
@@ -41,6 +47,19 @@ def check(readings: Iterable[tuple[str, Reading]]) -> None:
                     f"as {where.rpartition(':')[2].strip()}",
                     "number trials and iterations so that each value has its own",
                 )
+
+
+def _can_be_named(reading: Reading, count: int) -> None:
+    problem = name_problem(reading.workload)
+    if problem:
+        raise ImportFault(
+            f"{reading.where}: the workload has no usable name: {problem}", "give one: --workload"
+        )
+    if count > MOST_METRICS:
+        raise ImportFault(
+            f"{reading.where}: more than {MOST_METRICS} workloads and metrics",
+            "a workload is what every arm runs, not what tells rows apart",
+        )
 
 
 def _same_kind(first: Reading, reading: Reading) -> None:

@@ -82,7 +82,7 @@ def _readings(
             yield Reading(
                 arm=source.arm,
                 label=label,
-                workload=options.workload or (source.arm and tidy(label)) or source.path.stem,
+                workload=options.workload or (source.arm and tidy(label)) or tidy(source.path.stem),
                 metric=metric,
                 unit=unit,
                 direction="lower",

@@ -39,9 +39,9 @@ def read(data: bytes, source: Source, options: Options) -> Contents:
         ImportFault: naming file, line and column of the first cell that cannot be used.
     """
     text = files.text(data, source.name)
-    skip = 1 if text[:4].casefold() == "sep=" else 0  # what some spreadsheets put first
-    records = _records(text, source.name, _delimiter(text.splitlines()[skip], source.name), skip)
-    line, header = next(records, (1, []))
+    skip, first = _header(text)
+    records = _records(text, source.name, _delimiter(first, f"{source.name}:{skip + 1}"), skip)
+    line, header = next(records)
     columns = _columns(header, source, line, needs_arm=not source.arm)
     rows = _Rows(source, source.name, columns, len(header))
     readings = tuple(rows.reading(at, cells) for at, cells in records if any(cells))
@@ -61,7 +61,19 @@ def _shown(name: str) -> str:
     return repr(name.strip())[1:-1][:40] or "(without a name)"
 
 
-def _delimiter(header: str, name: str) -> str:
+def _header(text: str) -> tuple[int, str]:
+    """How many lines stand before the header, and the header.
+
+    Blank lines do, and the line ``sep=;`` that some spreadsheets put first.
+    """
+    line = ""
+    for skip, line in enumerate(io.StringIO(text, newline="")):
+        if line.strip() and line[:4].casefold() != "sep=":
+            return skip, line
+    return 0, line
+
+
+def _delimiter(header: str, place: str) -> str:
     """The delimiter with which the header holds most of the columns that it has to."""
 
     def found(delimiter: str) -> int:
@@ -71,7 +83,7 @@ def _delimiter(header: str, name: str) -> str:
     best = max(DELIMITERS, key=found)
     if found(best) < 2:
         raise ImportFault(
-            f"{name}:1: no header with the columns {', '.join(REQUIRED)}",
+            f"{place}: no header with the columns {', '.join(REQUIRED)}",
             f"also read, in any order: {', '.join(OPTIONAL)}; other formats are JSON of "
             "pytest-benchmark, hyperfine and pyperf",
         )

@@ -52,8 +52,9 @@ def _is_strange(char: str) -> bool:
 
 def tidy(text: str) -> str:
     """``text`` from a program as a name: what cannot be shown replaced, cut to the limit."""
-    shown = "".join("\N{REPLACEMENT CHARACTER}" if _is_strange(char) else char for char in text)
-    return " ".join(shown.split())[:NAME_LIMIT].strip()
+    line = " ".join(text.split())
+    shown = (char if not _is_strange(char) else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return "".join(shown)[:NAME_LIMIT].strip()
 
 
 def number(text: str) -> tuple[float, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from results.importers import ImportFault, Options, Source, prepare
@@ -60,6 +60,8 @@ def test_any_cells_make_a_run_or_a_fault(tmp_path: Path, rows: list[list[str]]) 
 
 @QUICK
 @given(tail=st.binary(max_size=200), cut=st.integers(0, 120))
+@example(tail=b"sep=;", cut=0)
+@example(tail=b"sep=;\n\n", cut=0)
 def test_any_bytes_make_a_run_or_a_fault(tmp_path: Path, tail: bytes, cut: int) -> None:
     whole = f"{HEADER}\nnative,cpu.x,s,s,lower,1\ndocker,cpu.x,s,s,lower,1\n".encode()
     imported(tmp_path / "a.csv", whole[:cut] + tail, "")

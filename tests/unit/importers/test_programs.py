@@ -83,13 +83,14 @@ def test_peak_memory_of_hyperfine_is_a_metric_of_its_own(tmp_path: Path) -> None
             {"command": "native", "times": ["1"]},
             "times[0]: Expected `float`, got `str`",
         ),
+        ({"command": " \n", "times": [1.0]}, "the workload has no usable name"),
         ({"times": [1.0]}, "missing required field `command`"),
     ],
 )
 def test_what_hyperfine_would_not_write_is_refused(
     tmp_path: Path, result: object, said: str
 ) -> None:
-    assert said in refused(written(tmp_path / "a.json", {"results": [result]}))
+    assert said in refused(written(tmp_path / "a.json", {"results": [result]}), "native")
 
 
 def test_each_process_of_pyperf_is_a_trial_of_its_values_without_warm_ups() -> None:

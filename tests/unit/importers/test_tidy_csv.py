@@ -51,7 +51,7 @@ def test_the_workload_is_known_by_its_resource_and_the_metric_keeps_its_unit(
         ("CRLF", f"{HEADER}\r\n{ROW}\r\n"),
         ("old Macintosh", f"{HEADER}\r{ROW}\r"),
         ("no newline at the end", f"{HEADER}\n{ROW}"),
-        ("blank lines", f"{HEADER}\n\n{ROW}\n\n,,,,,\n"),
+        ("blank lines", f"\n\n{HEADER}\n\n{ROW}\n\n,,,,,\n"),
         ("semicolons", f"{HEADER}\n{ROW}\n".replace(",", ";")),
         ("tabs", f"{HEADER}\n{ROW}\n".replace(",", "\t")),
         ("what a spreadsheet puts first", f"sep=;\n{HEADER}\n{ROW}\n".replace(",", ";")),
@@ -209,6 +209,8 @@ def test_a_column_twice_is_refused(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"  \n ", "is empty"),
         (HEADER.encode(), "a header and no rows"),
+        (b"sep=;", "a.csv:1: no header"),
+        (b"\n\n\nhello\n", "a.csv:4: no header"),
         (b"hello\nworld\n", "a.csv:1: no header with the columns"),
         (f"{HEADER}\n{ROW}".encode().replace(b"native", b"nat\0ve"), "a.csv:2:4: a NUL byte"),
         (f"{HEADER}\n{ROW}".encode().replace(b"native", b"n\xe4tive"), "a.csv:2:2: the byte 0xe4"),
@@ -238,3 +240,11 @@ def test_what_is_no_tidy_csv_is_refused(tmp_path: Path, data: bytes, said: str) 
 def test_a_place_counts_lines_of_the_file_when_cells_hold_newlines(tmp_path: Path) -> None:
     rows = [f'{ROW},"two\nlines"', f"{ROW.replace('290.5', 'x')},y"]
     assert "a.csv:4, column 6" in refused(csv(tmp_path / "a.csv", rows, f"{HEADER},comment"))
+
+
+def test_names_that_tell_rows_apart_are_neither_arms_nor_workloads(tmp_path: Path) -> None:
+    arms = [ROW.replace("native", f"a{number}") for number in range(201)]
+    assert "201 arms, at most 200" in refused(csv(tmp_path / "a.csv", arms))
+    workloads = [ROW.replace("cpu.linpack", f"w{number}") for number in range(2001)]
+    said = refused(csv(tmp_path / "b.csv", workloads))
+    assert "b.csv:2002: more than 2000 workloads and metrics" in said
