@@ -121,7 +121,7 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
 @task(
     name="bench",
     help={
-        "backend": "all, or names such as native,ns,docker,kvm or docker:host-net",
+        "backend": "all (the default), or names such as native,ns,docker,kvm or docker:host-net",
         "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
         "suite": "quick, standard or full",
         "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
@@ -141,8 +141,8 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
 @edge
 def bench(  # noqa: PLR0917  # invoke passes options by name
     _: Invocation,
-    backend: str = "all",
-    workload: str = "all",
+    backend: str | None = None,
+    workload: str | None = None,
     suite: str = "quick",
     blocks: int | None = None,
     budget: str | None = None,

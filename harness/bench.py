@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import claims, clean, host, host_lock, selection, stopping
+from harness import claims, clean, host, host_lock, stopping
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
 from harness.errors import HarnessFault
@@ -52,9 +52,8 @@ def bench(
     """
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
     _check_writable(equipment.places.runs)
-    tolerant = selection.ALL in selection.split(request.backend)
     with _exclusively(equipment, plan, observer, wait=wait):
-        return _carry_out(equipment, plan, observer, None, tolerant=tolerant, own=request.claims)
+        return _carry_out(equipment, plan, observer, None, own=request.claims)
 
 
 def resume(
@@ -75,7 +74,7 @@ def resume(
     with _exclusively(equipment, plan, observer, wait=wait):
         for line in clean.clean_run(plan.run, equipment.places.state, equipment.runtimes):
             observer.note(f"left by the killed run, removed: {line}")
-        return _carry_out(equipment, plan, observer, directory, tolerant=False)
+        return _carry_out(equipment, plan, observer, directory)
 
 
 @contextlib.contextmanager
@@ -109,13 +108,9 @@ def _carry_out(
     observer: TerminalObserver,
     directory: RunDirectory | None,
     *,
-    tolerant: bool,
     own: str = "",
 ) -> Result:
-    with (
-        observer.showing(),
-        prepared(plan, equipment, observer, tolerant=tolerant) as ready,
-    ):
+    with observer.showing(), prepared(plan, equipment, observer) as ready:
         run = _run_record(ready, equipment.clock)
         if directory is None:
             run = stopping.planned(run, Child(), observer)

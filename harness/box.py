@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from harness import throttling
 from harness.context import Context
 from harness.errors import HarnessFault
 from harness.limits import parse_cpu_list
-from runtimes.base import Instance, LimitsRead
+from runtimes.base import Instance, InstanceSpec, LimitsRead
 
 FIRST_BYTE_S = 60.0
 STOP_S = 10.0
@@ -35,14 +36,35 @@ class Box:
 
 
 @contextlib.contextmanager
-def started(context: Context, backend: str, profile: str) -> Iterator[Box]:
+def started(context: Context, backend: str, profile: str, *, volume: bool = False) -> Iterator[Box]:
     """Start a box and wait for its first byte; stop and remove it at the end, come what may.
+
+    With ``volume``, the box has a fresh directory on the host's disk; it is made before the
+    request and removed after the box.
 
     The marks are complete only after the context has ended: ``request``, the runtime's own,
     ``started`` (its call returned), ``first_byte``, ``stop_request``, ``stopped``, ``removed``.
     """
+    spec = context.spec(profile, volume=volume)
+    with _volume(spec), _started(context, backend, spec) as box:
+        yield box
+
+
+@contextlib.contextmanager
+def _volume(spec: InstanceSpec) -> Iterator[None]:
+    if spec.volume is None:
+        yield
+        return
+    spec.volume.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(spec.volume)
+
+
+@contextlib.contextmanager
+def _started(context: Context, backend: str, spec: InstanceSpec) -> Iterator[Box]:
     clock = context.clock
-    spec = context.spec(profile)
     request_ns = clock.now_ns()
     instance = context.engines[backend].start(spec)
     box = Box(backend, instance, {"request": request_ns})

@@ -64,16 +64,20 @@ class Context:
     """Directories below which the run's boxes have their CPU quota."""
     harness_cpus: frozenset[int] = frozenset()
     """CPUs on which the harness runs."""
+    volumes: Path | None = None
+    """Where boxes' volumes are made; ``None`` on paper."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def spec(self, profile: str) -> InstanceSpec:
+    def spec(self, profile: str, *, volume: bool = False) -> InstanceSpec:
         """A fresh name and place: not the last one again, whose ARP and NAT entries linger."""
         with self._lock:
             number = next(self._numbers)
+        name = f"tb-{self.run}-{number}"
         return InstanceSpec(
-            name=f"tb-{self.run}-{number}",
+            name=name,
             profile=profile,
             limits=self.limits,
             lease=self.network.lease(number % self.network.slots),
+            volume=self.volumes / name if volume and self.volumes else None,
         )

@@ -25,8 +25,10 @@ LARGEST_BLOCKS = 10_000
 class Request:
     """What the command line asks for."""
 
-    backend: str = selection.ALL
-    workload: str = selection.ALL
+    backend: str | None = None
+    """``None``: what the suite names."""
+    workload: str | None = None
+    """``None``: what the suite names."""
     suite: str = "quick"
     blocks: int | None = None
     """With a budget the most that there may be."""
@@ -59,6 +61,8 @@ class Plan:
     seed: int
     allotment: Allotment
     skipped: tuple[Skipped, ...]
+    tolerant: bool
+    """A backend that cannot be prepared is left out, instead of ending the run."""
     options: Mapping[str, str]
     command: tuple[str, ...]
     budget_s: float | None = None
@@ -121,9 +125,12 @@ def make_plan(
         HarnessFault: a backend asked for by name cannot run here, or none can.
     """
     chosen_suite = suite(request.suite)
-    arms, tolerant = selection.choose_arms(request.backend, runtimes)
-    named = {part.partition(":")[0] for part in selection.split(request.backend)}
-    chosen = selection.choose_workloads(request.workload, workloads)
+    backends = chosen_suite.backend if request.backend is None else request.backend
+    arms, tolerant = selection.choose_arms(backends, runtimes)
+    named = {part.partition(":")[0] for part in selection.split(backends)}
+    chosen = selection.choose_workloads(
+        chosen_suite.workload if request.workload is None else request.workload, workloads
+    )
     budget_s = None if request.budget is None else parse_budget(request.budget)
     blocks = chosen_suite.blocks if request.blocks is None else request.blocks
     if budget_s is not None:
@@ -154,6 +161,7 @@ def make_plan(
         seed=secrets.randbits(32) if request.seed is None else request.seed,
         allotment=allotment,
         skipped=tuple(skipped),
+        tolerant=tolerant,
         options=request.options,
         command=request.command,
         budget_s=budget_s,
@@ -200,6 +208,7 @@ def plan_of(
         seed=run.seed,
         allotment=allotment,
         skipped=run.skipped,
+        tolerant=False,
         options=options,
         command=run.command,
         budget_s=run.budget_s,

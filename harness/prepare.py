@@ -72,8 +72,6 @@ def prepared(
     plan: Plan,
     equipment: Equipment,
     observer: Observer,
-    *,
-    tolerant: bool,
 ) -> Iterator[Prepared]:
     """Make everything that trials need; release it in reverse, also on Ctrl-C.
 
@@ -81,8 +79,6 @@ def prepared(
         plan: what is going to run.
         equipment: what there is to run it with.
         observer: told what is being done.
-        tolerant: a backend that cannot be prepared is left out, with its reason, instead of
-            ending the run.
 
     Raises:
         RuntimeFault: something could not be prepared.
@@ -104,9 +100,7 @@ def prepared(
             progress=observer.doing,
             options=plan.options,
         )
-        engines, plan = _engines(
-            stack, plan, site, equipment.runtimes, observer=observer, tolerant=tolerant
-        )
+        engines, plan = _engines(stack, plan, site, equipment.runtimes, observer=observer)
         context = _context(plan, equipment, site, engines, rootfs=rootfs, network=network)
         hopeless = frozenset(
             arm for arm in plan.arms if gates.hopeless(engines[arm.backend].conditions(arm.profile))
@@ -142,6 +136,7 @@ def _context(
         host=facts,
         host_memory_bytes=facts["memory_bytes"],
         peer=lambda: peer_agent(peer_site, harness_cpus),
+        volumes=equipment.places.state / plan.run / "volumes",
     )
     if not imaginary(plan, equipment.runtimes):
         _watch(context, harness_cpus)
@@ -179,7 +174,6 @@ def _engines(
     runtimes: Mapping[str, Runtime],
     *,
     observer: Observer,
-    tolerant: bool,
 ) -> tuple[dict[str, Engine], Plan]:
     engines: dict[str, Engine] = {}
     for backend in selection.backends_of(plan.arms):
@@ -189,7 +183,7 @@ def _engines(
         try:
             engines[backend] = stack.enter_context(manager)
         except RuntimeFault as error:
-            if not tolerant or backend == selection.BASELINE.backend:
+            if not plan.tolerant or backend == selection.BASELINE.backend:
                 raise
             message, hint, _ = describe(error)
             observer.note(f"{backend} is left out: {message}")

@@ -21,6 +21,10 @@ class Suite:
     """Blocks in which an arm takes part whose samples no gate lets count: enough to show that it
     works.  More of them would only cost the other arms their time."""
     size: Size
+    backend: str = "all"
+    """Arms, as ``--backend`` names them, unless the command line names others."""
+    workload: str = "all"
+    """Workloads, as ``--workload`` names them, unless the command line names others."""
     rounds: Mapping[str, int] = field(default_factory=dict)
     """Workload → trials of each arm per block, where one is too few: each round is a block of
     its own, every arm once in random order."""
@@ -35,6 +39,7 @@ SUITES: Mapping[str, Suite] = {
             blocks=6,
             emulated_blocks=2,
             size=Size(iterations=1, seconds=1),
+            workload="cpu,memory,network,startup,footprint",
             rounds={"startup.http": 2},
         ),
         Suite(

@@ -68,7 +68,7 @@ def _work(context: Context, workload: Workload, slot: Slot, outcome: _Outcome) -
     if isinstance(task, StartupWork):
         box, readings = work.time_startup(context, workload, task, backend, profile)
     else:
-        with started(context, backend, profile) as box:
+        with started(context, backend, profile, volume=workload.needs_volume) as box:
             outcome.marks = box.marks
             inspect(context, box, workload.program)
             readings = work.perform(context, workload, box)

@@ -164,3 +164,5 @@ class Workload:
     files: Mapping[str, str] = field(default_factory=dict)
     """Extra text files in the root filesystem: absolute path → content."""
     needs_network: bool = False
+    needs_volume: bool = False
+    """The box gets a directory on the host's disk, writable at /volume."""

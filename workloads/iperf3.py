@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
+from workloads import json_reading
 from workloads.base import (
     Command,
     CommandWork,
@@ -51,70 +51,29 @@ def parse(output: Output) -> tuple[Measurement, ...]:
         WorkloadFault: on an error, a test of another kind, or numbers that contradict each other.
     """
     reader = Reader.of("iperf3", output)
-    report = _json(reader, output)
+    report = json_reading.document(reader, output)
     if "error" in report:
         raise reader.fault(f"it says: {str(report['error'])[:200]}")
-    test = _object(reader, report, "start", "test_start")
+    test = json_reading.object_at(reader, report, "start", "test_start")
     if test.get("protocol") != "TCP" or test.get("reverse") != 0:
         raise reader.fault("this was not a TCP test from the box to the peer")
-    rate = _received(reader, _object(reader, report, "end", "sum_received"))
-    sent = _object(reader, report, "end", "sum_sent")
+    rate = _received(reader, json_reading.object_at(reader, report, "end", "sum_received"))
+    sent = json_reading.object_at(reader, report, "end", "sum_sent")
     if "retransmits" not in sent:
         return (("received_bytes_per_second", rate),)
-    resent = _number(reader, sent, "retransmits", at_least=0, at_most=1e12)
+    resent = json_reading.number_at(reader, sent, "retransmits", at_least=0, at_most=1e12)
     return (("received_bytes_per_second", rate), ("retransmits", resent))
 
 
 def _received(reader: Reader, received: Mapping[str, Any]) -> float:
     """Bytes per second at the server; the rate that iperf3 states must agree."""
-    count = _number(reader, received, "bytes", at_least=1, at_most=1e18)
-    seconds = _number(reader, received, "seconds", at_least=1e-3, at_most=1e6)
-    stated = _number(reader, received, "bits_per_second", at_least=1, at_most=1e14)
+    count = json_reading.number_at(reader, received, "bytes", at_least=1, at_most=1e18)
+    seconds = json_reading.number_at(reader, received, "seconds", at_least=1e-3, at_most=1e6)
+    stated = json_reading.number_at(reader, received, "bits_per_second", at_least=1, at_most=1e14)
     rate = reader.bounded(count / seconds, "received rate", at_most=_MOST_BYTES_PER_S)
     if not 0.99 < stated / 8 / rate < 1.01:
         raise reader.fault(f"{count:g} bytes in {seconds:g} s are not {stated:g} bits per second")
     return rate
-
-
-def _json(reader: Reader, output: Output) -> Mapping[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a key occurs twice in one object")
-        return found
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number in JSON")
-
-    try:
-        report = json.loads(
-            output.stdout.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse
-        )
-    except (ValueError, RecursionError) as error:
-        raise reader.fault(f"not JSON: {error}") from None
-    if not isinstance(report, dict):
-        raise reader.fault("its JSON is not an object")
-    return report
-
-
-def _object(reader: Reader, report: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    at: Any = report
-    for key in keys:
-        at = at.get(key) if isinstance(at, dict) else None
-    if not isinstance(at, dict):
-        raise reader.fault(f"its JSON has no object {'.'.join(keys)}")
-    return at
-
-
-def _number(
-    reader: Reader, holder: Mapping[str, Any], key: str, *, at_least: float, at_most: float
-) -> float:
-    value = holder.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise reader.fault(f"{key!r} is {str(value)[:40]!r}, not a number")
-    if not at_least <= value <= at_most:  # before float(), for which an int may be too large
-        raise reader.fault(f"{key!r} is not between {at_least:g} and {at_most:g}")
-    return float(value)
 
 
 IPERF3 = Workload(

@@ -6,9 +6,9 @@ programs/memory.c for how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from workloads import own_program
 from workloads.base import (
     Command,
     CommandWork,
@@ -19,7 +19,7 @@ from workloads.base import (
     Size,
     Workload,
 )
-from workloads.reading import NUMBER, Reader
+from workloads.reading import Reader
 
 ARRAY_BYTES = 64 << 20
 """Each of STREAM's three arrays.
@@ -43,7 +43,6 @@ _PROGRAM = Program(
     # between a host and its guests.  No fused multiply-add: the self-check is to the last bit.
     flags=("-O3", "-fno-tree-loop-distribute-patterns", "-ffp-contract=off"),
 )
-_MOST_BYTES_PER_S = 1e14
 _MOST_NS = 1e9
 
 
@@ -65,21 +64,6 @@ def _latency_work(size: Size) -> CommandWork:
     return _work("latency", CHASE_BYTES, size)
 
 
-def _values(output: Output, units: Mapping[str, str]) -> dict[str, float]:
-    """``key value unit`` lines below a version line: exactly the keys of ``units``."""
-    reader = Reader.of("memory", output)
-    lines = [line for line in reader.lines if line]
-    if not lines or lines[0] != "tarebench-memory 1":
-        raise reader.fault("its first line is not 'tarebench-memory 1'")
-    if len(lines) != 1 + len(units):
-        raise reader.fault(f"it has {len(lines) - 1} values, not {len(units)}")
-    values = {}
-    for key, unit in units.items():
-        found = reader.match(f"{key} ", f"{NUMBER} {unit}")
-        values[key] = reader.bounded(float(found[1]), key, at_most=_MOST_BYTES_PER_S)
-    return values
-
-
 def parse_stream(output: Output) -> tuple[Measurement, ...]:
     """Best rate of each kernel, in bytes per second, counted as STREAM counts.
 
@@ -87,7 +71,7 @@ def parse_stream(output: Output) -> tuple[Measurement, ...]:
         WorkloadFault: on anything but the program's exact output.
     """
     units = {"array_bytes": "B", "rounds": "1"} | dict.fromkeys(KERNELS, "B/s")
-    values = _values(output, units)
+    values = own_program.values("memory", output, units)
     return tuple((f"{kernel}_bytes_per_second", values[kernel]) for kernel in KERNELS)
 
 
@@ -97,7 +81,9 @@ def parse_latency(output: Output) -> tuple[Measurement, ...]:
     Raises:
         WorkloadFault: on anything but the program's exact output.
     """
-    values = _values(output, {"bytes": "B", "loads": "1", "mean": "ns", "best": "ns"})
+    values = own_program.values(
+        "memory", output, {"bytes": "B", "loads": "1", "mean": "ns", "best": "ns"}
+    )
     reader = Reader.of("memory", output)
     mean, best = (reader.bounded(values[key], key, at_most=_MOST_NS) for key in ("mean", "best"))
     if best > mean:

@@ -6,7 +6,7 @@ import pytest
 from support.recordings import output
 
 from runtimes.base import AGENT_PATH, BOX_PORT
-from workloads import cpu, footprint, memory, network, startup, web
+from workloads import cpu, footprint, memory, network, startup, storage, system, web
 from workloads.base import (
     CommandWork,
     FootprintWork,
@@ -26,6 +26,14 @@ COMMANDS = (
     network.IPERF3,
     network.SOCKPERF,
     network.HTTP,
+    storage.RANDOM_READ,
+    storage.RANDOM_WRITE,
+    storage.SEQUENTIAL_READ,
+    storage.SEQUENTIAL_WRITE,
+    system.CALL,
+    system.FAULT,
+    system.SWITCH,
+    system.SPAWN,
 )
 ALL = (*COMMANDS, startup.STARTUP_HTTP, footprint.IDLE)
 SIZES = (Size(1, 1), Size(2, 1), Size(5, 3))

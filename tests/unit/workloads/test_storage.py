@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.recordings import output, recorded
+
+from workloads import storage
+from workloads.base import CommandWork, Size, Workload, WorkloadFault
+
+WORKLOADS = {
+    "randread": storage.RANDOM_READ,
+    "randwrite": storage.RANDOM_WRITE,
+    "read": storage.SEQUENTIAL_READ,
+    "write": storage.SEQUENTIAL_WRITE,
+}
+
+
+def recording(pattern: str) -> bytes:
+    return recorded(f"fio-3.33-{pattern}.json")
+
+
+@pytest.mark.parametrize("pattern", WORKLOADS)
+def test_what_fio_wrote_is_read(pattern: str) -> None:
+    values = dict(WORKLOADS[pattern].parse(output(recording(pattern))))
+    report = json.loads(recording(pattern))
+    side = "write" if "write" in pattern else "read"
+    assert values["operations_per_second"] == report["jobs"][0][side]["iops"]
+    assert values["bytes_per_second"] == report["jobs"][0][side]["bw_bytes"]
+    assert values["latency_p50_ns"] <= values["latency_mean_ns"] * 100
+
+
+@pytest.mark.parametrize("pattern", WORKLOADS)
+def test_every_access_is_direct_and_every_write_is_flushed(pattern: str) -> None:
+    work = WORKLOADS[pattern].work(Size(2, 1))
+    assert isinstance(work, CommandWork)
+    assert "--direct=1" in work.command.argv
+    flushed = any(word.startswith("--fdatasync=") for word in work.command.argv)
+    assert flushed == ("write" in pattern)
+    assert WORKLOADS[pattern].needs_volume
+
+
+def changed(pattern: str, change: dict[str, Any], *where: str | int) -> bytes:
+    report = json.loads(recording(pattern))
+    at: Any = report
+    for key in where:
+        at = at[key]
+    at.update(change)
+    return json.dumps(report).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"jobs": []}, ()),
+        ({"jobs": 3}, ()),
+        ({"error": 5}, ("jobs", 0)),
+        ({"iops": -1.0}, ("jobs", 0, "read")),
+        ({"iops": "fast"}, ("jobs", 0, "read")),
+        ({"iops": 1.0}, ("jobs", 0, "read")),
+        ({"total_ios": 0}, ("jobs", 0, "read")),
+        ({"mean": 0}, ("jobs", 0, "read", "clat_ns")),
+        ({"percentile": None}, ("jobs", 0, "read", "clat_ns")),
+    ],
+)
+def test_a_report_that_does_not_hold_together_is_refused(
+    change: dict[str, Any], where: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(WorkloadFault):
+        storage.RANDOM_READ.parse(output(changed("randread", change, *where)))
+
+
+def test_a_percentile_needs_its_observations() -> None:
+    few = changed("randread", {"total_ios": 100}, "jobs", 0, "read")
+    values = dict(storage.RANDOM_READ.parse(output(few)))
+    assert "latency_p50_ns" in values
+    assert "latency_p99_ns" not in values
+
+
+@given(st.data())
+def test_mutated_reports_give_sane_numbers_or_a_fault(data: st.DataObject) -> None:
+    pattern = data.draw(st.sampled_from(sorted(WORKLOADS)))
+    workload: Workload = WORKLOADS[pattern]
+    text = bytearray(recording(pattern))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    try:
+        values = workload.parse(output(bytes(text)))
+    except WorkloadFault:
+        return
+    assert all(math.isfinite(value) and value > 0 for _, value in values)

@@ -1,0 +1,202 @@
+/*
+ * What the kernel charges for its most common services, bounded by the clock.
+ *
+ *     system call   SECONDS     a system call that does nothing but enter and leave the kernel
+ *     system fault  SECONDS     first touch of a page of anonymous memory
+ *     system switch SECONDS     round trip of one byte between two processes on the same CPU
+ *     system spawn  SECONDS     fork, exec and wait for a program that does nothing
+ *
+ * Output: a version line, then "key value unit" lines: how often, the mean, and the best batch.
+ * Exit status 2 on bad arguments, 1 when the kernel refuses; the reason is on standard error.
+ *
+ * call uses getppid: the C library does not cache it, and the kernel has nothing to do for it.
+ * fault maps small pages only (MADV_NOHUGEPAGE), so that one touch is one fault in every arm.
+ * switch is lmbench's lat_ctx with two processes and no working set (McVoy & Staelin 1996).
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_SECONDS = 3600, LEAST_BATCHES = 4, FAULT_PAGES = 4096 };
+
+static const uint64_t second_ns = UINT64_C(1000000000);
+
+struct service {
+    const char *name;
+    uint64_t per_batch;
+    void (*batch)(uint64_t count);
+    void (*prepare)(void);
+};
+
+static int to_child[2], to_parent[2];
+static pid_t echo;
+static char *self;
+
+static void die(int status, const char *what, const char *why)
+{
+    fprintf(stderr, "system: %s: %s\n", what, why);
+    exit(status);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+        die(1, "clock_gettime", strerror(errno));
+    return (uint64_t)now.tv_sec * second_ns + (uint64_t)now.tv_nsec;
+}
+
+static void call(uint64_t count)
+{
+    while (count-- > 0)
+        syscall(SYS_getppid);
+}
+
+static void fault(uint64_t count)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (size_t)count * page;
+    char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        die(1, "mmap", strerror(errno));
+    madvise(at, bytes, MADV_NOHUGEPAGE); /* a kernel without huge pages refuses, rightly */
+    for (size_t i = 0; i < bytes; i += page)
+        ((volatile char *)at)[i] = 1;
+    if (munmap(at, bytes) != 0)
+        die(1, "munmap", strerror(errno));
+}
+
+static void answer(void)
+{
+    char byte;
+
+    while (read(to_child[0], &byte, 1) == 1)
+        if (write(to_parent[1], &byte, 1) != 1)
+            break;
+    _exit(0);
+}
+
+static void one_cpu(void)
+{
+    cpu_set_t allowed, one;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        die(1, "sched_getaffinity", strerror(errno));
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed)) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        die(1, "sched_setaffinity", strerror(errno));
+}
+
+static void start_echo(void)
+{
+    one_cpu();
+    if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(to_parent, O_CLOEXEC) != 0)
+        die(1, "pipe2", strerror(errno));
+    echo = fork();
+    if (echo < 0)
+        die(1, "fork", strerror(errno));
+    if (echo == 0) {
+        close(to_child[1]);
+        close(to_parent[0]);
+        answer();
+    }
+    close(to_child[0]);
+    close(to_parent[1]);
+}
+
+static void round_trips(uint64_t count)
+{
+    char byte = 'x';
+
+    while (count-- > 0)
+        if (write(to_child[1], &byte, 1) != 1 || read(to_parent[0], &byte, 1) != 1)
+            die(1, "pipe", errno ? strerror(errno) : "the other process ended");
+}
+
+static void spawn(uint64_t count)
+{
+    char *const argv[] = {self, "nothing", NULL};
+    char *const environment[] = {NULL};
+
+    while (count-- > 0) {
+        pid_t child;
+        int status, failed = posix_spawn(&child, self, NULL, NULL, argv, environment);
+
+        if (failed != 0)
+            die(1, "posix_spawn", strerror(failed));
+        if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            die(1, "the child", "did not end well");
+    }
+}
+
+static const struct service services[] = {
+    {"call", 100000, call, NULL},
+    {"fault", FAULT_PAGES, fault, NULL},
+    {"switch", 2000, round_trips, start_echo},
+    {"spawn", 10, spawn, NULL},
+};
+
+static void measure(const struct service *service, uint64_t seconds)
+{
+    uint64_t batches = 0, total_ns = 0, best_ns = UINT64_MAX;
+
+    if (service->prepare != NULL)
+        service->prepare();
+    service->batch(service->per_batch); /* a first one that does not count: caches, page tables */
+    while (total_ns < seconds * second_ns || batches < LEAST_BATCHES) {
+        uint64_t begun = now_ns(), spent;
+
+        service->batch(service->per_batch);
+        spent = now_ns() - begun;
+        total_ns += spent;
+        batches++;
+        if (spent < best_ns)
+            best_ns = spent;
+    }
+    printf("tarebench-system 1\n");
+    printf("count %" PRIu64 " 1\n", batches * service->per_batch);
+    printf("mean %.3f ns\n", (double)total_ns / (double)(batches * service->per_batch));
+    printf("best %.3f ns\n", (double)best_ns / (double)service->per_batch);
+}
+
+int main(int argc, char **argv)
+{
+    char *end;
+    unsigned long seconds;
+
+    if (argc == 2 && strcmp(argv[1], "nothing") == 0)
+        return 0;
+    if (argc != 3)
+        die(2, "usage", "system call|fault|switch|spawn SECONDS");
+    seconds = strtoul(argv[2], &end, 10);
+    if (*argv[2] < '0' || *argv[2] > '9' || *end != '\0' || seconds < 1 || seconds > MOST_SECONDS)
+        die(2, argv[2], "not a number of seconds in range");
+    self = "/proc/self/exe";
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(argv[1], services[i].name) == 0) {
+            measure(&services[i], seconds);
+            return fflush(stdout) == 0 ? 0 : 1;
+        }
+    die(2, argv[1], "no such service");
+}

@@ -1,0 +1,135 @@
+"""Storage: the box's volume on the host's disk, by fio's JSON.
+
+Every access is O_DIRECT, so the box's page cache is out of it; a write counts once it is flushed
+to the device (fdatasync), which the box must not swallow.  Queue depth 1: what one request costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from workloads import json_reading
+from workloads.base import (
+    Command,
+    CommandWork,
+    Measurement,
+    Metric,
+    Output,
+    Size,
+    Workload,
+)
+from workloads.reading import Reader, fewest_observations
+
+_FIO = "/usr/bin/fio"
+_FILE = "/volume/fio"
+_FILE_BYTES = 64 << 20
+_MOST_IOPS = 1e9
+_MOST_BYTES_PER_S = 1e13
+_MOST_NS = 1e12
+_PERCENTILES = (50.0, 99.0)
+
+METRICS = (
+    Metric("operations_per_second", "1/s", "higher", primary=True),
+    Metric("bytes_per_second", "B/s", "higher"),
+    Metric("latency_mean_ns", "ns", "lower"),
+    Metric("latency_p50_ns", "ns", "lower"),
+    Metric("latency_p99_ns", "ns", "lower"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One way to use a file."""
+
+    pattern: Literal["randread", "randwrite", "read", "write"]
+    block_bytes: int
+    flush_each: int
+    """fdatasync after so many writes; 0 for reads."""
+
+    @property
+    def side(self) -> str:
+        """fio's name of the direction whose figures count."""
+        return "write" if "write" in self.pattern else "read"
+
+
+def argv(access: Access, seconds: int) -> tuple[str, ...]:
+    """The fio command line of one iteration."""
+    flush = (f"--fdatasync={access.flush_each}",) if access.flush_each else ()
+    return (
+        *(_FIO, "--name=volume", f"--filename={_FILE}", f"--size={_FILE_BYTES}"),
+        *(f"--rw={access.pattern}", f"--bs={access.block_bytes}", "--ioengine=psync"),
+        *("--direct=1", "--iodepth=1", "--randrepeat=1", "--time_based", *flush),
+        *(f"--runtime={seconds}", "--output-format=json"),
+    )
+
+
+def parse(access: Access, output: Output) -> tuple[Measurement, ...]:
+    """Read fio's JSON: one job, no error, the figures of its one direction.
+
+    Percentiles that have too few observations are left out.
+
+    Raises:
+        WorkloadFault: on an error, another job, or numbers that contradict each other.
+    """
+    reader = Reader.of("fio", output)
+    report = json_reading.document(reader, output)
+    jobs = report.get("jobs")
+    if not isinstance(jobs, list) or len(jobs) != 1 or not isinstance(jobs[0], dict):
+        raise reader.fault("its JSON has not exactly one job")
+    if json_reading.number_at(reader, jobs[0], "error", at_least=0, at_most=1e6) != 0:
+        raise reader.fault(f"it says: error {jobs[0]['error']}")
+    figures = json_reading.object_at(reader, jobs[0], access.side)
+    count = json_reading.number_at(reader, figures, "total_ios", at_least=1, at_most=1e15)
+    rate = json_reading.number_at(reader, figures, "iops", at_least=1e-3, at_most=_MOST_IOPS)
+    speed = json_reading.number_at(
+        reader, figures, "bw_bytes", at_least=1, at_most=_MOST_BYTES_PER_S
+    )
+    if not 0.9 < speed / access.block_bytes / rate < 1.1:
+        raise reader.fault(
+            f"{rate:g} operations of {access.block_bytes} bytes are not {speed:g} B/s"
+        )
+    latency = json_reading.object_at(reader, figures, "clat_ns")
+    mean = json_reading.number_at(reader, latency, "mean", at_least=1, at_most=_MOST_NS)
+    found = [
+        ("operations_per_second", rate),
+        ("bytes_per_second", speed),
+        ("latency_mean_ns", mean),
+    ]
+    percentiles = json_reading.object_at(reader, latency, "percentile")
+    for percentile in _PERCENTILES:
+        if count >= fewest_observations(percentile):
+            key = f"{percentile:.6f}"
+            value = json_reading.number_at(reader, percentiles, key, at_least=1, at_most=_MOST_NS)
+            found.append((f"latency_p{percentile:g}_ns", value))
+    return tuple(found)
+
+
+def _workload(name: str, title: str, access: Access) -> Workload:
+    def work(size: Size) -> CommandWork:
+        command = Command(argv(access, size.seconds), timeout_s=120.0 + 10.0 * size.seconds)
+        return CommandWork(command, size.iterations)
+
+    return Workload(
+        name=f"storage.{name}",
+        resource="storage",
+        title=title,
+        metrics=METRICS,
+        work=work,
+        parse=lambda output: parse(access, output),
+        program=_FIO,
+        packages=("fio",),
+        needs_volume=True,
+    )
+
+
+RANDOM_READ = _workload("random-read", "Random reads, 4 KiB, direct", Access("randread", 4096, 0))
+RANDOM_WRITE = _workload(
+    "random-write", "Random writes, 4 KiB, each flushed", Access("randwrite", 4096, 1)
+)
+SEQUENTIAL_READ = _workload(
+    "sequential-read", "Sequential reads, 1 MiB, direct", Access("read", 1 << 20, 0)
+)
+SEQUENTIAL_WRITE = _workload(
+    "sequential-write", "Sequential writes, 1 MiB, flushed every 16", Access("write", 1 << 20, 16)
+)
