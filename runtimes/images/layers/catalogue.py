@@ -91,8 +91,8 @@ def read(path: Path, kind: type[Record]) -> Record | None:
         raise RuntimeFault(f"{path}: {error}", hint="remove that file") from error
 
 
-def write(path: Path, record: Record) -> None:
-    """Put ``record`` into ``path``: whole or not at all, on disk when this returns.
+def write(path: Path, record: Record, *, durable: bool = True) -> None:
+    """Put ``record`` into ``path``: whole or not at all; ``durable``: on disk when this returns.
 
     Raises:
         OSError: it cannot be written.
@@ -102,7 +102,8 @@ def write(path: Path, record: Record) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(record)))
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(scratch).rename(path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)

@@ -24,7 +24,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
+from runtimes.base import PREFIX, RuntimeFault
 from runtimes.images import storage
 from runtimes.images.layers import catalogue
 from runtimes.images.layers.apply import apply
@@ -123,7 +123,7 @@ class LayerStore:
             with source() as members:
                 applied = apply(members, whole / "root", below, self._rules, self._marks)
             made = StoredLayer(chain, diff, parent, applied.entries, applied.size_bytes)
-            catalogue.write(whole / "layer.json", made)
+            catalogue.write(whole / "layer.json", made, durable=False)  # synced with the rest
             self._publish(whole, entry)
         return made
 
@@ -177,7 +177,8 @@ class LayerStore:
     def hold(self, holder: str, image: StoredImage) -> tuple[Path, ...]:
         """Keep the layers of ``image`` until ``release(holder)``; as ``lower_directories``.
 
-        A holder's end is not noticed: who sweeps up after a killed run releases it too.
+        Once per run is enough, and spares a start the writing.  A holder's end is not noticed:
+        who sweeps up after a killed run calls ``forget``.
 
         Raises:
             RuntimeFault: a layer is missing, or it cannot be written.
@@ -189,6 +190,12 @@ class LayerStore:
     def release(self, holder: str) -> bool:
         """Let go of what ``holder`` has; whether it had something."""
         return _remove(self._uses / catalogue.file_name(holder))
+
+    def forget(self, run: str) -> list[str]:
+        """Let go of what the run and its instances (``tb-<run>-…``) hold; their names."""
+        names = [use.holder for use in self.uses()]
+        ours = [name for name in names if name == run or name.startswith(f"{PREFIX}-{run}-")]
+        return [name for name in ours if self.release(name)]
 
     def uses(self) -> list[Use]:
         """Everybody who holds layers."""
@@ -204,11 +211,12 @@ class LayerStore:
             if self.layer(chain) is None:
                 raise RuntimeFault(f"layer {chain} of {name!r} is missing", hint="pull it again")
             storage.mark_used(self._entry(chain))
+        path = home / catalogue.file_name(name)
         try:
             if isinstance(record, StoredImage):
-                catalogue.write(home / catalogue.file_name(name), record)
-            else:
-                catalogue.write(home / catalogue.file_name(name), record)
+                catalogue.write(path, record, durable=self._durable)
+            else:  # no holder outlives a loss of power
+                catalogue.write(path, record, durable=False)
         except OSError as error:
             raise RuntimeFault(f"cannot write {home}: {error}") from error
 

@@ -84,8 +84,8 @@ def decompressed(
     """``blob`` without its compression.
 
     Raises:
-        BadImage: (while reading) it is broken, cut off, or too much comes out.
-        CommandFailed: the program ``zstd`` is not there.
+        BadImage: (while reading) it is broken, cut off, or too much comes out; the program
+            ``zstd`` is not there.
     """
     with contextlib.ExitStack() as stack:
         if compression == "gzip":
@@ -123,7 +123,10 @@ def _unzstd(read: Read, what: str) -> Iterator[Iterator[bytes]]:
     argv = ["zstd", "--decompress", "--stdout", "--quiet", _WINDOW]
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile() as complaints:
-        child = process.spawn(argv, stdin=pipe, stdout=pipe, stderr=complaints)
+        try:
+            child = process.spawn(argv, stdin=pipe, stdout=pipe, stderr=complaints)
+        except process.CommandFailed as error:
+            raise BadImage(f"{what}: {error}", hint="install the package zstd") from error
         assert child.stdin is not None  # noqa: S101  # both are pipes
         assert child.stdout is not None  # noqa: S101
         feeder = _Feeder(read, child.stdin)

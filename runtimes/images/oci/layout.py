@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from runtimes import process
+from runtimes.base import RuntimeFault
 from runtimes.images.layers import tarwrite
 from runtimes.images.layers.member import Member
 from runtimes.images.oci import blobs
@@ -148,7 +149,10 @@ def _compressor(compression: Compression, file: IO[bytes]) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def _zstd(file: IO[bytes]) -> Iterator[Sink]:
-    child = process.spawn(_ZSTD, stdin=subprocess.PIPE, stdout=file, stderr=subprocess.DEVNULL)
+    try:
+        child = process.spawn(_ZSTD, stdin=subprocess.PIPE, stdout=file)
+    except process.CommandFailed as error:
+        raise RuntimeFault(str(error), hint="install the package zstd") from error
     assert child.stdin is not None  # noqa: S101  # it is a pipe
     descriptor = child.stdin.fileno()
 

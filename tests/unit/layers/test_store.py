@@ -141,6 +141,14 @@ def test_what_an_image_or_an_instance_keeps_is_not_collected(store: LayerStore) 
     assert list(store.layers_home.iterdir()) == []
 
 
+def test_what_a_killed_run_held_can_be_forgotten(store: LayerStore) -> None:
+    image = add(store, [f("a")])
+    for holder in ("abc123", "tb-abc123-7", "tb-abc124-1", "by-hand"):
+        store.hold(holder, image)
+    assert sorted(store.forget("abc123")) == ["abc123", "tb-abc123-7"]
+    assert sorted(use.holder for use in store.uses()) == ["by-hand", "tb-abc124-1"]
+
+
 def test_a_layer_that_was_wanted_lately_stays(store: LayerStore) -> None:
     image = add(store, [f("a")])
     store.untag("image")

@@ -1,0 +1,63 @@
+"""The command by hand: look, unpack, write, collect; faults are a sentence and a next step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtimes.images.oci import __main__ as command
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> object:
+    """Run the command line: exit status, output, complaints."""
+    monkeypatch.setenv("TAREBENCH_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["oci", *map(str, arguments)])
+        status = command.main()
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/x").write_text("x")
+    os.link(tree / "etc/x", tree / "etc/y")
+    return tree
+
+
+@pytest.mark.parametrize("image", ["layout", "archive.tar"])
+def test_a_directory_becomes_an_image_and_comes_out_again(
+    call: object, tree: Path, tmp_path: Path, image: str
+) -> None:
+    assert callable(call)
+    status, digest, _ = call("pack", tree, tmp_path / image, "--name", "x")
+    assert (status, digest[:7]) == (0, "sha256:")
+    status, told, _ = call("inspect", tmp_path / image)
+    assert digest.strip() in told
+    status, told, _ = call("unpack", tmp_path / image, tmp_path / "out")
+    assert status == 0
+    assert (tmp_path / "out/etc/x").samefile(tmp_path / "out/etc/y")
+    status, told, _ = call("gc", "--grace", "0")
+    assert (status, told.splitlines()[-1][:17]) == (0, "1 layers removed ")
+
+
+def test_a_fault_is_a_sentence_and_a_next_step(call: object, tree: Path, tmp_path: Path) -> None:
+    assert callable(call)
+    call("pack", tree, tmp_path / "l", "--name", "x")
+    status, out, told = call("unpack", tmp_path / "l", tmp_path / "out", "--name", "y")
+    assert (status, out) == (1, "")
+    assert told.endswith(f"{tmp_path}/l: no image 'y'\nthere are: x\n")
+    assert not (tmp_path / "out").exists()
+    status, _, told = call("unpack", tmp_path / "l", tree)
+    assert status == 1
+    assert "File exists" in told
