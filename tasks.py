@@ -1,8 +1,8 @@
 """The command line: thin invoke tasks, the only place that prints results or exits.
 
-Exit codes: 0 done; 1 done, but some trials failed, a target was missed or a check does not hold;
-2 something on the command line does not exist or fit; 3 this host cannot do it; 4 another run is
-measuring; 128 + N ended by signal N.
+Exit codes: 0 done; 1 done, but some trials failed, a target was missed, a check does not hold or,
+with --fail-on, something became worse; 2 something on the command line does not exist or fit;
+3 this host cannot do it; 4 another run is measuring; 128 + N ended by signal N.
 """
 
 from __future__ import annotations
@@ -161,6 +161,8 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     equipment = _equipment(out)
     observer = TerminalObserver(stderr, equipment.clock)
     options = _options(libvirt_uri, docker_host)
+    if resume and budget:
+        raise UsageFault("--budget is fixed when a run begins", hint="leave it out with --resume")
     if resume:
         result = go_on(equipment, resume, options, observer, wait=wait)
     else:
