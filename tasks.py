@@ -163,6 +163,8 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     options = _options(libvirt_uri, docker_host)
     if resume and budget:
         raise UsageFault("--budget is fixed when a run begins", hint="leave it out with --resume")
+    if resume and budget:
+        raise UsageFault("--budget is fixed when a run begins", hint="leave it out with --resume")
     if resume:
         result = go_on(equipment, resume, options, observer, wait=wait)
     else:

@@ -152,7 +152,7 @@ class Stopping:
         try:
             look = self.statistician.look(self.keeper.path, blocks, self.run.blocks, last=last)
         except (RuntimeFault, HarnessFault) as error:
-            said = f"no look could be taken at {blocks} blocks: {describe(error)[0]}"
+            said = f"no look could be taken at {blocks} blocks: {_reason(error)}"
             self.observer.note(said)
             self._record(notes=(*self.run.notes, said))
             return None
@@ -188,7 +188,7 @@ def planned(run: Run, statistician: Statistician, observer: Observer) -> Run:
     try:
         return dataclasses.replace(run, planned_looks=statistician.plan(run.blocks))
     except (RuntimeFault, HarnessFault) as error:
-        said = f"no look can be planned, so nothing stops early: {describe(error)[0]}"
+        said = f"no look can be planned, so nothing stops early: {_reason(error)}"
         observer.note(said)
         return dataclasses.replace(run, notes=(*run.notes, said))
 
@@ -200,3 +200,9 @@ def resumed(run: Run, before: Run) -> Run:
         for name in ("created_utc", "budget_s", "planned_looks", "looks", "notes")
     }
     return dataclasses.replace(run, **kept)  # type: ignore[arg-type]  # by name
+
+
+def _reason(error: RuntimeFault | HarnessFault) -> str:
+    """What went wrong, with the last line that the child wrote."""
+    message, _, tail = describe(error)
+    return f"{message} ({tail.splitlines()[-1]})" if tail else message
