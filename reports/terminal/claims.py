@@ -17,6 +17,7 @@ from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
 from results.ledger.schema import Claim, Ledger
 from results.ledger.vocabulary import Known, widened
+from results.looks import ClaimStop
 from results.store import RunDirectory, latest, names
 
 LOOKS: Mapping[Verdict, tuple[str, str]] = {
@@ -120,6 +121,7 @@ def claims_document(ledger: Ledger, outcome: Outcome | None) -> dict[str, Any]:
     """The same for programs."""
     verdicts = outcome.judgement.verdicts if outcome else ()
     judged = {verdict.claim: verdict for verdict in verdicts}
+    stopped = {stop.claim: stop for stop in outcome.run.stops} if outcome else {}
     return {
         "ledger": ledger.digest,
         "run_id": outcome.run.run_id if outcome else None,
@@ -133,6 +135,7 @@ def claims_document(ledger: Ledger, outcome: Outcome | None) -> dict[str, Any]:
                 "parts": list(_parts(claim)),
                 "awaits": claim.awaits or None,
                 **_judged(judged.get(claim.id)),
+                "stopped": _stopped(stopped.get(claim.id)),
             }
             for claim in ledger.claims
         ],
@@ -165,6 +168,13 @@ def _judged(verdict: ClaimVerdict | None) -> dict[str, object]:
     }
 
 
+def _stopped(stop: ClaimStop | None) -> dict[str, object] | None:
+    """Why it got no more trials, in a run with a budget."""
+    if stop is None:
+        return None
+    return {"reason": stop.reason, "blocks": stop.blocks, "more_blocks": stop.more}
+
+
 def _comparisons(verdict: ClaimVerdict) -> Sequence[dict[str, object]]:
     return [
         {
@@ -179,6 +189,7 @@ def _comparisons(verdict: ClaimVerdict) -> Sequence[dict[str, object]]:
             "blocks": finding.comparison.n_units if finding.comparison else 0,
             "floor": finding.floor,
             "more_blocks": finding.more,
+            "decided_at_blocks": finding.decided_at,
         }
         for finding in verdict.findings
     ]

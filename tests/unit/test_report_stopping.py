@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from reports.terminal.claims import claims_document
 from reports.view import build
 from reports.view.effects import levels_of
 from reports.view.stopping import design, stopping_gates, stopping_tables
 from results.frame import load
+from results.ledger.outcome import judge_run
 from results.looks import ClaimState, ClaimStop, Look, PlannedLook, stops
 from results.records import Run
 from tests.support.bench_on_paper import bench_on_paper
@@ -81,3 +83,15 @@ def test_a_run_with_looks_has_wider_intervals_than_a_fixed_one(tmp_path: Path) -
         return effect.high - effect.low
 
     assert width(run) > width(fixed)
+
+
+def test_the_list_of_claims_says_for_programs_why_each_stopped(tmp_path: Path) -> None:
+    with budgeted(tmp_path, arms(arm(500.0)), claims=claim()) as bench:
+        run, _ = bench.go()
+        outcome = judge_run(bench.paper.directory)
+    document = claims_document(outcome.ledger, outcome)
+    told = {each["id"]: each for each in document["claims"]}
+    at = run.planned_looks[0].blocks
+    assert told["free"]["stopped"] == {"reason": "decided", "blocks": at, "more_blocks": None}
+    assert told["free"]["comparisons"][0]["decided_at_blocks"] == at
+    assert told["cpu-native"]["stopped"] is None
