@@ -10,14 +10,27 @@ from pathlib import Path
 
 from runtimes.base import Limits, RuntimeFault
 from runtimes.cgroups import v1, v2
-from runtimes.cgroups.base import Bounds, Creation, Group, Hierarchy, create, parse_cpus
+from runtimes.cgroups.base import (
+    Account,
+    Bounds,
+    Creation,
+    DeviceRule,
+    Group,
+    Hierarchy,
+    IoLimit,
+    create,
+    parse_cpus,
+)
 from runtimes.cgroups.mounts import parse
 
 __all__ = [
+    "Account",
     "Bounds",
     "Creation",
+    "DeviceRule",
     "Group",
     "Hierarchy",
+    "IoLimit",
     "bounds",
     "create",
     "detect",
@@ -38,7 +51,7 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
         RuntimeFault: there is none.
     """
     found = parse(MOUNTINFO.read_text() if mountinfo is None else mountinfo)
-    used = {name: found.v1[name] for name in v1.USED if name in found.v1}
+    used = {name: found.v1[name] for name in v1.KNOWN if name in found.v1}
     if all(name in used for name in v1.REQUIRED):
         others = set(found.v1.values()) | ({found.v2} if found.v2 else set())
         version = "v1" if found.v2 is None else "hybrid"

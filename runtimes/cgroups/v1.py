@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import LimitsRead, RuntimeFault
-from runtimes.cgroups import base
-from runtimes.cgroups.base import Bounds, Creation, Write
-from runtimes.cgroups.endings import kill_all
+from runtimes.cgroups import base, devices
+from runtimes.cgroups.base import Account, Bounds, Creation, IoLimit, Write
+from runtimes.cgroups.endings import kill_all, readable
 
 USED = ("cpuset", "cpu", "cpuacct", "memory", "freezer")
-"""Each costs a start 40 µs; pids has no limit to enforce here."""
+"""Each costs a start 40 µs."""
+ON_DEMAND = ("pids", "blkio", "devices")
+"""Made where a limit needs them."""
+KNOWN = (*USED, *ON_DEMAND)
 REQUIRED = ("cpuset", "cpu", "memory")
 
 
@@ -62,6 +66,39 @@ class V1Group:
         """See Group."""
         return base.keyed(self._file("memory", "memory.oom_control"), "oom_kill") or 0
 
+    def account(self) -> Account:
+        """See Group."""
+        ticks_ns = 10**9 // os.sysconf("SC_CLK_TCK")
+        used = self._file("cpuacct", "cpuacct.stat")
+        io = base.read_or_none(self._file("blkio", "blkio.throttle.io_service_bytes"))
+        memory = self.memory_bytes()
+        both = base.number(self._file("memory", "memory.memsw.usage_in_bytes"))
+        return Account(
+            cpu_ns=self.cpu_ns(),
+            cpu_user_ns=_times(base.keyed(used, "user"), ticks_ns),
+            cpu_system_ns=_times(base.keyed(used, "system"), ticks_ns),
+            throttled_ns=base.keyed(self._file("cpu", "cpu.stat"), "throttled_time"),
+            memory_bytes=memory,
+            memory_peak_bytes=self.memory_peak_bytes(),
+            swap_bytes=None if both is None or memory is None else max(0, both - memory),
+            oom_kills=self.oom_kills(),
+            pids=base.number(self._file("pids", "pids.current")),
+            io_read_bytes=None if io is None else _io_sum(io, "Read"),
+            io_write_bytes=None if io is None else _io_sum(io, "Write"),
+            stalled_ns={},
+        )
+
+    def wait_oom(self, timeout_s: float) -> bool:
+        """See Group.  An eventfd is told (cgroup-v1/memory.rst, 10)."""
+        control = self._file("memory", "memory.oom_control")
+        with control.open("rb") as watched:
+            event = os.eventfd(0, os.EFD_CLOEXEC)
+            try:
+                base.write(control.parent / "cgroup.event_control", f"{event} {watched.fileno()}")
+                return readable(event, timeout_s)
+            finally:
+                os.close(event)
+
     def pids(self) -> tuple[int, ...]:
         """See Group.  The union over hierarchies: a process may have left some of them."""
         found: set[int] = set()
@@ -73,7 +110,8 @@ class V1Group:
     def add(self, pid: int) -> None:
         """See Group."""
         for directory in dict.fromkeys(self.directories.values()):
-            base.write(directory / "cgroup.procs", str(pid))
+            if directory.exists():
+                base.write(directory / "cgroup.procs", str(pid))
 
     def freeze(self) -> None:
         """See Group.  v1 has no event for it: FREEZING lasts until the last one has stopped."""
@@ -126,7 +164,7 @@ class V1:
     """The host's v1 hierarchies."""
 
     mounts: Mapping[str, Path]
-    """Controller → mount point, only those of USED."""
+    """Controller → mount point, only those of USED and ON_DEMAND."""
     version: str = "v1"
     others: tuple[Path, ...] = ()
     """Further hierarchies: engines below our parent (dockerd) make directories there too."""
@@ -134,11 +172,11 @@ class V1:
     @property
     def controllers(self) -> Mapping[str, Path]:
         """See Hierarchy."""
-        return self.mounts
+        return {name: self.mounts[name] for name in USED if name in self.mounts}
 
     def _points(self) -> tuple[Path, ...]:
         """Mount points in use, once each."""
-        return tuple(dict.fromkeys(self.mounts[name] for name in USED if name in self.mounts))
+        return tuple(dict.fromkeys(self.mounts[name] for name in KNOWN if name in self.mounts))
 
     def prepare(self, run: str) -> None:
         """See Hierarchy."""
@@ -158,29 +196,61 @@ class V1:
 
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """See Hierarchy."""
-        group = self.group(run, name)
-        paths = group.directories
-        writes = [Write(paths["cpuset"] / "cpuset.cpus", base.format_cpus(bounds.cpus))]
-        if bounds.cpu_quota is not None:
-            quota_us = round(bounds.cpu_quota * base.PERIOD_US)
-            writes.append(Write(paths["cpu"] / "cpu.cfs_quota_us", str(quota_us)))
-        if bounds.memory_bytes is not None:
-            memory = paths["memory"]
-            writes.append(Write(memory / "memory.limit_in_bytes", str(bounds.memory_bytes)))
-            # Memory plus swap: without this a box escapes its limit into swap.
-            if (self.mounts["memory"] / "memory.memsw.limit_in_bytes").exists():
-                total = memory / "memory.memsw.limit_in_bytes"
-                writes.append(Write(total, str(bounds.memory_bytes)))
-        directories = tuple(dict.fromkeys(paths.values()))
+        below = f"{base.parent_path(run)}/{name}"
+        values = list(self._values(bounds))
+        needed = {*USED, *(controller for controller, _, _ in values)}
+        if bounds.controllers is not None:
+            needed &= bounds.controllers
+        made = {key: self.mounts[key] / below for key in KNOWN if key in needed & set(self.mounts)}
+        writes = tuple(
+            Write(made[controller] / file, value)
+            for controller, file, value in values
+            if controller in made
+        )
+        directories = tuple(dict.fromkeys(made.values()))
         joins = tuple(directory / "tasks" for directory in directories)
-        return Creation(directories, tuple(writes), joins, None)
+        return Creation(directories, writes, joins, None)
+
+    def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
+        """Controller, file and value of every limit, in an order that the kernel takes."""
+        yield "cpuset", "cpuset.cpus", base.format_cpus(bounds.cpus)
+        if bounds.cpu_quota is not None:
+            yield "cpu", "cpu.cfs_quota_us", str(round(bounds.cpu_quota * base.PERIOD_US))
+        if bounds.cpu_weight is not None:
+            yield "cpu", "cpu.shares", str(shares(bounds.cpu_weight))
+        yield from self._memory(bounds)
+        if bounds.pids_max is not None:
+            yield "pids", "pids.max", str(bounds.pids_max)
+        if bounds.io_weight is not None:
+            yield "blkio", self._io_weight_file(), str(min(1000, bounds.io_weight))
+        for limit in bounds.io:
+            yield from _throttles(limit)
+        if bounds.devices is not None:
+            yield "devices", "devices.deny", "a"
+            for line in devices.allow_lines(bounds.devices):
+                yield "devices", "devices.allow", line
+
+    def _memory(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
+        if bounds.memory_high_bytes is not None:
+            yield "memory", "memory.soft_limit_in_bytes", str(bounds.memory_high_bytes)
+        if bounds.memory_bytes is not None:
+            yield "memory", "memory.limit_in_bytes", str(bounds.memory_bytes)
+            # Memory plus swap: without this a box escapes its limit into swap.
+            if _exists(f"{self.mounts['memory']}/memory.memsw.limit_in_bytes"):
+                total = bounds.memory_bytes + bounds.swap_bytes
+                yield "memory", "memory.memsw.limit_in_bytes", str(total)
+
+    def _io_weight_file(self) -> str:
+        """BFQ's is there from Linux 5.0 on, CFQ's was before; only these schedulers weigh."""
+        point = self.mounts.get("blkio", Path("/nonexistent"))
+        return "blkio.weight" if (point / "blkio.weight").exists() else "blkio.bfq.weight"
 
     def group(self, run: str, name: str) -> V1Group:
         """See Hierarchy."""
         below = f"{base.parent_path(run)}/{name}"
         directories = {
             controller: self.mounts[controller] / below
-            for controller in USED
+            for controller in KNOWN
             if controller in self.mounts
         }
         return V1Group(directories, name)
@@ -207,6 +277,38 @@ class V1:
             with contextlib.suppress(RuntimeFault):  # another engine's boxes, or other runs
                 base.remove_directory(parent)
                 base.remove_directory(parent.parent)
+
+
+def shares(weight: int) -> int:
+    """cpu.shares for a v2 weight: 1024 for 100, and in proportion (2 is the least there is)."""
+    return max(2, round(weight * 1024 / 100))
+
+
+@functools.cache
+def _exists(path: str) -> bool:
+    """Whether the kernel has a file: it will not change while we run."""
+    return Path(path).exists()
+
+
+def _throttles(limit: IoLimit) -> Iterator[tuple[str, str, str]]:
+    for name, value in (
+        ("read_bps", limit.read_bytes_per_s),
+        ("write_bps", limit.write_bytes_per_s),
+        ("read_iops", limit.read_operations_per_s),
+        ("write_iops", limit.write_operations_per_s),
+    ):
+        if value is not None:
+            yield "blkio", f"blkio.throttle.{name}_device", f"{limit.major}:{limit.minor} {value}"
+
+
+def _times(value: int | None, factor: int) -> int | None:
+    return None if value is None else value * factor
+
+
+def _io_sum(text: str, kind: str) -> int:
+    """Sum over devices of ``MAJOR:MINOR Kind number`` lines."""
+    fields = (line.split() for line in text.splitlines())
+    return sum(int(line[2]) for line in fields if len(line) == 3 and line[1] == kind)
 
 
 def _fill_cpuset(directory: Path) -> None:

@@ -11,12 +11,13 @@ import errno
 import os
 import select
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import CGROUP_PARENT, LimitsRead, RuntimeFault
-from runtimes.cgroups import base
-from runtimes.cgroups.base import Bounds, Creation, Write
+from runtimes.cgroups import base, devices
+from runtimes.cgroups.base import Account, Bounds, Creation, IoLimit, Write
 from runtimes.cgroups.endings import kill_all, readable
 
 REQUIRED = ("cpuset", "cpu", "memory")
@@ -55,6 +56,46 @@ class V2Group:
     def oom_kills(self) -> int:
         """See Group."""
         return base.keyed(self.directory / "memory.events", "oom_kill") or 0
+
+    def account(self) -> Account:
+        """See Group."""
+        where = self.directory
+        stat = where / "cpu.stat"
+        io = base.read_or_none(where / "io.stat")
+        return Account(
+            cpu_ns=self.cpu_ns(),
+            cpu_user_ns=_ns(base.keyed(stat, "user_usec")),
+            cpu_system_ns=_ns(base.keyed(stat, "system_usec")),
+            throttled_ns=_ns(base.keyed(stat, "throttled_usec")),
+            memory_bytes=self.memory_bytes(),
+            memory_peak_bytes=self.memory_peak_bytes(),
+            swap_bytes=base.number(where / "memory.swap.current"),
+            oom_kills=self.oom_kills(),
+            pids=base.number(where / "pids.current"),
+            io_read_bytes=None if io is None else _io_sum(io, "rbytes"),
+            io_write_bytes=None if io is None else _io_sum(io, "wbytes"),
+            stalled_ns={
+                name: stalled_us * 1000
+                for name in ("cpu", "memory", "io")
+                if (stalled_us := _stalled_us(base.read_or_none(where / f"{name}.pressure")))
+                is not None
+            },
+        )
+
+    def wait_oom(self, timeout_s: float) -> bool:
+        """See Group.  Each change of memory.events wakes a poll."""
+        events = self.directory / "memory.events"
+        deadline = time.monotonic() + timeout_s
+        descriptor = os.open(events, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            before = _event(os.pread(descriptor, 4096, 0), "oom_kill")
+            while _event(os.pread(descriptor, 4096, 0), "oom_kill") == before:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not readable(descriptor, left_s, select.POLLPRI):
+                    return False
+        finally:
+            os.close(descriptor)
+        return True
 
     def pids(self) -> tuple[int, ...]:
         """See Group."""
@@ -105,6 +146,36 @@ class V2Group:
         base.remove_tree(self.directory)
 
 
+def _ns(microseconds: int | None) -> int | None:
+    return None if microseconds is None else microseconds * 1000
+
+
+def _io_line(limit: IoLimit) -> str:
+    values = (
+        ("rbps", limit.read_bytes_per_s),
+        ("wbps", limit.write_bytes_per_s),
+        ("riops", limit.read_operations_per_s),
+        ("wiops", limit.write_operations_per_s),
+    )
+    words = [f"{name}={value}" for name, value in values if value is not None]
+    return " ".join([f"{limit.major}:{limit.minor}", *words])
+
+
+def _io_sum(text: str, key: str) -> int:
+    """Sum over devices of ``key=number`` in io.stat."""
+    words = (word.partition("=") for word in text.split())
+    return sum(int(value) for name, _, value in words if name == key and value.isdigit())
+
+
+def _stalled_us(text: str | None) -> int | None:
+    """Total of the ``some`` line of a pressure file."""
+    for line in (text or "").splitlines():
+        if line.startswith("some "):
+            total = line.rpartition("total=")[2]
+            return int(total) if total.isdigit() else None
+    return None
+
+
 def _event(text: bytes, key: str) -> int | None:
     for line in text.decode().splitlines():
         name, _, value = line.partition(" ")
@@ -147,15 +218,35 @@ class V2:
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """See Hierarchy."""
         directory = self._parent(run) / name
-        writes = [Write(directory / "cpuset.cpus", base.format_cpus(bounds.cpus))]
+        program = b"" if bounds.devices is None else devices.program(bounds.devices)
+        values = [
+            (file, value)
+            for controller, file, value in self._values(bounds)
+            if bounds.controllers is None or controller in bounds.controllers
+        ]
+        writes = tuple(Write(directory / file, value) for file, value in values)
+        return Creation((directory,), writes, (), directory, program)
+
+    def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
+        """Controller, file and value of every limit."""
+        yield "cpuset", "cpuset.cpus", base.format_cpus(bounds.cpus)
         if bounds.cpu_quota is not None:
             quota_us = round(bounds.cpu_quota * base.PERIOD_US)
-            writes.append(Write(directory / "cpu.max", f"{quota_us} {base.PERIOD_US}"))
+            yield "cpu", "cpu.max", f"{quota_us} {base.PERIOD_US}"
+        if bounds.cpu_weight is not None:
+            yield "cpu", "cpu.weight", str(bounds.cpu_weight)
+        if bounds.memory_high_bytes is not None:
+            yield "memory", "memory.high", str(bounds.memory_high_bytes)
         if bounds.memory_bytes is not None:
-            writes.append(Write(directory / "memory.max", str(bounds.memory_bytes)))
+            yield "memory", "memory.max", str(bounds.memory_bytes)
             if self._has_swap_limit():
-                writes.append(Write(directory / "memory.swap.max", "0"))
-        return Creation((directory,), tuple(writes), (), directory)
+                yield "memory", "memory.swap.max", str(bounds.swap_bytes)
+        if bounds.pids_max is not None:
+            yield "pids", "pids.max", str(bounds.pids_max)
+        if bounds.io_weight is not None:
+            yield "io", "io.weight", f"default {bounds.io_weight}"
+        for limit in bounds.io:
+            yield "io", "io.max", _io_line(limit)
 
     def _has_swap_limit(self) -> bool:
         """The file is in every cgroup but the root, if the kernel accounts swap at all."""

@@ -30,6 +30,7 @@ enum side { LAUNCHER = 0, CHILD = 1 };
 /* One step of the plan, pointing into the plan's buffer. */
 struct step {
     uint16_t code, side, number_count, string_count;
+    uint16_t ends_stage;
     uint64_t numbers[MAX_NUMBERS];
     char **strings;
     uint32_t *lengths;
@@ -64,7 +65,7 @@ operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identi
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
 operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
 operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_process;
-operation op_children_in, op_make_mount;
+operation op_children_in, op_make_mount, op_device_filter;
 
 /* plan.c */
 int plan_read(char *text, size_t length, struct step **steps, uint32_t *count);

@@ -54,6 +54,7 @@ static const struct entry TABLE[] = {
     [35] = {op_enter_process, 2, 0},
     [36] = {op_children_in, 1, 0},
     [37] = {op_make_mount, 2, 1},
+    [38] = {op_device_filter, 0, 2},
 };
 
 static int run_step(struct context *context, const struct step *step)
@@ -84,7 +85,8 @@ static int run_all(struct context *context, const struct step *steps, uint32_t c
         int error = run_step(context, &steps[i]);
         if (error)
             return error;
-        status_add(MARK, i, 0);
+        if (steps[i].ends_stage)
+            status_add(MARK, i, 0);
     }
     return 0;
 }

@@ -93,17 +93,18 @@ int op_loopback(struct context *context, const struct step *step)
 
 /* One message: both ends made and named, with MTU; ours up and on the bridge, the child's with
  * its hardware address. (The child's cannot be up: while it is made it has no peer yet.)
- * numbers: MTU, hardware address (48 bits); strings: bridge, our end's name, the child's */
+ * numbers: MTU, hardware address (48 bits); strings: bridge (empty: none), our end's name,
+ * the child's */
 int op_veth(struct context *context, const struct step *step)
 {
     struct request request;
     struct ifinfomsg link = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP}, inside = {0};
-    uint32_t mtu = (uint32_t)step->numbers[0], bridge = if_nametoindex(step->strings[0]);
+    uint32_t mtu = (uint32_t)step->numbers[0], bridge = 0;
     uint32_t pid = (uint32_t)context->child;
     unsigned char mac[6];
     for (int i = 0; i < 6; i++)
         mac[i] = (unsigned char)(step->numbers[1] >> (8 * (5 - i)));
-    if (!bridge)
+    if (step->lengths[0] && !(bridge = if_nametoindex(step->strings[0])))
         return -ENODEV;
     int fd = open_netlink();
     if (fd < 0)
@@ -111,7 +112,8 @@ int op_veth(struct context *context, const struct step *step)
     begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof link);
     put_text(&request, IFLA_IFNAME, step->strings[1]);
     put(&request, IFLA_MTU, &mtu, sizeof mtu);
-    put(&request, IFLA_MASTER, &bridge, sizeof bridge);
+    if (bridge)
+        put(&request, IFLA_MASTER, &bridge, sizeof bridge);
     struct rtattr *information = put(&request, IFLA_LINKINFO, NULL, 0);
     put(&request, IFLA_INFO_KIND, "veth", 4);
     struct rtattr *data = put(&request, IFLA_INFO_DATA, NULL, 0);

@@ -1,7 +1,7 @@
 /* The plan's wire format: steps as runtimes/launcher/plan.py packs them, in host byte order.
  *
  *   "TBPL" | u32 step count | step…
- *   step: u16 code | u16 side | u16 numbers | u16 strings | u64… | (u32 length | bytes | NUL)…
+ *   step: u16 code | u16 side (and 0x8000: the last one of its stage) | u16 numbers | u16 strings | u64… | (u32 length | bytes | NUL)…
  *
  * The plan comes from the harness over a socket; it is trusted, and still bounded.  What is
  * read points into the message and into one arena, which the next plan overwrites.
@@ -63,7 +63,8 @@ static int take_step(struct cursor *cursor, struct step *step)
     if (take(cursor, head, sizeof head))
         return -EBADMSG;
     step->code = head[0];
-    step->side = head[1];
+    step->side = head[1] & 0x7fff;
+    step->ends_stage = head[1] >> 15;
     step->number_count = head[2];
     step->string_count = head[3];
     if (step->number_count > MAX_NUMBERS || step->string_count > MAX_STRINGS)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import enum
 import functools
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 
 from runtimes.launcher.operations import Operation
 
@@ -38,27 +39,66 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Steps of one side and stage, and how they are packed."""
+
+    steps: tuple[Step, ...]
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that makes one box."""
 
     steps: tuple[Step, ...]
+    _body: bytes = field(default=b"", repr=False, compare=False)
+    """The steps packed, where they came so."""
+
+    @classmethod
+    def joined(cls, segments: Iterable[Segment]) -> Plan:
+        """A plan of segments; those that are the same in many plans are packed only once."""
+        parts = tuple(segments)
+        steps = tuple(step for part in parts for step in part.steps)
+        return cls(steps, b"".join([part.packed for part in parts]))
 
     def pack(self) -> bytes:
         """The plan as the launcher reads it."""
-        head = MAGIC + struct.pack("=I", len(self.steps))
-        return head + b"".join(_pack(step) for step in self.steps)
+        body = self._body or b"".join(_pack(step, ends=True) for step in self.steps)
+        return MAGIC + struct.pack("=I", len(self.steps)) + body
 
 
-@functools.lru_cache(maxsize=1024)
-def _pack(step: Step) -> bytes:
-    """Most steps are the same in every start of a profile: they are packed once."""
+def segment(side: Side, stage: str, operations: Iterable[Operation]) -> Segment:
+    """Operations of one side and stage, packed; the end of the last is told as the stage's."""
+    steps = tuple(Step(side, stage, operation) for operation in operations)
+    last = len(steps) - 1
+    packed = [_pack(step, ends=index == last) for index, step in enumerate(steps)]
+    return Segment(steps, b"".join(packed))
+
+
+@functools.lru_cache(maxsize=512)
+def fixed(
+    side: Side, stage: str, make: Callable[..., Iterable[Operation]], *arguments: Hashable
+) -> Segment:
+    """The segment of ``make(*arguments)``, computed once: half of a plan is the same each time."""
+    return segment(side, stage, make(*arguments))
+
+
+_HEAD = struct.Struct("=4H")
+_LENGTH = struct.Struct("=I")
+_ENDS_STAGE = 0x8000
+
+
+def _pack(step: Step, *, ends: bool) -> bytes:
     operation = step.operation
     numbers, strings = operation.numbers(), operation.strings()
-    parts = [struct.pack("=4H", operation.CODE, step.side, len(numbers), len(strings))]
-    parts.extend(struct.pack("=Q", number & 0xFFFF_FFFF_FFFF_FFFF) for number in numbers)
+    side = step.side | (_ENDS_STAGE if ends else 0)
+    parts = [_HEAD.pack(operation.CODE, side, len(numbers), len(strings))]
+    if numbers:
+        unsigned = [number & 0xFFFF_FFFF_FFFF_FFFF for number in numbers]
+        parts.append(struct.pack(f"={len(unsigned)}Q", *unsigned))
     for text in strings:
         data = text if isinstance(text, bytes) else text.encode()
         if isinstance(text, str) and b"\0" in data:
             raise ValueError(f"NUL in {text!r}")
-        parts.append(struct.pack("=I", len(data)) + data + b"\0")
+        parts += (_LENGTH.pack(len(data)), data, b"\0")
     return b"".join(parts)

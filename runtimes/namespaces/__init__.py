@@ -15,14 +15,14 @@ from pathlib import Path
 from runtimes import cgroups
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.namespaces import engine
-from runtimes.namespaces.profiles import PROFILES
+from runtimes.namespaces.catalogue import CATALOGUE
 
 
 class NamespaceRuntime:
     """Implements ``runtimes.base.Runtime``."""
 
     name = "ns"
-    profiles: Mapping[str, str] = {name: one.summary for name, one in PROFILES.items()}
+    profiles: Mapping[str, str] = {name: one.summary for name, one in CATALOGUE.items()}
     capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
 
     def availability(self, options: Mapping[str, str]) -> Availability:

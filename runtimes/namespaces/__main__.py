@@ -20,8 +20,9 @@ from runtimes.base import RuntimeFault
 from runtimes.launcher.program import opened
 from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Box
+from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.engine import remove_tree
-from runtimes.namespaces.profiles import PROFILES, NetworkMode
+from runtimes.namespaces.profiles import NetworkMode
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
 
@@ -34,7 +35,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m runtimes.namespaces", description=__doc__)
     run = parser.add_subparsers(dest="what", required=True).add_parser("run", help="run a command")
     run.add_argument("--layers", required=True, help="directories, topmost first, parted by ':'")
-    run.add_argument("--profile", default="default", choices=sorted(PROFILES))
+    run.add_argument("--profile", default="default", choices=sorted(CATALOGUE))
     run.add_argument("--cpus", default="", help="CPU numbers, e.g. 0-1; all by default")
     run.add_argument("--memory", type=int, default=0, help="bytes; no limit by default")
     run.add_argument("--hostname", default="box")
@@ -48,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RuntimeFault: it could not be started.
     """
-    profile = PROFILES[options.profile]
-    if profile.network is NetworkMode.BRIDGE:  # there is no testbed here
+    profile = CATALOGUE[options.profile]
+    if profile.network in build.LINKED:  # there is no testbed here
         profile = replace(profile, network=NetworkMode.NONE)
     name = secrets.token_hex(3)
     cpus = cgroups.parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
@@ -63,11 +64,15 @@ def run(options: argparse.Namespace) -> int:
         view.make_stage(places, len(layers))
         stack.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)
-        bounds = cgroups.Bounds(cpus, memory_bytes=options.memory or None)
+        bounds = cgroups.Bounds(
+            cpus, memory_bytes=options.memory or None, controllers=profile.controllers
+        )
         line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
         mapped = stack.enter_context(userns.mapped(launcher, line)) if profile.user else None
         passed = () if mapped is None else (mapped,)
         launcher.prepare(view.staged(layers, places, mapped), passed)
+        if not profile.pivot:
+            launcher.prepare(view.native_root(places))
         box = Box(
             profile=profile,
             hostname=options.hostname,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.cgroups import Creation
-from runtimes.launcher import Plan, Side, Step
+from runtimes.launcher import Plan, Segment, Side, fixed, segment
 from runtimes.launcher.operations import (
     Address,
     Attach,
     Capabilities,
+    Chroot,
     Clone,
+    DeviceFilter,
     EnterNamespace,
     Execute,
     Hostname,
@@ -43,6 +45,8 @@ ID_COUNT = 65_536
 
 INSIDE = "eth0"
 
+LINKED = (NetworkMode.BRIDGE, NetworkMode.VETH)
+
 OWN_MAKING = kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWNET
 """Namespaces that the child makes itself, inside its cgroups: see ``Unshare``."""
 
@@ -53,6 +57,7 @@ class Attachment:
 
     namespace: Path
     bridge: str
+    """Empty where the outside end is to be on none."""
     outside: str
     """Name of the bridge's end of the pair."""
     address: str
@@ -87,16 +92,17 @@ class Box:
 
 def namespaces(profile: Profile) -> int:
     """clone(2) flags of a profile."""
-    wanted = {
-        kernel.CLONE_NEWUSER: profile.user,
-        kernel.CLONE_NEWPID: profile.pid,
-        kernel.CLONE_NEWUTS: profile.uts,
-        kernel.CLONE_NEWIPC: profile.ipc,
-        kernel.CLONE_NEWCGROUP: profile.cgroup,
-        kernel.CLONE_NEWTIME: profile.time,
-        kernel.CLONE_NEWNET: profile.network is not NetworkMode.HOST,
-    }
-    return kernel.CLONE_NEWNS | sum(flag for flag, use in wanted.items() if use)
+    wanted = (
+        (kernel.CLONE_NEWNS, profile.mount),
+        (kernel.CLONE_NEWUSER, profile.user),
+        (kernel.CLONE_NEWPID, profile.pid),
+        (kernel.CLONE_NEWUTS, profile.uts),
+        (kernel.CLONE_NEWIPC, profile.ipc),
+        (kernel.CLONE_NEWCGROUP, profile.cgroup),
+        (kernel.CLONE_NEWTIME, profile.time),
+        (kernel.CLONE_NEWNET, profile.network is not NetworkMode.HOST),
+    )
+    return sum(flag for flag, use in wanted if use)
 
 
 def plan(box: Box) -> Plan:
@@ -108,30 +114,24 @@ def plan(box: Box) -> Plan:
     """
     profile = box.profile
     owner = FIRST_ID if profile.user else 0
-    attachment = box.attachment if profile.network is NetworkMode.BRIDGE else None
-    program = Execute(
-        box.argv, tuple(box.environment.items()), profile.pid, box.lifeline_fd, box.directory
-    )
-    parts: list[tuple[Side, str, Iterable[Operation]]] = [
-        (Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
-        (Side.LAUNCHER, "root", _root(box, owner)),
-        (Side.LAUNCHER, "devices", view.devices(owner)),
-        (Side.LAUNCHER, "cloned", _clone(box)),
-        (Side.LAUNCHER, "mapped", _map(profile)),
-        (Side.CHILD, "joined", _join(box)),
-        (Side.CHILD, "networked", _early(box, attachment)),
-        (Side.LAUNCHER, "joined-bridge", _veth(attachment)),
-        (Side.CHILD, "rooted", _take_root(box)),
-        (Side.CHILD, "released", (Wait(), Identity()) if profile.user else ()),
-        (Side.CHILD, "proc", view.kernel_file_systems(profile.network)),
-        (Side.CHILD, "view", _view(box)),
-        (Side.CHILD, "left", (LeaveOldRoot(),)),
-        (Side.CHILD, "hidden", view.hidden() if profile.masks else ()),
-        (Side.CHILD, "addressed", _address(attachment)),
-        (Side.CHILD, "confined", _confine(box)),
-        (Side.CHILD, "executed", (program,)),
+    attachment = box.attachment if profile.network in LINKED else None
+    parts: list[Segment | None] = [
+        segment(Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
+        segment(Side.LAUNCHER, "root", _root(box, owner)),
+        fixed(Side.LAUNCHER, "devices", view.devices, owner) if profile.pivot else None,
+        segment(Side.LAUNCHER, "cloned", _clone(box)),
+        fixed(Side.LAUNCHER, "mapped", _map) if profile.user else None,
+        segment(Side.CHILD, "joined", _join(box)),
+        segment(Side.CHILD, "networked", _early(box, attachment)),
+        segment(Side.LAUNCHER, "linked", _veth(attachment)) if attachment else None,
+        segment(Side.CHILD, "rooted", _take_root(box)),
+        fixed(Side.CHILD, "released", _released) if profile.user else None,
+        *(_own_view(box) if profile.pivot else ()),
+        segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
+        fixed(Side.CHILD, "confined", _confine, profile, box.filter),
+        segment(Side.CHILD, "executed", [_program(box)]),
     ]
-    return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
+    return Plan.joined(part for part in parts if part is not None)
 
 
 def cgroup_steps(creation: Creation | None) -> list[Operation]:
@@ -141,6 +141,11 @@ def cgroup_steps(creation: Creation | None) -> list[Operation]:
     return [
         *(MakeDirectory(str(path)) for path in creation.directories),
         *(WriteFile(str(item.path), item.value) for item in creation.writes),
+        *(
+            [DeviceFilter(str(creation.born_in), creation.device_program)]
+            if creation.device_program
+            else []
+        ),
     ]
 
 
@@ -152,7 +157,7 @@ def join_steps(creation: Creation | None) -> list[Operation]:
 def _root(box: Box, owner: int) -> list[Operation]:
     profile, places = box.profile, box.places
     if not profile.overlay:
-        return [view.read_only_root(places, mapped=profile.user)]
+        return [view.read_only_root(places, mapped=profile.user)] if profile.pivot else []
     return [
         *view.make_directories(places, owner),
         view.overlay(box.layers, places, mapped=profile.user, volatile=profile.volatile),
@@ -160,19 +165,24 @@ def _root(box: Box, owner: int) -> list[Operation]:
 
 
 def _clone(box: Box) -> list[Operation]:
+    profile = box.profile
     born_in = str(box.creation.born_in) if box.creation and box.creation.born_in else ""
     steps: list[Operation] = []
-    if box.attachment is not None and box.profile.network is not NetworkMode.NONE:
-        # HOST: the child inherits it.  BRIDGE: rtnetlink speaks to the bridge's namespace.
+    if box.attachment is not None and profile.network is not NetworkMode.NONE:
+        # HOST: the child inherits it.  Else rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
-    if box.profile.network is NetworkMode.HOST:
+    if profile.network is NetworkMode.HOST and profile.pivot:
         steps.append(view.host_sysfs())
-    return [*steps, Clone(namespaces(box.profile) & ~OWN_MAKING, born_in)]
+    return [*steps, Clone(namespaces(profile) & ~OWN_MAKING, born_in)]
 
 
-def _map(profile: Profile) -> list[Operation]:
+def _map() -> list[Operation]:
     line = f"0 {FIRST_ID} {ID_COUNT}"
-    return [IdMap(line, line), Post()] if profile.user else []
+    return [IdMap(line, line), Post()]
+
+
+def _released() -> list[Operation]:
+    return [Wait(), Identity()]
 
 
 def _join(box: Box) -> list[Operation]:
@@ -191,49 +201,58 @@ def _early(box: Box, attachment: Attachment | None) -> list[Operation]:
 
 
 def _take_root(box: Box) -> list[Operation]:
-    root = str(box.places.root)
+    profile, root = box.profile, str(box.places.root)
+    if not profile.pivot and not profile.overlay:
+        return [Chroot(str(box.places.native))]
+    bound = [] if profile.pivot else view.host_file_systems(box.places.root)
     return [
         Attach(view.ROOT_SLOT, root),
         *([view.volume(box.volume, box.places)] if box.volume else []),
-        PivotRoot(root),
+        *bound,
+        PivotRoot(root) if profile.pivot else Chroot(root),
     ]
 
 
-def _view(box: Box) -> list[Operation]:
-    steps: list[Operation] = [*view.attached_devices()]
-    if box.profile.ipc:
-        steps.append(view.message_queues())
-    if box.profile.cgroup and box.creation is not None:
-        steps.extend(view.cgroup_view(box.controllers))
-    return steps
-
-
-def _veth(attachment: Attachment | None) -> list[Operation]:
-    if attachment is None:
-        return []
-    return [
-        Wait(),
-        Veth(attachment.bridge, attachment.outside, INSIDE, attachment.mtu, attachment.mac),
-        Post(),
-    ]
-
-
-def _address(attachment: Attachment | None) -> list[Operation]:
-    if attachment is None:
-        return []
-    return [
-        Wait(),
-        Address(INSIDE, attachment.address, attachment.prefix_length, attachment.gateway),
-    ]
-
-
-def _confine(box: Box) -> list[Operation]:
+def _own_view(box: Box) -> list[Segment | None]:
+    """/proc, /sys and /dev; the old root goes once the kernel has seen its whole /proc."""
     profile = box.profile
+    shown = profile.cgroup and box.creation is not None
+    groups = None if box.controllers is None else tuple(box.controllers.items())
+    return [
+        fixed(Side.CHILD, "proc", view.kernel_file_systems, profile.network),
+        fixed(Side.CHILD, "view", view.attached_devices),
+        fixed(Side.CHILD, "view", view.message_queues) if profile.ipc else None,
+        fixed(Side.CHILD, "view", view.cgroup_view_of, groups) if shown else None,
+        fixed(Side.CHILD, "left", _leave),
+        fixed(Side.CHILD, "hidden", view.hidden) if profile.masks else None,
+    ]
+
+
+def _leave() -> list[Operation]:
+    return [LeaveOldRoot()]
+
+
+def _veth(attachment: Attachment) -> list[Operation]:
+    one = attachment
+    return [Wait(), Veth(one.bridge, one.outside, INSIDE, one.mtu, one.mac), Post()]
+
+
+def _address(attachment: Attachment) -> list[Operation]:
+    one = attachment
+    return [Wait(), Address(INSIDE, one.address, one.prefix_length, one.gateway)]
+
+
+def _confine(profile: Profile, program: bytes) -> list[Operation]:
     steps: list[Operation] = []
     if profile.capabilities:
         steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))
     if profile.no_new_privileges:
         steps.append(NoNewPrivileges())
-    if profile.seccomp and box.filter:
-        steps.append(Seccomp(box.filter))
+    if profile.seccomp and program:
+        steps.append(Seccomp(program))
     return steps
+
+
+def _program(box: Box) -> Operation:
+    environment = tuple(box.environment.items())
+    return Execute(box.argv, environment, box.profile.pid, box.lifeline_fd, box.directory)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes import cgroups
@@ -16,8 +16,9 @@ from runtimes.launcher.instance import LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Attachment, Box
+from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.links import Links
-from runtimes.namespaces.profiles import PROFILES, NetworkMode
+from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
 
@@ -40,7 +41,7 @@ class NamespaceEngine:
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
         places = Places(self.site.state / spec.name, self.site.state / STAGE)
-        profile = PROFILES[spec.profile]
+        profile = CATALOGUE[spec.profile]
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = f"tb{self.site.run}n{spec.lease.slot}"
         if spec.volume is not None and profile.user:  # the box's root must be able to write
@@ -48,9 +49,9 @@ class NamespaceEngine:
         undo = contextlib.ExitStack()
         undo.callback(tolerant(lambda: remove_tree(places.state)))
         undo.callback(tolerant(group.remove))
-        if profile.network is NetworkMode.BRIDGE:
+        if profile.network in build.LINKED:
             undo.callback(tolerant(lambda: self.links.remove(outside)))
-        plan = build.plan(self._box(spec, places, outside))
+        plan = build.plan(self._box(spec, profile, places, outside))
         return instance.start(
             self.launcher,
             spec,
@@ -62,20 +63,21 @@ class NamespaceEngine:
             pass_fds=(self.lifeline_fd,),
         )
 
-    def _box(self, spec: InstanceSpec, places: Places, outside: str) -> Box:
+    def _box(self, spec: InstanceSpec, profile: Profile, places: Places, outside: str) -> Box:
         network = self.site.network
+        bounds = replace(cgroups.bounds(spec.limits), controllers=profile.controllers)
         return Box(
-            profile=PROFILES[spec.profile],
+            profile=profile,
             hostname=spec.name,
             layers=(self.site.rootfs.directory,),
             places=places,
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
-            creation=self.hierarchy.creation(self.site.run, spec.name, cgroups.bounds(spec.limits)),
+            creation=self.hierarchy.creation(self.site.run, spec.name, bounds),
             controllers=self.hierarchy.controllers,
             attachment=Attachment(
                 namespace=network.host_netns,
-                bridge=network.bridge,
+                bridge=network.bridge if profile.network is NetworkMode.BRIDGE else "",
                 outside=outside,
                 address=spec.lease.address,
                 prefix_length=network.prefix_length,
@@ -111,13 +113,14 @@ class NamespaceEngine:
 @contextlib.contextmanager
 def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     """Everything a start must not wait for.  See Runtime.prepare."""
-    wanted = [PROFILES[name] for name in profiles]
+    wanted = [CATALOGUE[name] for name in profiles]
     hierarchy = cgroups.detect()
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         stage = site.state / STAGE
         stack.callback(remove_tree, stage)
-        view.make_stage(Places(site.state, stage), layers=1)
+        places = Places(site.state, stage)
+        view.make_stage(places, layers=1)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
@@ -130,7 +133,9 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
             mapped = stack.enter_context(userns.mapped(launcher, line))
         layers = (site.rootfs.directory,)
         passed = () if mapped is None else (mapped,)
-        launcher.prepare(view.staged(layers, Places(site.state, stage), mapped), passed)
+        launcher.prepare(view.staged(layers, places, mapped), passed)
+        if any(not profile.pivot for profile in wanted):
+            launcher.prepare(view.native_root(places))
         yield NamespaceEngine(
             site=site,
             launcher=launcher,

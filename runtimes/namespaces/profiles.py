@@ -14,6 +14,8 @@ class NetworkMode(enum.Enum):
     """A network namespace with loopback only."""
     BRIDGE = "bridge"
     """veth to the testbed's bridge, NAT to the wire: Docker's default."""
+    VETH = "veth"
+    """veth to the testbed's host side, on no bridge: nobody to talk to."""
     HOST = "host"
     """The testbed's host side itself."""
 
@@ -23,6 +25,8 @@ class Profile:
     """The mechanisms of one profile.  Each can be left out."""
 
     summary: str
+    mount: bool = True
+    """Mount namespace; every profile but the waterfall's first has it."""
     user: bool = True
     """User namespace: the box's root is an ordinary, subordinate id outside."""
     pid: bool = True
@@ -36,6 +40,11 @@ class Profile:
     """A writable layer over the root filesystem; else that itself, read-only."""
     volatile: bool = False
     """overlay never syncs: an end does not wait for the disk, and fsync in the box does nothing."""
+    pivot: bool = True
+    """The root is pivoted to, with /proc, /sys and /dev of its own; else it is only changed to,
+    with the host's."""
+    controllers: frozenset[str] | None = None
+    """cgroup controllers to make; ``None`` for all that the limits need."""
     masks: bool = True
     """Hidden and read-only paths of /proc and /sys."""
     capabilities: bool = True

@@ -103,6 +103,11 @@ class Places:
         return self.stage / "root"
 
     @property
+    def native(self) -> Path:
+        """Where the launcher has a root with the host's /proc, /sys and /dev in it."""
+        return self.stage / "native"
+
+    @property
     def plain(self) -> Path:
         """Where the launcher sees the topmost layer read-only."""
         return self.stage / "plain"
@@ -115,14 +120,15 @@ class Places:
 def make_stage(places: Places, layers: int) -> None:
     """The mount points, once per run."""
     points = [places.mapped(index) for index in range(layers)]
-    for point in (places.root, places.plain, *points):
+    for point in (places.root, places.native, places.plain, *points):
         point.mkdir(parents=True, exist_ok=True)
 
 
 def staged(layers: Sequence[Path], places: Places, user_namespace_fd: int | None) -> Plan:
     """What the launcher mounts in its own namespace, once per run: the layers, read-only.
 
-    They are there as they are, and as a user namespace's map shows them.  So files of root outside are files of root inside without a copy, and no start pays for it.
+    They are there as they are, and as a user namespace's map shows them.  So files of root
+    outside are files of root inside without a copy, and no start pays for it.
     """
     flags = RDONLY | NODEV
     steps: list[Operation] = [
@@ -216,10 +222,9 @@ def host_sysfs() -> Operation:
     return MakeMount(SYS_SLOT, "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
 
 
-@functools.cache
-def message_queues() -> Operation:
+def message_queues() -> tuple[Operation, ...]:
     """POSIX message queues of the mounting process's IPC namespace."""
-    return Mount("mqueue", "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC)
+    return (Mount("mqueue", "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC),)
 
 
 def cgroup_view(controllers: Mapping[str, Path] | None) -> tuple[Operation, ...]:
@@ -228,11 +233,11 @@ def cgroup_view(controllers: Mapping[str, Path] | None) -> tuple[Operation, ...]
     Args:
         controllers: v1 controllers and their mount points on the host; ``None`` for v2.
     """
-    return _cgroup_view(None if controllers is None else tuple(controllers.items()))
+    return cgroup_view_of(None if controllers is None else tuple(controllers.items()))
 
 
-@functools.cache
-def _cgroup_view(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Operation, ...]:
+def cgroup_view_of(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Operation, ...]:
+    """As ``cgroup_view``, of items."""
     top = Path("/sys/fs/cgroup")
     flags = NOSUID | NODEV | NOEXEC | RDONLY
     if controllers is None:
@@ -248,6 +253,23 @@ def _cgroup_view(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Oper
         steps.append(MakeDirectory(str(directory), 0o555))
         steps.append(Mount("cgroup", str(directory), "cgroup", flags, ",".join(names)))
     return tuple(steps)
+
+
+def host_file_systems(root: Path) -> tuple[Operation, ...]:
+    """The host's /proc, /sys and /dev in a root that is only changed to."""
+    return tuple(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev"))
+
+
+def native_root(places: Places) -> Plan:
+    """What the launcher mounts in its own namespace for roots that are only changed to."""
+    scratch, root = NOSUID | NODEV, places.native
+    steps: list[Operation] = [
+        Bind(str(places.plain), str(root), recursive=False),
+        *(Mount("tmpfs", str(root / name), "tmpfs", scratch, f"mode={mode}")
+          for name, mode in (("tmp", "1777"), ("run", "755"))),
+        *host_file_systems(root),
+    ]  # fmt: skip
+    return Plan(tuple(Step(Side.LAUNCHER, "staged", one) for one in steps))
 
 
 @functools.cache

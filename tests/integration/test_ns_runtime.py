@@ -23,7 +23,7 @@ from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.namespaces.engine import STAGE, NamespaceEngine, prepared
-from runtimes.namespaces.profiles import PROFILES
+from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytestmark = pytest.mark.root

@@ -129,3 +129,68 @@ def test_a_refused_write_names_file_value_and_cause(tmp_path: Path) -> None:
 def test_cpu_lists_are_read_as_the_kernel_writes_them(text: str, cpus: tuple[int, ...]) -> None:
     assert base.parse_cpus(text) == cpus
     assert base.format_cpus(cpus) == text.strip()
+
+
+@pytest.fixture
+def roomy(host: V1, tmp_path: Path) -> V1:
+    """A host with every controller."""
+    more = {name: tmp_path / name for name in ("pids", "blkio", "devices")}
+    for point in more.values():
+        point.mkdir()
+    return V1({**host.mounts, **more})
+
+
+def test_a_limit_brings_its_controller_and_no_other(roomy: V1) -> None:
+    plain = roomy.creation(RUN, "x", base.Bounds((0,)))
+    assert {path.parents[2].name for path in plain.directories} == {
+        "cpuset", "cpu", "memory", "freezer"}  # fmt: skip
+    few = roomy.creation(RUN, "x", base.Bounds((0,), pids_max=9))
+    assert few.writes[-1] == base.Write(few.directories[-1] / "pids.max", "9")
+    assert few.directories[-1].parents[2].name == "pids"
+
+
+def test_weights_io_and_devices_are_written_in_v1s_words(roomy: V1) -> None:
+    bounds = base.Bounds(
+        (0,),
+        memory_bytes=4096,
+        memory_high_bytes=1024,
+        cpu_weight=200,
+        io=(base.IoLimit(8, 0, write_bytes_per_s=10),),
+        io_weight=300,
+        devices=(base.DeviceRule("c", 1, 3, "rw"),),
+    )
+    written = [(one.path.name, one.value) for one in roomy.creation(RUN, "x", bounds).writes]
+    assert written == [
+        ("cpuset.cpus", "0"),
+        ("cpu.shares", "2048"),
+        ("memory.soft_limit_in_bytes", "1024"),
+        ("memory.limit_in_bytes", "4096"),
+        ("blkio.bfq.weight", "300"),
+        ("blkio.throttle.write_bps_device", "8:0 10"),
+        ("devices.deny", "a"),
+        ("devices.allow", "c 1:3 rw"),
+    ]
+
+
+def test_controllers_that_are_not_wanted_are_not_made(roomy: V1) -> None:
+    wanted = base.Bounds((0,), 1.0, 4096, controllers=frozenset({"freezer"}))
+    made = roomy.creation(RUN, "x", wanted)
+    assert (len(made.directories), made.writes) == (1, ())
+    assert made.joins[0].parents[3].name == "freezer"
+
+
+def test_everything_accounted_is_read_at_once(roomy: V1) -> None:
+    group = roomy.group(RUN, "x")
+    for controller, name, value in (
+        ("cpu", "cpu.stat", "nr_periods 1\nthrottled_time 33"),
+        ("memory", "memory.usage_in_bytes", "100"),
+        ("memory", "memory.memsw.usage_in_bytes", "140"),
+        ("pids", "pids.current", "3"),
+        ("blkio", "blkio.throttle.io_service_bytes", "8:0 Read 5\n8:0 Write 6\n8:16 Read 1"),
+    ):
+        group.directories[controller].mkdir(parents=True, exist_ok=True)
+        (group.directories[controller] / name).write_text(value + "\n")
+    account = group.account()
+    assert (account.throttled_ns, account.swap_bytes, account.pids) == (33, 40, 3)
+    assert (account.io_read_bytes, account.io_write_bytes) == (6, 6)
+    assert account.stalled_ns == {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtimes import cgroups
 from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups import base, v2
+from runtimes.cgroups import base, devices, v2
 from runtimes.cgroups.v2 import V2
 
 RUN = "3fa9c1"
@@ -143,3 +144,57 @@ def test_removal_goes_from_the_leaves_up_and_is_idempotent(tmp_path: Path) -> No
     assert host.remove_all(RUN) == ["cgroup tb-1"]
     assert host.remove_all(RUN) == []
     assert not (tmp_path / "tarebench").exists()
+
+
+FULL = base.Bounds(
+    cpus=(0,),
+    memory_bytes=1 << 20,
+    memory_high_bytes=1 << 19,
+    swap_bytes=7,
+    cpu_weight=50,
+    pids_max=64,
+    io=(base.IoLimit(8, 16, read_bytes_per_s=1000, write_operations_per_s=5),),
+    io_weight=200,
+    devices=devices.DEFAULT,
+)
+
+
+def test_every_limit_has_its_file(host: V2) -> None:
+    (host.root / "tarebench" / "memory.swap.max").write_text("max")
+    made = host.creation(RUN, "tb-1", FULL)
+    assert {item.path.name: item.value for item in made.writes} == {
+        "cpuset.cpus": "0",
+        "cpu.weight": "50",
+        "memory.high": "524288",
+        "memory.max": "1048576",
+        "memory.swap.max": "7",
+        "pids.max": "64",
+        "io.weight": "default 200",
+        "io.max": "8:16 rbps=1000 wiops=5",
+    }
+    assert made.device_program == devices.program(devices.DEFAULT)
+
+
+def test_controllers_that_are_not_wanted_get_no_limit(host: V2) -> None:
+    wanted = replace(FULL, controllers=frozenset({"pids"}))
+    assert [item.path.name for item in host.creation(RUN, "x", wanted).writes] == ["pids.max"]
+
+
+def test_everything_accounted_is_read_at_once(host: V2) -> None:
+    directory = host.root / "tarebench" / RUN / "tb-1"
+    fake_cgroup(directory)
+    for name, value in (
+        ("cpu.stat", "usage_usec 12\nuser_usec 8\nsystem_usec 4\nthrottled_usec 3"),
+        ("memory.current", "1024"),
+        ("memory.swap.current", "5"),
+        ("pids.current", "2"),
+        ("io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2"),
+        ("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=77\nfull total=1"),
+    ):
+        (directory / name).write_text(value + "\n")
+    account = host.group(RUN, "tb-1").account()
+    assert (account.cpu_user_ns, account.cpu_system_ns, account.throttled_ns) == (8000, 4000, 3000)
+    assert (account.swap_bytes, account.pids) == (5, 2)
+    assert (account.io_read_bytes, account.io_write_bytes) == (11, 22)
+    assert account.stalled_ns == {"memory": 77_000}
+    assert account.memory_peak_bytes is None

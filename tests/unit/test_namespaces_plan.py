@@ -14,12 +14,13 @@ from runtimes.base import RuntimeFault
 from runtimes.cgroups.base import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
-from runtimes.launcher import Plan, Side, Step
+from runtimes.launcher import Plan, Side, Step, segment
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import build, capabilities, view
 from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.profiles import PROFILES, NetworkMode
+from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
+from runtimes.namespaces.profiles import NetworkMode
 from runtimes.namespaces.view import Places
 
 V1_HOST = V1({"cpuset": Path("/c/cpuset"), "cpu": Path("/c/cpu"), "memory": Path("/c/memory")})
@@ -170,7 +171,7 @@ def test_a_plan_packs_to_what_plan_c_reads() -> None:
     assert Plan((step,)).pack() == (
         b"TBPL"
         + struct.pack("=I", 1)
-        + struct.pack("=4H", 18, 1, 3, 1)
+        + struct.pack("=4H", 18, 0x8000 | 1, 3, 1)
         + struct.pack("=3Q", 0x01020304, 24, 0x01020301)
         + struct.pack("=I", 4)
         + b"eth0\0"
@@ -208,3 +209,18 @@ def test_the_child_leaves_the_old_root_after_its_own_proc_is_mounted_and_before_
     steps = kinds(build.plan(box()), Side.CHILD)
     order = [steps.index(name) for name in ("PivotRoot", "Mount", "LeaveOldRoot", "Mask")]
     assert order == sorted(order)
+
+
+def test_segments_pack_as_their_steps_do_but_for_the_ends_of_stages() -> None:
+    operations = (ops.Hostname("a"), ops.Loopback())
+    joined = Plan.joined([segment(Side.CHILD, "x", operations)])
+    assert joined.steps == tuple(Step(Side.CHILD, "x", one) for one in operations)
+    alone = Plan(joined.steps).pack()
+    assert [at for at in range(len(alone)) if alone[at] != joined.pack()[at]] == [11]
+
+
+def test_what_is_the_same_in_each_plan_is_packed_once() -> None:
+    first, second = build.plan(box()), build.plan(replace(box(), hostname="tb-2"))
+    shared = {id(step) for step in first.steps} & {id(step) for step in second.steps}
+    assert len(shared) > len(first.steps) / 2
+    assert first.pack() != second.pack()

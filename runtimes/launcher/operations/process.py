@@ -43,6 +43,19 @@ class JoinCgroup(OnPath):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceFilter(OnPath):
+    """Attach an eBPF program to a v2 cgroup that says which devices may be used."""
+
+    CODE: ClassVar[int] = 38
+    verb: ClassVar[str] = "attach device filter to"
+    path: str
+    program: bytes
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.path, self.program)
+
+
+@dataclass(frozen=True, slots=True)
 class Clone(Plain):
     """Make the child, in new namespaces and, on v2, born in its cgroup."""
 
