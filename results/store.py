@@ -2,7 +2,7 @@
 
 Written so that ``kill -9`` at any instant loses no finished trial: samples are synced before
 their trial's record, and that record is the commit mark.  Nothing is ever overwritten but
-run.json, once, when the run is finished.  Loads neither pandas nor numpy.
+run.json, whole, at looks and when the run is finished.  Loads neither pandas nor numpy.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class RunDirectory:
         self._attempts = attempts
 
     def finish(self, run: Run) -> None:
-        """Replace run.json, atomically, by ``run`` as it ended.
+        """Replace run.json, atomically, by ``run`` as it is now.
 
         Raises:
             StoreError: it is another run, or cannot be written.
