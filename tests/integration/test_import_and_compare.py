@@ -96,6 +96,9 @@ def test_a_regression_fails_a_build_and_is_named(tmp_path: Path) -> None:
     assert "worse: cpu.linpack gflops in docker: −10" in failed.stderr
     assert json.loads(failed.stdout)["comparisons"] == 3
     assert invoke(*compare).status == 0
-    assert invoke(*compare, "--only", "nothing").status == 2
+    for wrong in (("--only", "nothing"), ("--margin", "wide"), ("--fail-on", "anything")):
+        refused = invoke(*compare, *wrong)
+        assert refused.status == 2
+        assert "Traceback" not in refused.stderr
     back = ("compare", *reversed(runs), "--out", str(tmp_path / "runs"))
     assert invoke(*back, "--fail-on", "regression").status == 0
