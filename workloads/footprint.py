@@ -12,7 +12,7 @@ from workloads.base import FootprintWork, Metric, Size, Workload
 from workloads.startup import not_parsed
 
 INSTANCES = 4
-SETTLE_S = 1.0
+SETTLE_S = 0.5
 
 METRICS = (
     Metric("pss_bytes_first", "B", "lower"),
