@@ -9,6 +9,7 @@ from reports.view.arms import BASELINE
 from reports.view.effects import NOISY
 from reports.view.model import ArmView, Effect, MetricView
 from reports.view.prices import effect_in, value_in
+from reports.view.stopping import blocks_words
 from results.records import Run
 
 RESOURCES = {
@@ -50,7 +51,7 @@ def _compared(run: Run, arms: Sequence[ArmView], boxes: Sequence[ArmView]) -> st
     if run.source != "bench":
         where = text.listed(places)
         return f"Somebody else ran {work} {where}; their figures were imported, not measured here."
-    return f"We ran {work} {text.listed(places)}, in {run.blocks} blocks of random order."
+    return f"We ran {work} {text.listed(places)}, {blocks_words(run)}."
 
 
 def _speeds(

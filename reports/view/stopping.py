@@ -36,6 +36,16 @@ def design(run: Run) -> tuple[tuple[str, str], ...]:
     )
 
 
+def blocks_words(run: Run) -> str:
+    """In how many blocks it was measured, as the end of a sentence."""
+    if run.budget_s is None:
+        return f"in {run.blocks} blocks of random order"
+    if not run.looks:
+        return "in blocks of random order"
+    done = run.looks[-1].blocks
+    return f"in blocks of random order, as many as the claims needed, {done} at most"
+
+
 def stopping_tables(run: Run) -> tuple[Table, ...]:
     """Looks taken and claims stopped; nothing where the number of blocks was fixed."""
     if run.budget_s is None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from reports.terminal.claims import claims_document
 from reports.view import build
 from reports.view.effects import levels_of
-from reports.view.stopping import design, stopping_gates, stopping_tables
+from reports.view.stopping import blocks_words, design, stopping_gates, stopping_tables
 from results.frame import load
 from results.ledger.outcome import judge_run
 from results.looks import ClaimState, ClaimStop, Look, PlannedLook, stops
 from results.records import Run
-from tests.support.bench_on_paper import bench_on_paper
+from results.store import RunDirectory
+from tests.support.bench_on_paper import RUN_ID, bench_on_paper
 from tests.support.budgeted import arm, arms, budgeted, claim
 
 FIXED_ROWS = (("blocks", "2, fixed beforehand"),)
@@ -22,6 +23,10 @@ FIXED_ROWS = (("blocks", "2, fixed beforehand"),)
 def paper_run(tmp_path: Path) -> Run:
     with bench_on_paper(tmp_path, arms(arm(500.0))) as paper:
         return paper.directory.run()
+
+
+def bench_directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory.open(RUN_ID, tmp_path / "runs")
 
 
 def looked(run: Run, *states: ClaimState, last: bool = True) -> Run:
@@ -43,6 +48,7 @@ def test_a_fixed_design_says_so_and_has_no_looks(tmp_path: Path) -> None:
     assert stopping_tables(run) == ()
     assert list(stopping_gates(run)) == []
     assert levels_of(run) is None
+    assert blocks_words(run) == "in 2 blocks of random order"
 
 
 def test_every_claim_is_told_why_it_stopped_and_what_it_lacks(tmp_path: Path) -> None:
@@ -66,6 +72,14 @@ def test_every_claim_is_told_why_it_stopped_and_what_it_lacks(tmp_path: Path) ->
     (gate,) = stopping_gates(run)
     assert (gate.level, gate.title) == ("info", "Trials were added until 8 blocks")
     assert "4 claims: 1 settled at a look, 2 left open where the budget ended" in gate.detail
+
+
+def test_the_answer_tells_the_blocks_that_were_run_not_those_that_were_allowed(
+    tmp_path: Path,
+) -> None:
+    run = looked(paper_run(tmp_path))
+    assert blocks_words(run).endswith("as many as the claims needed, 8 at most")
+    assert "50" not in " ".join(build(run, load(bench_directory(tmp_path)), ()).answer)
 
 
 def test_a_run_with_looks_has_wider_intervals_than_a_fixed_one(tmp_path: Path) -> None:
