@@ -26,9 +26,9 @@ def gates(
     found = [
         *_run_gates(run, arms),
         *_arm_gates(run, trials),
-        *_trial_gates(trials, also),
+        *_trial_gates(run, trials, also),
         *_findings(trials),
-        _floor(metrics, arms),
+        _floor(run, metrics, arms),
     ]
     order = {"stop": 0, "caution": 1, "info": 2, "good": 3}
     return tuple(sorted(found, key=lambda gate: order[gate.level]))
@@ -58,13 +58,18 @@ def _invalid(trial: Trial) -> list[str]:
     return [finding.reason for finding in trial.findings if finding.severity == "invalid"]
 
 
+def _measured_here(run: Run) -> bool:
+    """Whether it is of ours, and not imported."""
+    return run.source == "bench"
+
+
 def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
     if BASELINE not in arms:
         yield Gate(
             "stop",
             "Nothing to compare with",
             "The run has no native arm, so there are figures but no ratios.",
-            "add --backend native",
+            "add --backend native" if _measured_here(run) else "import it with --baseline ARM",
         )
     if not run.finished_utc:
         yield Gate(
@@ -106,7 +111,7 @@ def _unjudged(label: str, code: str, finding: GateFinding | None) -> Gate:
     return Gate("stop", f"{label} was {code}", f"{reason} {drawn}.", remedy)
 
 
-def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate]:
+def _trial_gates(run: Run, trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate]:
     judged = [trial for trial in trials if (trial.trial_id, trial.attempt) not in also]
     failed = sum(trial.status == "failed" for trial in judged)
     invalid = sum(trial.status == "invalid" for trial in judged)
@@ -114,7 +119,8 @@ def _trial_gates(trials: Sequence[Trial], also: frozenset[Key]) -> Iterable[Gate
     beside = f" {hollow} more are of arms that are judged by nobody." if hollow else ""
     if not failed and not invalid:
         title = f"All {len(judged)} trials count" if judged else "No trial counts"
-        detail = "Every one passed its gates." if judged else "There is nothing to judge by."
+        passed = "Every one passed its gates." if _measured_here(run) else "No gate saw them."
+        detail = passed if judged else "There is nothing to judge by."
         yield Gate("good" if judged else "stop", title, f"{detail}{beside}")
         return
     again = sum(trial.attempt > 1 for trial in judged)
@@ -154,7 +160,7 @@ def _findings(trials: Sequence[Trial]) -> Iterable[Gate]:
         )
 
 
-def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
+def _floor(run: Run, metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
     primary = [metric for metric in metrics if metric.primary and metric.floor]
     speeds = [metric for metric in primary if metric.resource in SPEEDS] or primary
     floors = [metric.floor for metric in speeds if metric.floor]
@@ -163,7 +169,9 @@ def _floor(metrics: Sequence[MetricView], arms: Mapping[str, ArmView]) -> Gate:
             "caution",
             "The smallest effect this machine can show is not known",
             "Native was not measured against native, so small differences may be noise.",
-            "run with --backend all: the A/A arm is then part of every block",
+            "run with --backend all: the A/A arm is then part of every block"
+            if _measured_here(run)
+            else "import figures of native measured again, as the arm native:aa",
             floor=True,
         )
     low, high = (text.percent(f([floor.effect for floor in floors]), 1) for f in (min, max))
