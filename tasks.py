@@ -8,9 +8,8 @@ with --fail-on, something became worse; 2 something on the command line does not
 from __future__ import annotations
 
 import functools
-import json as json_module
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import ParamSpec
@@ -18,24 +17,24 @@ from typing import ParamSpec
 from invoke.context import Context as Invocation
 from invoke.exceptions import Exit
 from invoke.tasks import task
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from harness import claims as own_claims
 from harness import clean as cleaning
+from harness import development, tables
 from harness import doctor as examination
+from harness import option_values as values
 from harness import perf as targets
 from harness.bench import Result, write_report
 from harness.bench import bench as make_run
 from harness.bench import resume as go_on
 from harness.clock import HostClock
 from harness.equipment import Equipment
-from harness.errors import HarnessFault, UsageFault, describe
+from harness.errors import HarnessFault, UsageFault
 from harness.interrupt import Interrupted
 from harness.places import PROJECT, places
 from harness.plan import Request
 from harness.progress import TerminalObserver
+from harness.terminal import encode_json, say, stderr, stdout, tell, warn
 from harness.tuning import command as tuning
 from results.errors import StoreError
 from results.importers import Options, import_files
@@ -51,26 +50,7 @@ from workloads.registry import load as load_workloads
 
 P = ParamSpec("P")
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
-
-
-def say(text: str) -> None:
-    """Print one line as it is."""
-    stdout.print(text, markup=False, soft_wrap=True)
-
-
-def warn(text: str) -> None:
-    """Print one line as it is, to standard error."""
-    stderr.print(text, markup=False, soft_wrap=True)
-
-
 FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, LedgerError, OSError)
-
-
-def encode_json(document: object) -> str:
-    """JSON for people and programs."""
-    return json_module.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def edge(command: Callable[P, None]) -> Callable[P, None]:
@@ -83,21 +63,10 @@ def edge(command: Callable[P, None]) -> Callable[P, None]:
         except Interrupted as interruption:
             raise Exit(code=interruption.exit_code) from None
         except FAULTS as error:
-            _tell(error)
+            tell(error)
             raise Exit(code=getattr(error, "exit_code", 3)) from None
 
     return wrapped
-
-
-def _tell(error: BaseException) -> None:
-    message, hint, tail = describe(error)
-    warn(f"error: {message}")
-    if tail:
-        warn("  its last output:")
-        for line in tail.splitlines()[-12:]:
-            warn(f"    {line}")
-    if hint:
-        warn(f"  → {hint}")
 
 
 def _equipment(out_directory: str | None) -> Equipment:
@@ -170,9 +139,9 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
             backend=backend,
             workload=workload,
             suite=suite,
-            blocks=_whole("--blocks", blocks),
+            blocks=values.whole("--blocks", blocks),
             budget=budget,
-            seed=_whole("--seed", seed),
+            seed=values.whole("--seed", seed),
             cpus=cpus,
             cpuset=cpuset,
             memory=memory,
@@ -182,15 +151,6 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         )
         result = make_run(equipment, request, observer, wait=wait)
     _summarise(result)
-
-
-def _whole(option: str, given: str | int | None) -> int | None:
-    if given is None:
-        return None
-    try:
-        return int(given)
-    except ValueError:
-        raise UsageFault(f"{option} {given!r} is not a whole number") from None
 
 
 def _summarise(result: Result) -> None:
@@ -308,7 +268,7 @@ def import_(  # noqa: PLR0917  # invoke passes options by name
         workload=workload,
         primary=primary,
         baseline=baseline,
-        rounds_are_trials=_chosen("--rounds", rounds, ("iterations", "trials")) == "trials",
+        rounds_are_trials=values.chosen("--rounds", rounds, ("iterations", "trials")) == "trials",
     )
     command = ("invoke", *sys.argv[1:])
     imported = import_files(sources(file, arm), options, places(out).runs, command)
@@ -345,8 +305,8 @@ def compare(  # noqa: PLR0917  # invoke passes options by name
     """Say per metric what changed from A to B, and how sure that is."""
     from reports.terminal import compare as shown  # noqa: PLC0415  # pandas: not in a bench
 
-    _chosen("--fail-on", fail_on, ("", "regression"))
-    view = shown.look(places(out).runs, (a, b), _share("--margin", margin), only)
+    values.chosen("--fail-on", fail_on, ("", "regression"))
+    view = shown.look(places(out).runs, (a, b), values.share("--margin", margin), only)
     if as_json:
         sys.stdout.write(encode_json(view.document))
     else:
@@ -355,19 +315,6 @@ def compare(  # noqa: PLR0917  # invoke passes options by name
         warn(f"worse: {regression}")
     if fail_on and view.regressions:
         raise Exit(code=1)
-
-
-def _share(option: str, given: str) -> float:
-    try:
-        return float(given)
-    except ValueError:
-        raise UsageFault(f"{option} {given!r:.40} is not a number", hint="0.02 is 2 %") from None
-
-
-def _chosen(option: str, given: str, valid: Sequence[str]) -> str:
-    if given not in valid:
-        raise UsageFault(f"{option} {given!r:.40}: choose {' or '.join(filter(None, valid))}")
-    return given
 
 
 @task(
@@ -405,25 +352,9 @@ def doctor(
     if as_json:
         sys.stdout.write(encode_json([asdict(row) for row in rows]))
     else:
-        stdout.print(_table(rows))
+        stdout.print(tables.doctor(rows))
     if any(row.state == "missing" for row in rows):
         raise Exit(code=1)
-
-
-_WORDS: Mapping[str, str] = {
-    "works": "[green]✓ works[/]",
-    "caution": "[yellow]! caution[/]",
-    "missing": "[red]✗ missing[/]",
-}
-
-
-def _table(rows: list[examination.Row]) -> Table:
-    table = Table(title="This host", title_justify="left")
-    for heading in ("what", "state", "why", "what to do"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(escape(row.subject), _WORDS[row.state], escape(row.why), escape(row.remedy))
-    return table
 
 
 @task(help={"cache": "also remove root filesystems, images and everything made from them"})
@@ -448,16 +379,7 @@ def test(  # a task, not a test
     fast: bool = False,  # noqa: PT028
 ) -> None:
     """Run every check: types, style, imports, tests."""
-    python = [sys.executable, "-m"]
-    selected = ["-k", only] if only else []
-    paths = ["tests/unit"] if fast else []
-    checks = [
-        [*python, "ruff", "check", "."],
-        [*python, "ruff", "format", "--check", "."],
-        [*python, "mypy"],
-        [str(Path(sys.executable).with_name("lint-imports"))],
-        [*python, "pytest", *paths, *selected],
-    ]
+    checks = development.checks(only, fast=fast)
     failed = [check for check in checks if process.inherit(check, cwd=PROJECT) != 0]
     if failed:
         raise Exit(code=1)
@@ -468,25 +390,8 @@ def test(  # a task, not a test
 def perf(_: Invocation, only: str | None = None, json: str | None = None) -> None:
     """Measure the project itself against its speed and size targets."""
     entries = targets.measure(only)
-    stdout.print(_perf_table(entries))
+    stdout.print(tables.perf(entries))
     if json:
         Path(json).write_text(encode_json([asdict(each) for each in entries]), encoding="utf-8")
     if not all(each.met for each in entries):
         raise Exit(code=1)
-
-
-def _perf_table(entries: list[targets.Entry]) -> Table:
-    table = Table(title="Targets", title_justify="left")
-    for heading in ("entry", "figure", "target", "of what is allowed", "beside, in the same run"):
-        table.add_column(heading, overflow="fold")
-    for each in entries:
-        beside = ", ".join(f"{name} {value:.4g}" for name, value in each.beside.items())
-        mark = "[green]✓[/]" if each.met else "[red]✗[/]"
-        table.add_row(
-            escape(each.name),
-            f"{each.figure:.4g} {each.unit}",
-            escape(each.target),
-            f"{mark} {each.ratio:.2f}",
-            escape(beside),
-        )
-    return table

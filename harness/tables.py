@@ -1,0 +1,45 @@
+"""Tables for the terminal: pure, rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from harness.doctor import Row
+from harness.perf import Entry
+
+_WORDS: Mapping[str, str] = {
+    "works": "[green]✓ works[/]",
+    "caution": "[yellow]! caution[/]",
+    "missing": "[red]✗ missing[/]",
+}
+
+
+def doctor(rows: Sequence[Row]) -> Table:
+    """What works on this host."""
+    table = Table(title="This host", title_justify="left")
+    for heading in ("what", "state", "why", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(escape(row.subject), _WORDS[row.state], escape(row.why), escape(row.remedy))
+    return table
+
+
+def perf(entries: Sequence[Entry]) -> Table:
+    """Each target and how it is met."""
+    table = Table(title="Targets", title_justify="left")
+    for heading in ("entry", "figure", "target", "of what is allowed", "beside, in the same run"):
+        table.add_column(heading, overflow="fold")
+    for each in entries:
+        beside = ", ".join(f"{name} {value:.4g}" for name, value in each.beside.items())
+        mark = "[green]✓[/]" if each.met else "[red]✗[/]"
+        table.add_row(
+            escape(each.name),
+            f"{each.figure:.4g} {each.unit}",
+            escape(each.target),
+            f"{mark} {each.ratio:.2f}",
+            escape(beside),
+        )
+    return table

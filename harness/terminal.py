@@ -1,0 +1,39 @@
+"""The terminal, for tasks.py alone: lines as they are, errors with their tail and hint."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+
+from harness.errors import describe
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print one line as it is."""
+    stdout.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print one line as it is, to standard error."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+def encode_json(document: object) -> str:
+    """JSON for people and programs."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def tell(error: BaseException) -> None:
+    """What failed, its last output, and what to do next."""
+    message, hint, tail = describe(error)
+    warn(f"error: {message}")
+    if tail:
+        warn("  its last output:")
+        for line in tail.splitlines()[-12:]:
+            warn(f"    {line}")
+    if hint:
+        warn(f"  → {hint}")
