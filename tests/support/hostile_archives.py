@@ -64,6 +64,7 @@ def hostile(drawn: list[tuple[str, bytes, str, dict[str, str]]], outside: Path) 
                 b"mine" if kind == tarfile.REGTYPE else b"",
                 {
                     "type": kind,
+                    "mode": 0o755,  # whoever is not root could not enter other directories
                     "linkname": target.replace(OUTSIDE, str(outside)),
                     "pax_headers": extra,
                 },
