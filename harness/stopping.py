@@ -111,6 +111,10 @@ class Stopping:
             ended_by: Literal["budget", "maximum"]
             ended_by = "budget" if self._ended == "budget" else "maximum"
             self.run = dataclasses.replace(self.run, stops=stops(taken, ended_by))
+            for stop in self.run.stops:
+                if stop.more is not None:
+                    open_ = f"{stop.claim} is open after {stop.blocks} blocks"
+                    self.observer.note(f"{open_}: about {stop.more} more would settle it")
         return self.run
 
     def _ends_before(self, block: Sequence[Slot]) -> Ended:

@@ -124,6 +124,8 @@ def test_the_undecided_are_told_how_many_more_blocks_they_need(tmp_path: Path) -
     assert stop.reason == "maximum"
     assert stop.more is not None
     assert stop.more > 0
+    said = f"free is open after 8 blocks: about {stop.more} more would settle it"
+    assert said in bench.paper.notes
 
 
 def test_a_workload_that_no_open_claim_needs_gets_no_more_blocks(tmp_path: Path) -> None:
