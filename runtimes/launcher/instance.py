@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group
+from runtimes.cgroups import Account, Group
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
 from runtimes.launcher.started import Started
@@ -20,6 +20,31 @@ from runtimes.process import tail_of
 
 KILL_S = 10.0
 _BLOCK_BYTES = 512
+
+
+class HeldRoot:
+    """A box's root mount, kept after the box's end until the box is removed.
+
+    The last one to let go of an overlay unmounts it, and that syncs the file system which its
+    writable layer is on.  Without this it would be the box's init, at its end, and every stop
+    would wait for the disk.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def take(self, pid: int) -> None:
+        """Hold the root of a process; nothing happens where it has ended."""
+        with contextlib.suppress(OSError):
+            self._fd = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 @dataclass(slots=True)
@@ -39,6 +64,7 @@ class LaunchedInstance:
     undo: contextlib.ExitStack
     """What is to be removed, in reverse of how it came to be."""
     _removed: bool = field(default=False, init=False)
+    _paused: bool = field(default=False, init=False)
 
     def limits(self) -> LimitsRead:
         """See Instance."""
@@ -82,8 +108,36 @@ class LaunchedInstance:
         """See Instance."""
         return self.started.wait(timeout_s)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the main process (through init, which passes it on)."""
+        self.started.signal(number)
+
+    def pause(self) -> None:
+        """Stop every process where it is; returns when they have stopped.
+
+        Raises:
+            RuntimeFault: the kernel cannot freeze one of them.
+        """
+        self.group.freeze()
+        self._paused = True
+
+    def resume(self) -> None:
+        """Let every process go on."""
+        self.group.thaw()
+        self._paused = False
+
+    def account(self) -> Account:
+        """Everything that the kernel has accounted to the box."""
+        return self.group.account()
+
+    def logs(self) -> bytes:
+        """Standard error of the main process since its start."""
+        return os.pread(self.log_fd, os.fstat(self.log_fd).st_size, 0)
+
     def stop(self, timeout_s: float) -> None:
         """See Instance.  SIGTERM to the main process, SIGKILL to it and then to whoever is left."""
+        if self._paused:  # the frozen hear no signal
+            self.resume()
         if not self.started.ended():
             self.started.signal(signal.SIGTERM)
             try:
@@ -112,11 +166,12 @@ def start(
     endpoint: tuple[str, int] | None,
     writable: Path | None,
     pass_fds: tuple[int, ...],
+    root: HeldRoot | None = None,
 ) -> LaunchedInstance:
     """Start ``plan``, whose program is the agent, and connect to it.
 
     ``undo`` already removes what the plan makes on the host; on any error it is closed, with
-    the processes ended first.
+    the processes ended first.  ``root`` is to hold the box's root mount, and is closed by it too.
 
     Raises:
         RuntimeFault: see Launcher.start.
@@ -136,6 +191,8 @@ def start(
                 stderr=log_fd,
                 pass_fds=pass_fds,
             )
+            if root is not None:
+                root.take(started.pid)
     except BaseException:
         undo.close()
         raise

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,11 @@ class Started:
     """Instant at which the launcher began."""
     ready_ns: int
     """Instant at which the program had been executed (or, without an init, was about to be)."""
+    visitors: list[Started] = field(default_factory=list, init=False)
+    """Programs added to its PID namespace, children of ours too: the kernel lets an init go only
+    when they have been reaped, so waiting for it reaps them."""
     _status: int | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def marks(self) -> dict[str, int]:
         """Stage → instant at which its last step had been done."""
@@ -50,14 +55,26 @@ class Started:
         Raises:
             TimeoutError: it is still running.
         """
-        if self._status is None:
+        deadline = time.monotonic() + timeout_s
+        while self._status is None:
+            waited = [self, *(one for one in self.visitors if not one.ended())]
             poller = select.poll()
-            poller.register(self.pidfd, select.POLLIN)
-            if not poller.poll(max(0.0, timeout_s) * 1000):
+            for one in waited:
+                poller.register(one.pidfd, select.POLLIN)
+            ready = {fd for fd, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000)}
+            if not ready:
                 raise TimeoutError(f"process {self.pid} is still running after {timeout_s:g} s")
-            self._status = _reap(self.pidfd)
-            os.close(self.pidfd)
+            for one in waited:
+                if one.pidfd in ready:
+                    one.take_status()
         return self._status
+
+    def take_status(self) -> None:
+        """Reap it: it has ended."""
+        with self._lock:
+            if self._status is None:
+                self._status = _reap(self.pidfd)
+                os.close(self.pidfd)
 
     def ended(self) -> bool:
         """Whether it has been waited for."""

@@ -128,7 +128,7 @@ def plan(box: Box) -> Plan:
         fixed(Side.CHILD, "released", _released) if profile.user else None,
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
-        fixed(Side.CHILD, "confined", _confine, profile, box.filter),
+        fixed(Side.CHILD, "confined", confine, profile, box.filter),
         segment(Side.CHILD, "executed", [_program(box)]),
     ]
     return Plan.joined(part for part in parts if part is not None)
@@ -242,7 +242,8 @@ def _address(attachment: Attachment) -> list[Operation]:
     return [Wait(), Address(INSIDE, one.address, one.prefix_length, one.gateway)]
 
 
-def _confine(profile: Profile, program: bytes) -> list[Operation]:
+def confine(profile: Profile, program: bytes) -> list[Operation]:
+    """Take away all rights that a box does not need, the filter last."""
     steps: list[Operation] = []
     if profile.capabilities:
         steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes import cgroups
-from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, Site
+from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
 from runtimes.launcher import Launcher, instance
-from runtimes.launcher.instance import LaunchedInstance, tolerant
+from runtimes.launcher.instance import HeldRoot, LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
-from runtimes.namespaces import build, seccomp, userns, view
+from runtimes.launcher.started import Started
+from runtimes.namespaces import build, enter, seccomp, userns, view
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.links import Links
@@ -47,7 +48,9 @@ class NamespaceEngine:
         if spec.volume is not None and profile.user:  # the box's root must be able to write
             os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
         undo = contextlib.ExitStack()
-        undo.callback(tolerant(lambda: remove_tree(places.state)))
+        root = HeldRoot()
+        undo.callback(tolerant(root.close))  # last: what is deleted by then need not be synced
+        undo.callback(tolerant(lambda: remove_state(places)))
         undo.callback(tolerant(group.remove))
         if profile.network in build.LINKED:
             undo.callback(tolerant(lambda: self.links.remove(outside)))
@@ -61,11 +64,45 @@ class NamespaceEngine:
             endpoint=self._endpoint(spec, profile.network),
             writable=places.state,
             pass_fds=(self.lifeline_fd,),
+            root=root if profile.overlay else None,
         )
+
+    def execute(
+        self,
+        instance: LaunchedInstance,
+        argv: Sequence[str],
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        environment: Mapping[str, str] = ENVIRONMENT,
+    ) -> Started:
+        """Run a further program in a running box, as ``docker exec`` does.
+
+        Standard streams are ours by default; the caller waits for the result.
+
+        Raises:
+            RuntimeFault: the box has ended, or the program cannot be run.
+        """
+        if instance.started.ended():
+            raise RuntimeFault(f"{instance.spec.name} has ended", hint="start another one")
+        profile, pidfd = CATALOGUE[instance.spec.profile], instance.started.pidfd
+        creation = self._creation(instance.spec, profile)
+        plan = enter.plan(
+            profile, creation, pidfd, tuple(argv), environment=environment, program=self.filter
+        )
+        added = self.launcher.start(
+            plan, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=(pidfd,)
+        )
+        instance.started.visitors.append(added)
+        return added
+
+    def _creation(self, spec: InstanceSpec, profile: Profile) -> cgroups.Creation:
+        bounds = replace(cgroups.bounds(spec.limits), controllers=profile.controllers)
+        return self.hierarchy.creation(self.site.run, spec.name, bounds)
 
     def _box(self, spec: InstanceSpec, profile: Profile, places: Places, outside: str) -> Box:
         network = self.site.network
-        bounds = replace(cgroups.bounds(spec.limits), controllers=profile.controllers)
         return Box(
             profile=profile,
             hostname=spec.name,
@@ -73,7 +110,7 @@ class NamespaceEngine:
             places=places,
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
-            creation=self.hierarchy.creation(self.site.run, spec.name, bounds),
+            creation=self._creation(spec, profile),
             controllers=self.hierarchy.controllers,
             attachment=Attachment(
                 namespace=network.host_netns,
@@ -150,6 +187,16 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
 def read_digest(root: Path) -> str:
     """The digest that a root filesystem says it has."""
     return (root / DIGEST_FILE).read_text().strip()
+
+
+def remove_state(places: Places) -> None:
+    """Remove an instance's directories; a few calls where the box has written nothing."""
+    work = places.work
+    try:
+        for directory in (places.upper, work / "work", work, places.state):
+            directory.rmdir()
+    except OSError:
+        remove_tree(places.state)
 
 
 def remove_tree(directory: Path) -> None:

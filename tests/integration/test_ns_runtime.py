@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -10,76 +9,29 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import testbed
 from runtimes import cgroups, netns, process
-from runtimes.base import InstanceSpec, Limits, Site
 from runtimes.cgroups.endings import readable
 from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
-from runtimes.namespaces.engine import STAGE, NamespaceEngine, prepared
 from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
-from tests.support.tiny_rootfs import missing, tiny_rootfs
+from runtimes.namespaces.engine import STAGE
+from tests.support.ns_bench import LIMITS, PROGRAM, Bench, opened_bench, shell
 
 pytestmark = pytest.mark.root
 
 RUN = "f00d01"
-LIMITS = Limits((0,), 0.5, 64 << 20)
-PROGRAM = ["/bin/busybox"]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What a test starts boxes with."""
-
-    site: Site
-    bed: testbed.Testbed
-    engine: NamespaceEngine
-
-    def spec(self, slot: int, profile: str = "default") -> InstanceSpec:
-        return InstanceSpec(f"tb-{RUN}-{slot}", profile, LIMITS, self.bed.lease(slot))
-
-    @contextlib.contextmanager
-    def box(self, profile: str = "default", slot: int = 0) -> Iterator[LaunchedInstance]:
-        instance = self.engine.start(self.spec(slot, profile))
-        try:
-            instance.agent.hello(10)
-            yield instance
-        finally:
-            instance.remove()
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    why = NamespaceRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"ns cannot run here: {why.reason}")
-    if missing():
-        pytest.skip(missing())
-    where = tmp_path_factory.mktemp("ns")
-    with testbed.testbed(RUN) as bed:
-        site = Site(
-            run=RUN,
-            state=where / "state",
-            cache=where / "cache",
-            rootfs=tiny_rootfs(where / "rootfs"),
-            network=bed,
-            limits=LIMITS,
-            progress=lambda _: None,
-        )
-        with prepared(site, frozenset(PROFILES)) as engine:
-            yield Bench(site, bed, engine)
-
-
-def shell(instance: LaunchedInstance, script: str) -> str:
-    """Standard output of a script in the box."""
-    done = instance.agent.run([*PROGRAM, "sh", "-c", script], timeout_s=20)
-    return done.stdout.decode()
+    with opened_bench(RUN, tmp_path_factory.mktemp("ns")) as opened:
+        yield opened
 
 
 def traces(bench: Bench) -> dict[str, object]:

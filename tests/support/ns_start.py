@@ -10,10 +10,11 @@ from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import Limits
+from runtimes.launcher.instance import HeldRoot
 from runtimes.launcher.program import opened
 from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Box
-from runtimes.namespaces.engine import remove_tree
+from runtimes.namespaces.engine import remove_state, remove_tree
 from runtimes.namespaces.profiles import Profile
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
@@ -61,10 +62,14 @@ def starter(
                 filter=program,
             )
             started = launcher.start(build.plan(box), stdin=silence, stdout=silence, stderr=silence)
+            held = HeldRoot()
+            if profile.overlay:
+                held.take(started.pid)
             status = started.wait(WAIT_S)
             if with_cgroups:
                 hierarchy.group(run, name).remove()
-            remove_tree(state / name)
+            remove_state(box.places)
+            held.close()
             assert status == 0, status
 
         yield start
