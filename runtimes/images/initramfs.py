@@ -17,7 +17,7 @@ from pathlib import Path
 from runtimes.images.compile import compile_static
 from runtimes.images.kernel import Kernel, Module, read_module
 
-INIT_SOURCE = Path(__file__).with_name("init.c")
+INIT_SOURCE = Path(__file__).with_name("guest") / "init.c"
 INIT_FLAGS = ("-std=gnu11", "-Os")
 TRAILER = "TRAILER!!!"
 ALIGNMENT = 4
@@ -102,7 +102,8 @@ def compile_init(cache: Path, source: Path = INIT_SOURCE) -> Path:
     Raises:
         RuntimeFault: no compiler, or it refused.
     """
-    key = hashlib.sha256(source.read_bytes() + repr((INIT_FLAGS, os.uname().machine)).encode())
+    text = b"".join(path.read_bytes() for path in (source, *sorted(source.parent.glob("*.h"))))
+    key = hashlib.sha256(text + repr((INIT_FLAGS, os.uname().machine)).encode())
     target = cache / f"init-{key.hexdigest()[:16]}"
     if target.exists():
         return target

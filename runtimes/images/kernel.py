@@ -21,6 +21,9 @@ from runtimes.process import run
 NEEDED = ("virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "ext4")
 """Modules (or built-in drivers) without which no guest of ours comes up."""
 
+CONSOLES: Mapping[str, str] = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
+"""Architecture → the kernel's name of the first serial port."""
+
 GUEST_FLAVOURS = ("cloud", "kvm", "virtual", "virt")
 """Parts of a release's name that say "made for guests"."""
 
@@ -95,6 +98,21 @@ def parse_softdeps(text: str) -> dict[str, tuple[str, ...]]:
     return before
 
 
+def parse_aliases(text: str) -> dict[str, str]:
+    """``modules.alias`` without patterns: name → module, the one for every processor first.
+
+    ``alias crc32c crc32c_generic``: what a file system asks the crypto layer for.
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0] == "alias" and not set(words[1]) & set("*?[:"):
+            name, module = words[1].replace("-", "_"), words[2].replace("-", "_")
+            if name not in found or module.endswith("_generic"):
+                found[name] = module
+    return found
+
+
 def read_index(root: Path) -> ModuleIndex:
     """Read depmod's files below ``root`` (``/lib/modules/<release>``).
 
@@ -110,9 +128,12 @@ def read_index(root: Path) -> ModuleIndex:
         raise RuntimeFault(f"no module index of kernel {release}: {error}", hint=hint) from None
     softdeps = root / "modules.softdep"
     soft = parse_softdeps(softdeps.read_text()) if softdeps.exists() else {}
+    table = root / "modules.alias"
+    aliases = parse_aliases(table.read_text()) if table.exists() else {}
     for name, before in soft.items():
-        # A soft dependency that is no module here (an alias, or built in) is not waited for.
-        needs[name] = (*(item for item in before if item in files), *needs.get(name, ()))
+        real = (item if item in files else aliases.get(item, "") for item in before)
+        # A soft dependency that is no module here (it is built in) is not waited for.
+        needs[name] = (*(item for item in real if item in files), *needs.get(name, ()))
     return ModuleIndex(root, files, needs, frozenset(map(module_name, builtin)))
 
 

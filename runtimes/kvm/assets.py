@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,31 @@ from runtimes.base import RuntimeFault, Site
 from runtimes.images import initramfs
 from runtimes.images.disk import disk_image
 from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
+from runtimes.images.stock import stock_image
 from runtimes.images.vmlinux import plain_kernel
+from runtimes.kvm import host
+from runtimes.kvm.profiles import Start
+from runtimes.kvm.shapes import SHAPES, Shape
 from runtimes.process import run
 
 DIGEST_PATH = "/opt/tarebench/rootfs.digest"
 TOOL_TIMEOUT_S = 60.0
+
+LEGACY_NEEDED = ("virtio_pci", "virtio_console", "ata_piix", "sd_mod", "e1000", "ext4")
+"""What a guest with emulated devices needs; kernels made for guests lack e1000."""
+
+LEGACY_HINT = "install the distribution's general kernel: apt-get install linux-image-amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What guests of one profile start from, and the empty overlay that each gets a copy of."""
+
+    start: Start
+    overlay: Path
+    """qcow2 over ``start.image``, 200 kB."""
+    kernel: str
+    """Release of the kernel that they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +44,76 @@ class Assets:
     """Files that all instances share; never written to."""
 
     kernel: Kernel
-    plain_kernel: Path | None
-    """The kernel uncompressed, for profiles that start quickly; None where it cannot be had."""
-    initramfs: Path
+    """Of the profiles that have no other; the one that the probe boots."""
     probe: Path
-    image: Path
-    """ext4 image of the root filesystem."""
-    overlay: Path
-    """Empty qcow2 overlay over ``image``: copied for each instance, 200 kB."""
+    profiles: Mapping[str, Prepared]
 
 
-def prepare(site: Site) -> Assets:
-    """Find the kernel; make or find initramfs, image and overlay.
+def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
+    """Find kernels; make or find initramfs, images and overlays for ``profiles``.
 
     Raises:
         RuntimeFault: no kernel, no space, or a tool is missing.
     """
     cache = site.cache / "kvm"
     kernel = choose()
-    modules = resolve(read_index(kernel.modules), NEEDED)
+    makers: Mapping[str, Callable[[], tuple[Start, str]]] = {
+        "disk": lambda: _from_disk(site, architecture),
+        "ide": lambda: _direct(site, legacy_kernel(), LEGACY_NEEDED),
+        "quick": lambda: _quick(site, kernel, architecture),
+        "plain": lambda: _direct(site, kernel, NEEDED),
+    }
+    made: dict[str, Prepared] = {}
+    for name in sorted(profiles):
+        start, release = makers[_way(SHAPES[name])]()
+        overlay = _overlay(start.image, site.state / f"empty-{name}.qcow2")
+        made[name] = Prepared(start, overlay, release)
+    return Assets(kernel, initramfs.build_probe(cache), made)
+
+
+def _way(shape: Shape) -> str:
+    if shape.start == "disk":
+        return "disk"
+    if shape.bus == "ide":
+        return "ide"
+    return "quick" if shape.quick else "plain"
+
+
+def legacy_kernel() -> Kernel:
+    """A kernel with drivers for emulated devices.
+
+    Raises:
+        RuntimeFault: none is installed.
+    """
+    try:
+        return choose(needed=LEGACY_NEEDED)
+    except RuntimeFault as fault:
+        raise RuntimeFault(str(fault), hint=LEGACY_HINT) from None
+
+
+def _direct(site: Site, kernel: Kernel, needed: tuple[str, ...]) -> tuple[Start, str]:
+    modules = resolve(read_index(kernel.modules), needed)
     image = disk_image(site.rootfs, site.cache, "ext4", site.progress)
-    return Assets(
-        kernel=kernel,
-        plain_kernel=plain_kernel(kernel.image, cache, site.progress),
-        initramfs=initramfs.build(kernel, modules, cache, site.progress),
-        probe=initramfs.build_probe(cache),
-        image=image,
-        overlay=_overlay(image, site.state / "empty.qcow2"),
-    )
+    made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress)
+    return Start(image, kernel.image, made), kernel.release
+
+
+def _quick(site: Site, kernel: Kernel, architecture: str) -> tuple[Start, str]:
+    """The kernel uncompressed and a firmware that only starts it, as far as they can be had."""
+    usual, release = _direct(site, kernel, NEEDED)
+    plain = plain_kernel(kernel.image, site.cache / "kvm", site.progress)
+    firmware = host.quick_firmware(architecture)
+    return Start(usual.image, plain or usual.kernel, usual.initramfs, firmware), release
+
+
+def _from_disk(site: Site, architecture: str) -> tuple[Start, str]:
+    stock = stock_image(site.rootfs, architecture, site.cache, site.progress)
+    release = stock.kernel.rsplit("vmlinuz-", 1)[-1]
+    if stock.firmware.kind == "bios":
+        return Start(stock.disk, offset_bytes=stock.offset_bytes), release
+    code, variables = host.uefi(architecture)
+    start = Start(stock.disk, firmware=code, variables=variables, offset_bytes=stock.offset_bytes)
+    return start, release
 
 
 def _overlay(image: Path, target: Path) -> Path:
@@ -65,24 +127,30 @@ def _overlay(image: Path, target: Path) -> Path:
 
 def bits(assets: Assets) -> Mapping[str, str]:
     """What each artefact is, read back from the artefact itself."""
-    return {
-        "rootfs": digest_in(assets.image),
-        "kernel": f"{assets.kernel.release} {_sha256(assets.kernel.image)}",
-        "initramfs": _sha256(assets.initramfs),
-    }
+    found = {"kernel": f"{assets.kernel.release} {_sha256(assets.kernel.image)}"}
+    for name, prepared in assets.profiles.items():
+        found["rootfs"] = digest_in(prepared.start)
+        if SHAPES[name].start == "disk":
+            found[f"{name} kernel"] = prepared.kernel
+            continue
+        if prepared.start.initramfs is not None:
+            found[f"{name} initramfs"] = _sha256(prepared.start.initramfs)
+        if prepared.kernel != assets.kernel.release:
+            found[f"{name} kernel"] = prepared.kernel
+    return found
 
 
-def digest_in(image: Path) -> str:
-    """The root filesystem's digest, from inside its ext4 image.
+def digest_in(start: Start) -> str:
+    """The shared root filesystem's digest, from inside the ext4 file system of a disk.
 
     Raises:
         RuntimeFault: it holds none.
     """
-    argv = ["debugfs", "-R", f"cat {DIGEST_PATH}", str(image)]
+    argv = ["debugfs", "-R", f"cat {DIGEST_PATH}", f"{start.image}?offset={start.offset_bytes}"]
     done = run(argv, timeout_s=TOOL_TIMEOUT_S, hint="apt-get install e2fsprogs")
     text = done.stdout.decode("ascii", "replace").strip()
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
-        raise RuntimeFault(f"{image} holds no {DIGEST_PATH}", hint="invoke clean --cache")
+        raise RuntimeFault(f"{start.image} holds no {DIGEST_PATH}", hint="invoke clean --cache")
     return text
 
 

@@ -8,7 +8,6 @@ is also the instant from which there is a QEMU, one of the phases of a start.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import threading
@@ -18,13 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
+from runtimes.kvm import watching
 from runtimes.kvm.hypervisor import Hypervisor
 from runtimes.kvm.marks import Marks
-
-IN_MODIFY = 0x2
-EVENTS_BYTES = 65536
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(slots=True)
@@ -41,13 +36,13 @@ def awaited(directory: Path, name: str, marks: Marks) -> Iterator[Birth]:
     Args:
         directory: where libvirt keeps pid files; it exists.
         name: the domain's.
-        marks: gets ``qemu_process`` and later ``qemu_gone``.
+        marks: gets ``process`` and later ``qemu_gone``.
 
     Raises:
         RuntimeFault: the directory cannot be watched.
     """
     birth = Birth()
-    watch = _watch(directory)
+    watch = watching.watch(directory)
     enough = os.eventfd(0, os.EFD_CLOEXEC)
     path = directory / f"{name}.pid"
     thread = threading.Thread(target=_look, args=(watch, enough, path, birth, marks), daemon=True)
@@ -61,17 +56,6 @@ def awaited(directory: Path, name: str, marks: Marks) -> Iterator[Birth]:
         os.close(enough)
 
 
-def _watch(directory: Path) -> int:
-    descriptor = int(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
-    if descriptor < 0:
-        raise RuntimeFault(f"no inotify: {os.strerror(ctypes.get_errno())}")
-    if _libc.inotify_add_watch(descriptor, os.fsencode(directory), IN_MODIFY) < 0:
-        code = ctypes.get_errno()
-        os.close(descriptor)
-        raise RuntimeFault(f"cannot watch {directory}: {os.strerror(code)}")
-    return descriptor
-
-
 def _look(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> None:
     poll = select.poll()
     poll.register(watch, select.POLLIN)
@@ -80,10 +64,10 @@ def _look(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> No
         ready = {descriptor for descriptor, _ in poll.poll()}
         now_ns = time.monotonic_ns()
         if watch in ready:
-            os.read(watch, EVENTS_BYTES)  # of whichever file; ours is looked at
+            os.read(watch, watching.EVENTS_BYTES)  # of whichever file; ours is looked at
         pid = _pid_in(path)
         if pid is not None:
-            marks.set("qemu_process", now_ns)
+            marks.set("process", now_ns)
             with contextlib.suppress(RuntimeFault):  # gone already, and reaped by another
                 birth.hypervisor = Hypervisor(pid, lambda at_ns: marks.set("qemu_gone", at_ns))
             return

@@ -18,6 +18,7 @@ HINTS: Mapping[str, str] = {
     "no connection driver available": "the URI's driver is not installed; try qemu:///system",
     "Cannot find QEMU binary": "install QEMU: apt-get install qemu-system-x86 (or -arm)",
     "cannot set up guest memory": "not enough memory on this host: give boxes a smaller --memory",
+    "O_DIRECT": "kvm:tuned needs a file system with direct I/O: set TAREBENCH_STATE to a disk's",
     "No space left": "free space where TAREBENCH_STATE is",
     "could not access KVM": "no permission for /dev/kvm, or KVM is off in the firmware",
 }

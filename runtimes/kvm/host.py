@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,22 @@ from runtimes.process import find
 
 QBOOT = (Path("/usr/share/qemu/qboot.rom"), Path("/usr/share/qboot/bios.bin"))
 """Where distributions put qboot: a firmware that does nothing but start a kernel."""
+
+UEFI: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "aarch64": (
+        ("/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+        ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+    ),
+    "x86_64": (
+        ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ),
+}
+"""Where Debian and Ubuntu put UEFI for guests: code, and variables as delivered."""
+
+HUGE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+HUGE_PAGE_BYTES = 2 << 20
+VHOST = Path("/dev/vhost-net")
 
 QEMU_USER = "libvirt-qemu"
 """Debian's libvirt looks this user up before it reads a configuration that names another."""
@@ -73,6 +90,29 @@ def quick_firmware(architecture_name: str) -> Path | None:
     if architecture_name != "x86_64":
         return None
     return next((path for path in QBOOT if path.is_file()), None)
+
+
+def uefi(architecture_name: str) -> tuple[Path, Path]:
+    """UEFI for guests: its code, and its variables as delivered.
+
+    Raises:
+        RuntimeFault: it is not installed.
+    """
+    for code, variables in UEFI[architecture_name]:
+        if Path(code).is_file() and Path(variables).is_file():
+            return Path(code), Path(variables)
+    package = "ovmf" if architecture_name == "x86_64" else "qemu-efi-aarch64"
+    raise RuntimeFault("no UEFI firmware for guests", hint=f"apt-get install {package}")
+
+
+def has_huge_pages(wanted_bytes: int, free: Path = HUGE_PAGES, mounts: str = "") -> bool:
+    """Whether so much memory is free in huge pages, and hugetlbfs is mounted for QEMU's use."""
+    text = mounts or Path("/proc/self/mounts").read_text(errors="replace")
+    try:
+        enough = int(free.read_text()) * HUGE_PAGE_BYTES >= wanted_bytes
+    except (OSError, ValueError):
+        return False
+    return enough and any(line.split()[2:3] == ["hugetlbfs"] for line in text.splitlines())
 
 
 def virtualisation(cpuinfo: str, modules: frozenset[str], architecture_name: str) -> Virtualisation:

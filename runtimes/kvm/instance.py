@@ -14,6 +14,7 @@ from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group
 from runtimes.kvm.connection import Connection
+from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import named
 from runtimes.kvm.hypervisor import Hypervisor
@@ -64,6 +65,7 @@ class KvmInstance:
     group: Group
     files: Files
     phases: Marks
+    console: ConsoleWatch
     host_address: str
     stream: FdStream
     agent: Agent = field(init=False)
@@ -92,7 +94,7 @@ class KvmInstance:
             cgroup_memory_bytes=self.group.memory_bytes(),
             cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
             cgroup_cpu_ns=self.group.cpu_ns(),
-            disk_bytes=allocated_bytes(self.files.overlay) + allocated_bytes(self.files.console),
+            disk_bytes=sum(map(allocated_bytes, self.files.own())),
         )
 
     def address(self) -> tuple[str, int]:
@@ -139,6 +141,7 @@ class KvmInstance:
             with contextlib.suppress(libvirt.libvirtError):
                 self.domain.destroy()
         self.connection.unlisten(self.spec.name)
+        self.console.close()
         remove_files(self.connection, self.files, self.spec.name)
         self.group.remove()
         self.removed = True
@@ -160,7 +163,7 @@ class KvmInstance:
 def remove_files(connection: Connection, files: Files, name: str) -> None:
     """Remove an instance's files, libvirt's log among them.  Idempotent."""
     log = connection.log_directory / f"{name}.log" if connection.root else None
-    for path in filter(None, (files.overlay, files.channel, files.console, log)):
+    for path in filter(None, (*files.own(), files.channel, log)):
         path.unlink(missing_ok=True)
 
 

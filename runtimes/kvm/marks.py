@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import libvirt
 
+# The first instruction is the firmware's, or the kernel's own: QEMU tells when its CPUs start.
 EVENT_MARKS = {
     libvirt.VIR_DOMAIN_EVENT_STARTED: "qemu_started",
-    libvirt.VIR_DOMAIN_EVENT_RESUMED: "cpu_running",
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: "running",
     libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: "guest_off",
     libvirt.VIR_DOMAIN_EVENT_STOPPED: "released",
 }

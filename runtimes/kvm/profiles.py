@@ -1,45 +1,22 @@
-"""What each profile varies: how one instance's MachineConfig is made."""
+"""How one instance's MachineConfig is made from its profile and the run's platform."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from runtimes.base import InstanceSpec
-from runtimes.kvm.xml import Accelerator, Disk, MachineConfig, Nic
+from runtimes.images.kernel import CONSOLES
+from runtimes.kvm.config import Accelerator, DirectBoot, Disk, MachineConfig, Nic, Uefi
+from runtimes.kvm.shapes import PROFILES, SHAPES, Shape
+from runtimes.kvm.topology import Topology
 
-PROFILES: Mapping[str, str] = {
-    "default": "q35 with virtio devices behind PCIe ports, as virt-install makes it today",
-    "micro": "the fewest devices, on the root bus: the fastest start that libvirt's QEMU allows",
-}
-
-Bus = Literal["ports", "root"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a profile decides."""
-
-    machines: Mapping[str, str]
-    """Architecture → QEMU machine type."""
-    flat_pci: bool
-    quick: bool
-    """Skip what a guest's kernel does at start only to find out what it is on."""
-
-
-SHAPES: Mapping[str, Shape] = {
-    "default": Shape({"x86_64": "q35", "aarch64": "virt"}, flat_pci=False, quick=False),
-    "micro": Shape({"x86_64": "q35", "aarch64": "virt"}, flat_pci=True, quick=True),
-}
-
-CONSOLES: Mapping[str, str] = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
+__all__ = ["PROFILES", "SHAPES", "Files", "Platform", "machine", "tap_name"]
 
 COMMON_OPTIONS = ("quiet", "panic=-1", "random.trust_cpu=on")
 """panic=-1: a guest that panics ends at once.  trust_cpu: no waiting for entropy."""
 
-QUICK_OPTIONS: Mapping[str, tuple[str, ...]] = {
+QUICK_OPTIONS = {
     # tsc, timer: no calibration.  i8042: no probing for keyboards.  noreplace-smp: no patching of
     # the kernel's text for one CPU.
     "x86_64": ("tsc=reliable", "no_timer_check", "noreplace-smp", "i8042.noaux", "i8042.nokbd"),
@@ -57,11 +34,42 @@ class Files:
     overlay: Path
     channel: Path
     console: Path
+    variables: Path
+    """UEFI's, where the guest has any."""
+    volume: Path | None = None
+    """Raw image of the volume's disk, in the volume's directory."""
 
     @classmethod
-    def below(cls, state: Path, name: str) -> Files:
+    def below(cls, state: Path, name: str, volume: Path | None = None) -> Files:
         """Files of instance ``name`` below ``state``."""
-        return cls(state / f"{name}.qcow2", state / f"{name}.sock", state / f"{name}.console")
+        return cls(
+            overlay=state / f"{name}.qcow2",
+            channel=state / f"{name}.sock",
+            console=state / f"{name}.console",
+            variables=state / f"{name}.vars",
+            volume=volume / "disk.raw" if volume else None,
+        )
+
+    def own(self) -> tuple[Path, ...]:
+        """Those that take space because of this instance."""
+        volume = (self.volume,) if self.volume else ()
+        return (self.overlay, self.console, self.variables, *volume)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a profile's guests start from."""
+
+    image: Path
+    """The root disk's raw image; only read."""
+    kernel: Path | None = None
+    initramfs: Path | None = None
+    firmware: Path | None = None
+    """A ROM that only starts a kernel (qboot), or UEFI's code."""
+    variables: Path | None = None
+    """UEFI's variables as delivered."""
+    offset_bytes: int = 0
+    """Where in ``image`` the root file system begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,6 @@ class Platform:
     architecture: str
     accelerator: Accelerator
     emulator: Path
-    kernel: Path
-    initramfs: Path
-    image: Path
-    """The root filesystem's raw image; only read."""
-    plain_kernel: Path | None
-    """``kernel`` uncompressed, where it can be booted so."""
-    quick_firmware: Path | None
-    """A firmware that only starts a kernel (qboot), where there is one."""
     bridge: str
     """Bridge for the taps; empty where guests have no network (a daemon's)."""
     daemon: bool
@@ -86,25 +86,41 @@ class Platform:
     gateway: str
     prefix_length: int
     mtu: int
+    vhost: bool = False
+    """/dev/vhost-net is there."""
+    huge_pages: bool = False
+    """Enough are free for a guest."""
+    topology: Topology | None = None
 
 
-def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
-    """The guest kernel's command line; what init reads of it is told in init.c."""
-    words = [
-        f"console={CONSOLES[platform.architecture]}",
-        *COMMON_OPTIONS,
-        *((*QUICK_COMMON, *QUICK_OPTIONS[platform.architecture]) if shape.quick else ()),
-        "tb.root=/dev/vda",
-        "tb.fstype=ext4",
-        f"tb.host={spec.name}",
-    ]
+def identity(platform: Platform, spec: InstanceSpec, disk: str) -> list[str]:
+    """Who this instance is, in the words that init and the full VM's script read."""
+    words = [f"tb.host={spec.name}"]
+    if spec.volume is not None:
+        words.append(f"tb.volume=/dev/{disk}b")
     if platform.bridge:
         words += [
             f"tb.ip={spec.lease.address}/{platform.prefix_length}",
             f"tb.gw={platform.gateway}",
             f"tb.mtu={platform.mtu}",
         ]
-    return " ".join(words)
+    return words
+
+
+def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
+    """The guest kernel's command line; what init reads of it is told in guest/init.c."""
+    quick = (*QUICK_COMMON, *QUICK_OPTIONS[platform.architecture]) if shape.quick else ()
+    disk = "sd" if shape.bus == "ide" else "vd"
+    return " ".join(
+        [
+            f"console={CONSOLES[platform.architecture]}",
+            *COMMON_OPTIONS,
+            *quick,
+            f"tb.root=/dev/{disk}a",
+            "tb.fstype=ext4",
+            *(["tb.snapshot"] if shape.start == "saved" else identity(platform, spec, disk)),
+        ]
+    )
 
 
 def tap_name(run: str, slot: int) -> str:
@@ -112,25 +128,68 @@ def tap_name(run: str, slot: int) -> str:
     return f"tb{run}v{slot}"
 
 
-def machine(platform: Platform, spec: InstanceSpec, files: Files, tap: str) -> MachineConfig:
+def machine(
+    platform: Platform, start: Start, spec: InstanceSpec, files: Files, tap: str
+) -> MachineConfig:
     """The guest of ``spec``."""
     shape = SHAPES[spec.profile]
+    topology = platform.topology if shape.tuned else None
+    from_disk = shape.start == "disk"
     return MachineConfig(
         name=spec.name,
         architecture=platform.architecture,
         accelerator=platform.accelerator,
         machine=shape.machines[platform.architecture],
         emulator=platform.emulator,
-        kernel=(platform.plain_kernel if shape.quick else None) or platform.kernel,
-        initramfs=platform.initramfs,
-        command_line=command_line(platform, shape, spec),
-        cpus=spec.limits.cpus,
+        cpus=topology.cpus if topology else spec.limits.cpus,
         memory_bytes=spec.limits.memory_bytes,
-        disk=Disk(files.overlay, "qcow2", platform.image),
-        nic=Nic(tap, platform.bridge, spec.lease.mac, platform.mtu) if platform.bridge else None,
+        disks=_disks(shape, start, files),
+        nic=_nic(platform, shape, spec, tap),
         channel=files.channel,
         console=files.console,
+        boot=_direct(platform, shape, start, spec),
+        firmware=_firmware(start, files),
+        identity=" ".join(identity(platform, spec, "vd")) if from_disk else "",
         flat_pci=shape.flat_pci,
+        usual_devices=shape.usual_devices,
+        host_cpu=shape.host_cpu,
+        pinned=shape.pinned,
+        topology=topology,
+        huge_pages=shape.tuned and platform.huge_pages,
         own_files=platform.daemon,
-        firmware=platform.quick_firmware if shape.quick else None,
     )
+
+
+def _direct(
+    platform: Platform, shape: Shape, start: Start, spec: InstanceSpec
+) -> DirectBoot | None:
+    if start.kernel is None or start.initramfs is None:
+        return None
+    return DirectBoot(start.kernel, start.initramfs, command_line(platform, shape, spec))
+
+
+def _firmware(start: Start, files: Files) -> Path | Uefi | None:
+    if start.firmware is not None and start.variables is not None:
+        return Uefi(start.firmware, start.variables, files.variables)
+    return start.firmware
+
+
+def _disks(shape: Shape, start: Start, files: Files) -> tuple[Disk, ...]:
+    stem = "hd" if shape.bus == "ide" else "vd"
+    disks = [Disk(files.overlay, "qcow2", f"{stem}a", start.image)]
+    if files.volume is not None:
+        disks.append(Disk(files.volume, "raw", f"{stem}b"))
+    return tuple(
+        replace(disk, bus=shape.bus, direct=shape.tuned, iothread=shape.tuned) for disk in disks
+    )
+
+
+def _nic(platform: Platform, shape: Shape, spec: InstanceSpec, tap: str) -> Nic | None:
+    if not platform.bridge:
+        return None
+    nic = Nic(tap, platform.bridge, spec.lease.mac, platform.mtu)
+    if shape.bus == "ide":
+        return replace(nic, model="e1000")
+    if shape.tuned:
+        return replace(nic, vhost=platform.vhost, queues=len(spec.limits.cpus))
+    return nic

@@ -11,7 +11,7 @@ from pathlib import Path
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.images.kernel import choose
 from runtimes.kvm import host
-from runtimes.kvm.profiles import PROFILES
+from runtimes.kvm.shapes import PROFILES
 from runtimes.process import find
 
 EXTRA_HINT = "install the kvm extra: apt-get install libvirt-dev gcc; pip install libvirt-python"
@@ -60,18 +60,16 @@ class KvmRuntime:
         return f"QEMU {device} ({kind.kind}), guest kernel {kernel.release}"
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
-        """See runtimes.kvm.engine; imported here, so that doctor needs no libvirt."""
+        """See runtimes.kvm.preparation; imported here, so that doctor needs no libvirt."""
         # The embedded driver logs to our standard error unless told so before it is loaded; what
         # it has to say reaches us as exceptions, and QEMU's words are in its own log.
         os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
-        from runtimes.kvm.engine import prepared  # noqa: PLC0415  # an optional dependency
+        from runtimes.kvm import preparation  # noqa: PLC0415  # an optional dependency
 
-        unknown = profiles - set(self.profiles)
-        if unknown:
-            known = ", ".join(sorted(self.profiles))
-            raise RuntimeFault(f"kvm has no profile {min(unknown)}", hint=f"it has: {known}")
-        check_uri(site.options.get("libvirt_uri", ""))
-        return prepared(site)
+        uri = site.options.get("libvirt_uri", "")
+        check_uri(uri)
+        preparation.check(profiles, host.architecture(), daemon=bool(uri))
+        return preparation.prepared(site, profiles)
 
     def clean(self, state: Path, run: str) -> list[str]:
         """See runtimes.kvm.leftovers."""

@@ -6,77 +6,39 @@ built here against libvirt's own schema (domain.rng).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-PORT_NAME = "io.tarebench.agent"
-"""The virtio-serial port on which the agent speaks; init finds it by this name."""
+from runtimes.kvm.config import MachineConfig, Uefi
+from runtimes.kvm.devices import add_devices
+from runtimes.kvm.topology import Topology
 
-Accelerator = Literal["kvm", "tcg"]
+IDENTITY = "opt/io.tarebench/identity"
+"""Entry of QEMU's fw_cfg: see runtimes.images.stock.files."""
 
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """The root disk."""
-
-    path: Path
-    format: Literal["raw", "qcow2"]
-    backing: Path | None = None
-    """Raw image under a qcow2 overlay: named, so that libvirt need not probe for it."""
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Nic:
-    """One tap on a bridge of the namespace in which the domain is created."""
+def domain_xml(config: MachineConfig, arguments: tuple[str, ...] = ()) -> str:
+    """The domain of ``config``.
 
-    tap: str
-    bridge: str
-    mac: str
-    mtu: int
-
-
-@dataclass(frozen=True, slots=True)
-class MachineConfig:
-    """Everything that makes one guest."""
-
-    name: str
-    architecture: str
-    """``x86_64`` or ``aarch64``."""
-    accelerator: Accelerator
-    machine: str
-    """QEMU machine type: ``q35``, ``pc``, ``virt``."""
-    emulator: Path
-    kernel: Path
-    initramfs: Path
-    command_line: str
-    cpus: tuple[int, ...]
-    """Host CPU of each virtual one."""
-    memory_bytes: int
-    disk: Disk
-    nic: Nic | None
-    channel: Path
-    """Unix socket on which the host side of the agent's port is served."""
-    console: Path
-    """File that gets what the guest writes to its serial console."""
-    flat_pci: bool = False
-    """Put devices on the root bus: no bridges for the guest to find (fastest start)."""
-    firmware: Path | None = None
-    """A ROM in place of the machine's usual firmware."""
-    own_files: bool = False
-    """Tell a libvirt daemon to leave our files' owners alone and run QEMU as root: it would give
-    the cached image, which all instances share, to its own user."""
-
-
-def domain_xml(config: MachineConfig) -> str:
-    """The domain of ``config``."""
+    Args:
+        config: the guest.
+        arguments: words for QEMU's own command line, for what libvirt has no element.
+    """
     kind = "kvm" if config.accelerator == "kvm" else "qemu"
     domain = Element("domain", type=kind)
     _text(domain, "name", config.name)
     _text(domain, "memory", str(config.memory_bytes // 1024), unit="KiB")
+    if config.huge_pages:
+        SubElement(SubElement(domain, "memoryBacking"), "hugepages")
     _text(domain, "vcpu", str(len(config.cpus)), placement="static")
+    if any(disk.iothread for disk in config.disks):
+        _text(domain, "iothreads", "1")
     _pinning(domain, config)
+    if config.identity:
+        sysinfo = SubElement(domain, "sysinfo", type="fwcfg")
+        _text(sysinfo, "entry", config.identity, name=IDENTITY)
     _boot(domain, config)
     _features(domain, config)
     _cpu(domain, config)
@@ -84,10 +46,11 @@ def domain_xml(config: MachineConfig) -> str:
     # A guest that reboots, powers off or crashes has ended: the box is one main process.
     for event in ("on_poweroff", "on_reboot", "on_crash"):
         _text(domain, event, "destroy")
-    _devices(domain, config)
+    add_devices(domain, config)
     if config.own_files:
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
         _text(label, "label", "+0:+0")
+    _arguments(domain, arguments)
     return tostring(domain, encoding="unicode")
 
 
@@ -97,21 +60,47 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     return element
 
 
+def _set(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))
+
+
 def _pinning(domain: Element, config: MachineConfig) -> None:
+    """All on the box's CPUs, which QEMU's cgroup enforces anyway; one by one where pinned."""
+    nodes = config.topology.nodes if config.topology else ()
+    if not config.pinned:
+        return
     tune = SubElement(domain, "cputune")
     for number, cpu in enumerate(config.cpus):
         SubElement(tune, "vcpupin", vcpu=str(number), cpuset=str(cpu))
-    SubElement(tune, "emulatorpin", cpuset=",".join(map(str, config.cpus)))
+    SubElement(tune, "emulatorpin", cpuset=_set(config.cpus))
+    if any(disk.iothread for disk in config.disks):
+        SubElement(tune, "iothreadpin", iothread="1", cpuset=_set(config.cpus))
+    if nodes:
+        numa = SubElement(domain, "numatune")
+        SubElement(numa, "memory", mode="strict", nodeset=_set(tuple(node for node, _ in nodes)))
+        if len(nodes) > 1:
+            for cell, (node, _) in enumerate(nodes):
+                SubElement(numa, "memnode", cellid=str(cell), mode="strict", nodeset=str(node))
 
 
 def _boot(domain: Element, config: MachineConfig) -> None:
     system = SubElement(domain, "os")
     _text(system, "type", "hvm", arch=config.architecture, machine=config.machine)
-    if config.firmware is not None:
-        _text(system, "loader", str(config.firmware), type="rom")
-    _text(system, "kernel", str(config.kernel))
-    _text(system, "initrd", str(config.initramfs))
-    _text(system, "cmdline", config.command_line)
+    match config.firmware:
+        case Uefi():
+            code, template = str(config.firmware.code), str(config.firmware.template)
+            _text(system, "loader", code, readonly="yes", type="pflash")
+            _text(system, "nvram", str(config.firmware.variables), template=template)
+        case Path():
+            _text(system, "loader", str(config.firmware), type="rom")
+        case None:
+            pass
+    if config.boot is None:
+        SubElement(system, "boot", dev="hd")
+        return
+    _text(system, "kernel", str(config.boot.kernel))
+    _text(system, "initrd", str(config.boot.initramfs))
+    _text(system, "cmdline", config.boot.command_line)
 
 
 def _features(domain: Element, config: MachineConfig) -> None:
@@ -125,10 +114,31 @@ def _features(domain: Element, config: MachineConfig) -> None:
 
 
 def _cpu(domain: Element, config: MachineConfig) -> None:
-    if config.accelerator == "kvm":
-        SubElement(domain, "cpu", mode="host-passthrough", check="none")
-    else:
-        SubElement(domain, "cpu", mode="maximum", check="none")
+    if not config.host_cpu and config.architecture == "x86_64":
+        return
+    passthrough = config.accelerator == "kvm"
+    mode = "host-passthrough" if passthrough else "maximum"
+    cpu = SubElement(domain, "cpu", mode=mode, check="none")
+    topology = config.topology
+    if topology is None:
+        return
+    counts = {"sockets": topology.sockets, "cores": topology.cores, "threads": topology.threads}
+    SubElement(cpu, "topology", {name: str(count) for name, count in counts.items()})
+    if passthrough and config.architecture == "x86_64":
+        SubElement(cpu, "cache", mode="passthrough")
+    _cells(cpu, config, topology)
+
+
+def _cells(cpu: Element, config: MachineConfig, topology: Topology) -> None:
+    """The host's nodes as the guest's, its memory in equal parts."""
+    if len(topology.nodes) < 2:
+        return
+    numa = SubElement(cpu, "numa")
+    part_kib = config.memory_bytes // 1024 // len(topology.nodes)
+    first_kib = config.memory_bytes // 1024 - part_kib * (len(topology.nodes) - 1)
+    for cell, (_, numbers) in enumerate(topology.nodes):
+        memory = str(part_kib if cell else first_kib)
+        SubElement(numa, "cell", id=str(cell), cpus=_set(numbers), memory=memory, unit="KiB")
 
 
 def _clock(domain: Element, config: MachineConfig) -> None:
@@ -139,65 +149,8 @@ def _clock(domain: Element, config: MachineConfig) -> None:
         SubElement(clock, "timer", name="hpet", present="no")
 
 
-def _devices(domain: Element, config: MachineConfig) -> None:
-    devices = SubElement(domain, "devices")
-    _text(devices, "emulator", str(config.emulator))
-    slots = iter(range(1, 16))
-
-    def place(device: Element) -> None:
-        if config.flat_pci:
-            slot = f"{next(slots):#04x}"
-            SubElement(
-                device,
-                "address",
-                type="pci",
-                domain="0x0000",
-                bus="0x00",
-                slot=slot,
-                function="0x0",
-            )
-
-    place(_disk(devices, config.disk))
-    if config.nic is not None:
-        place(_interface(devices, config.nic))
-    SubElement(devices, "controller", type="usb", model="none")
-    place(SubElement(devices, "controller", type="virtio-serial", index="0"))
-    _channel(devices, config.channel)
-    _serial(devices, config.console)
-    SubElement(devices, "memballoon", model="none")
-
-
-def _disk(devices: Element, config: Disk) -> Element:
-    disk = SubElement(devices, "disk", type="file", device="disk")
-    SubElement(disk, "driver", name="qemu", type=config.format, cache="writeback")
-    SubElement(disk, "source", file=str(config.path))
-    if config.backing is not None:
-        backing = SubElement(disk, "backingStore", type="file")
-        SubElement(backing, "format", type="raw")
-        SubElement(backing, "source", file=str(config.backing))
-        SubElement(backing, "backingStore")
-    SubElement(disk, "target", dev="vda", bus="virtio")
-    return disk
-
-
-def _interface(devices: Element, nic: Nic) -> Element:
-    interface = SubElement(devices, "interface", type="bridge")
-    SubElement(interface, "mac", address=nic.mac)
-    SubElement(interface, "source", bridge=nic.bridge)
-    SubElement(interface, "target", dev=nic.tap)
-    SubElement(interface, "model", type="virtio")
-    SubElement(interface, "mtu", size=str(nic.mtu))
-    SubElement(interface, "rom", enabled="no")
-    return interface
-
-
-def _channel(devices: Element, socket: Path) -> None:
-    channel = SubElement(devices, "channel", type="unix")
-    SubElement(channel, "source", mode="bind", path=str(socket))
-    SubElement(channel, "target", type="virtio", name=PORT_NAME)
-
-
-def _serial(devices: Element, log: Path) -> None:
-    serial = SubElement(devices, "serial", type="file")
-    SubElement(serial, "source", path=str(log))
-    SubElement(serial, "target", port="0")
+def _arguments(domain: Element, arguments: tuple[str, ...]) -> None:
+    if arguments:
+        command = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
+        for word in arguments:
+            SubElement(command, f"{{{QEMU_NAMESPACE}}}arg", value=word)

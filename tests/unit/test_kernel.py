@@ -150,3 +150,19 @@ def test_what_is_no_module_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(RuntimeFault, match=r"virtio\.ko\.xz"):
         kernel.read_module(Module("virtio", path))
+
+
+def test_a_soft_dependency_on_an_alias_is_the_module_for_every_processor(tmp_path: Path) -> None:
+    root = tmp_path / "6.1"
+    root.mkdir()
+    modules = ("ext4", "crc32c_intel", "crc32c_generic")
+    (root / "modules.dep").write_text("".join(f"kernel/{name}.ko:\n" for name in modules))
+    (root / "modules.builtin").write_text("")
+    (root / "modules.softdep").write_text("softdep ext4 pre: crypto-crc32c\n")
+    (root / "modules.alias").write_text(
+        "alias crypto-crc32c crc32c_intel\n"
+        "alias cpu:type:x86,ven*fam*mod* crc32c_intel\n"
+        "alias crypto-crc32c crc32c_generic\n"
+    )
+    names = [module.name for module in resolve(kernel.read_index(root), ["ext4"])]
+    assert names == ["crc32c_generic", "ext4"]

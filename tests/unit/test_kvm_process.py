@@ -15,7 +15,7 @@ from runtimes.kvm.hypervisor import Hypervisor, adopting
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import birth, connection, engine, faults  # noqa: E402  # needs libvirt
+from runtimes.kvm import birth, connection, creation, faults  # noqa: E402  # needs libvirt
 from runtimes.kvm.marks import Marks  # noqa: E402  # needs libvirt
 
 
@@ -71,7 +71,7 @@ def test_a_pid_file_is_seen_when_it_is_written(tmp_path: Path) -> None:
     assert born.hypervisor is not None
     assert born.hypervisor.pid == pid
     born.hypervisor.kill()
-    assert marks.instants["qemu_process"] <= marks.instants["qemu_gone"]
+    assert marks.instants["process"] <= marks.instants["qemu_gone"]
 
 
 def test_no_pid_file_is_no_process(tmp_path: Path) -> None:
@@ -120,9 +120,9 @@ class FakeLink:
 
 def test_an_interrupted_creation_is_undone_when_it_has_ended() -> None:
     link = FakeLink()
-    creation = engine._Creation(link, "tb-abcdef-0", "<domain/>")  # type: ignore[arg-type]
-    creation.run()
-    creation.undo()
+    made = creation._Creation(link, "tb-abcdef-0", "<domain/>")  # type: ignore[arg-type]
+    made.run()
+    made.undo()
     assert link.domain.destroyed
 
 

@@ -9,12 +9,19 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from runtimes.base import InstanceSpec, Lease, Limits
-from runtimes.kvm.profiles import PROFILES, Files, Platform, machine, tap_name
-from runtimes.kvm.xml import PORT_NAME, MachineConfig, domain_xml
+from runtimes.kvm.config import MachineConfig
+from runtimes.kvm.devices import PORT_NAME
+from runtimes.kvm.profiles import SHAPES, Files, Platform, Start, machine, tap_name
+from runtimes.kvm.topology import Place, Topology, arranged
+from runtimes.kvm.xml import domain_xml
 
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 
 LIMITS = Limits(cpus=(2, 5), cpu_quota=2.0, memory_bytes=512 << 20)
+TOPOLOGY = arranged([Place(0, 0, 1, 2), Place(1, 1, 1, 5)], host_nodes=2)
+EXISTING = [
+    (profile, architecture) for profile, shape in SHAPES.items() for architecture in shape.machines
+]
 LEASE = Lease(slot=3, address="198.19.0.5", mac="02:7b:00:00:00:05", port=20003)
 
 
@@ -23,25 +30,53 @@ def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform
         architecture=architecture,
         accelerator="kvm" if accelerator == "kvm" else "tcg",
         emulator=Path(f"/usr/bin/qemu-system-{architecture}"),
-        kernel=Path("/boot/vmlinuz-6.1.0-cloud"),
-        initramfs=Path("/cache/initramfs"),
-        image=Path("/cache/root.ext4"),
-        plain_kernel=Path("/cache/vmlinux") if architecture == "x86_64" else None,
-        quick_firmware=Path("/usr/share/qemu/qboot.rom") if architecture == "x86_64" else None,
         bridge="tb0",
         daemon=False,
         gateway="198.19.0.1",
         prefix_length=24,
         mtu=1500,
+        vhost=True,
+        huge_pages=True,
+        topology=TOPOLOGY,
+    )
+
+
+def start(profile: str, architecture: str) -> Start:
+    shape = SHAPES[profile]
+    image = Path("/cache/root.ext4")
+    if shape.start == "disk":
+        uefi = architecture == "aarch64"
+        return Start(
+            image,
+            firmware=Path("/usr/share/AAVMF/AAVMF_CODE.fd") if uefi else None,
+            variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd") if uefi else None,
+        )
+    quick = shape.quick and architecture == "x86_64"
+    return Start(
+        image,
+        kernel=Path("/cache/vmlinux" if quick else "/boot/vmlinuz-6.1.0-cloud"),
+        initramfs=Path("/cache/initramfs"),
+        firmware=Path("/usr/share/qemu/qboot.rom") if quick else None,
     )
 
 
 def config(
-    profile: str = "default", architecture: str = "x86_64", accelerator: str = "tcg"
+    profile: str = "default",
+    architecture: str = "x86_64",
+    accelerator: str = "tcg",
+    volume: Path | None = None,
 ) -> MachineConfig:
-    spec = InstanceSpec("tb-abcdef-7", profile, LIMITS, LEASE)
-    files = Files.below(Path("/var/lib/tarebench/abcdef/kvm"), spec.name)
-    return machine(platform(architecture, accelerator), spec, files, tap_name("abcdef", 3))
+    spec = InstanceSpec("tb-abcdef-7", profile, LIMITS, LEASE, volume)
+    files = Files.below(Path("/var/lib/tarebench/abcdef/kvm"), spec.name, volume)
+    tap = tap_name("abcdef", 3)
+    return machine(
+        platform(architecture, accelerator), start(profile, architecture), spec, files, tap
+    )
+
+
+def command_line(made: MachineConfig) -> str:
+    assert made.boot is not None
+    return made.boot.command_line
 
 
 def parsed(**variation: str) -> Element:
@@ -55,8 +90,7 @@ def attribute(root: Element, path: str, name: str) -> str:
 
 
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"libvirt's schema is not installed: {SCHEMA}")
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(("profile", "architecture"), EXISTING)
 @pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
 def test_every_profile_is_valid_by_libvirts_own_schema(
     profile: str, architecture: str, accelerator: str
@@ -64,8 +98,12 @@ def test_every_profile_is_valid_by_libvirts_own_schema(
     etree = pytest.importorskip("lxml.etree")
     schema = etree.RelaxNG(etree.parse(str(SCHEMA)))
     made = config(profile, architecture, accelerator)
-    for variant in (made, dataclasses.replace(made, own_files=True, nic=None)):
+    daemons = dataclasses.replace(made, own_files=True, nic=None)
+    with_volume = config(profile, architecture, accelerator, Path("/state/volume"))
+    for variant in (made, daemons, with_volume):
         assert schema.validate(etree.fromstring(domain_xml(variant))), schema.error_log
+    restored = domain_xml(made, ("-incoming", "defer"))
+    assert schema.validate(etree.fromstring(restored)), schema.error_log
 
 
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"libvirt's schema is not installed: {SCHEMA}")
@@ -87,7 +125,7 @@ def test_with_a_proof_the_guest_has_the_hosts_cpu() -> None:
 
 
 def test_each_virtual_cpu_is_pinned_to_one_of_the_limits_cpus() -> None:
-    root = parsed()
+    root = parsed(profile="tuned")
     pins = [(pin.attrib["vcpu"], pin.attrib["cpuset"]) for pin in root.findall("cputune/vcpupin")]
     assert pins == [("0", "2"), ("1", "5")]
     assert attribute(root, "cputune/emulatorpin", "cpuset") == "2,5"
@@ -106,7 +144,7 @@ def test_however_a_guest_ends_its_domain_ends(event: str) -> None:
 def test_the_agents_port_has_the_name_that_init_looks_for() -> None:
     root = parsed()
     assert attribute(root, "devices/channel/target", "name") == PORT_NAME
-    init = Path(__file__).parents[2] / "runtimes/images/init.c"
+    init = Path(__file__).parents[2] / "runtimes/images/guest/init.c"
     assert f'"{PORT_NAME}"' in init.read_text()
 
 
@@ -121,7 +159,7 @@ def test_an_interface_name_fits_into_the_kernels_fifteen_characters() -> None:
 
 
 def test_init_learns_name_address_and_gateway_from_the_command_line() -> None:
-    words = config().command_line.split()
+    words = command_line(config()).split()
     assert {"tb.ip=198.19.0.5/24", "tb.gw=198.19.0.1", "tb.host=tb-abcdef-7"} <= set(words)
 
 
@@ -137,15 +175,94 @@ def test_micro_boots_the_plain_kernel_where_there_is_one() -> None:
     assert parsed(profile="micro").findtext("os/kernel") == "/cache/vmlinux"
     assert parsed(profile="default").findtext("os/kernel") == "/boot/vmlinuz-6.1.0-cloud"
     made = config(profile="micro", architecture="aarch64")
-    assert made.kernel == Path("/boot/vmlinuz-6.1.0-cloud")
+    assert made.boot is not None
+    assert made.boot.kernel == Path("/boot/vmlinuz-6.1.0-cloud")
 
 
 def test_aarch64_boots_on_virt_with_its_own_console() -> None:
     made = config(architecture="aarch64")
     assert made.machine == "virt"
-    assert "console=ttyAMA0" in made.command_line
+    assert "console=ttyAMA0" in command_line(made)
 
 
 def test_a_name_that_is_markup_stays_a_name() -> None:
     made = dataclasses.replace(config(), name="<a&b>")
     assert fromstring(domain_xml(made)).findtext("name") == "<a&b>"  # noqa: S314  # our own XML
+
+
+def test_tuned_tells_the_guest_the_hosts_nodes_and_binds_its_memory_to_them() -> None:
+    root = parsed(profile="tuned")
+    cells = [dict(cell.attrib) for cell in root.findall("cpu/numa/cell")]
+    assert [cell["cpus"] for cell in cells] == ["0", "1"]
+    assert sum(int(cell["memory"]) for cell in cells) == 512 << 10
+    nodes = [node.attrib["nodeset"] for node in root.findall("numatune/memnode")]
+    assert nodes == ["0", "1"]
+
+
+def test_tuned_takes_all_that_the_host_offers() -> None:
+    root = parsed(profile="tuned", accelerator="kvm")
+    assert root.find("memoryBacking/hugepages") is not None
+    assert attribute(root, "devices/interface/driver", "name") == "vhost"
+    assert attribute(root, "devices/interface/driver", "queues") == "2"
+    driver = root.find("devices/disk/driver")
+    assert driver is not None
+    assert {"cache": "none", "io": "native", "iothread": "1"}.items() <= driver.attrib.items()
+    assert root.findtext("iothreads") == "1"
+
+
+def test_default_leaves_tuning_to_libvirt() -> None:
+    root = parsed()
+    assert root.find("cputune") is None
+    assert root.find("memoryBacking") is None
+    assert root.find("devices/interface/driver") is None
+
+
+def test_legacy_has_nothing_virtual_but_the_agents_channel() -> None:
+    root = parsed(profile="legacy")
+    assert attribute(root, "os/type", "machine") == "pc"
+    assert attribute(root, "devices/disk/target", "bus") == "ide"
+    assert attribute(root, "devices/interface/model", "type") == "e1000"
+    assert root.find("cpu") is None
+    assert "tb.root=/dev/sda" in (root.findtext("os/cmdline") or "")
+
+
+def test_stock_boots_from_its_disk_and_reads_who_it_is_in_fw_cfg() -> None:
+    root = parsed(profile="stock")
+    assert root.find("os/kernel") is None
+    assert attribute(root, "os/boot", "dev") == "hd"
+    entry = root.find("sysinfo/entry")
+    assert entry is not None
+    assert entry.attrib["name"] == "opt/io.tarebench/identity"
+    assert "tb.ip=198.19.0.5/24" in (entry.text or "")
+
+
+def test_a_saved_guest_has_no_identity_on_its_command_line_yet() -> None:
+    line = command_line(config(profile="snapshot"))
+    assert "tb.snapshot" in line.split()
+    assert "tb.ip=" not in line
+
+
+def test_a_volume_is_a_second_raw_disk() -> None:
+    made = config(volume=Path("/state/volume"))
+    assert made.disks[1].path == Path("/state/volume/disk.raw")
+    assert "tb.volume=/dev/vdb" in command_line(made)
+    legacy = config(profile="legacy", volume=Path("/state/volume"))
+    assert "tb.volume=/dev/sdb" in command_line(legacy)
+
+
+def test_threads_of_a_core_stand_side_by_side() -> None:
+    places = [Place(0, 0, core, cpu) for core, cpu in ((0, 0), (1, 1), (0, 2), (1, 3))]
+    made = arranged(places, host_nodes=1)
+    assert (made.cpus, made.sockets, made.cores, made.threads) == ((0, 2, 1, 3), 1, 2, 2)
+    assert made.nodes == ()
+
+
+def test_a_set_that_breaks_cores_apart_is_told_as_single_cores() -> None:
+    made = arranged([Place(0, 0, 0, 0), Place(0, 0, 0, 1), Place(0, 0, 1, 2)], host_nodes=1)
+    assert (made.sockets, made.cores, made.threads) == (1, 3, 1)
+
+
+def test_a_topology_that_fits_is_what_the_guest_is_told() -> None:
+    assert isinstance(TOPOLOGY, Topology)
+    root = parsed(profile="tuned")
+    assert attribute(root, "cpu/topology", "sockets") == "2"

@@ -7,28 +7,27 @@
  *
  * Kernel command line, all optional but the root:
  *   tb.root=/dev/vda tb.fstype=ext4      root disk
+ *   tb.volume=/dev/vdb                   a disk with ext4 for /volume
  *   tb.host=NAME                         host name
  *   tb.ip=A.B.C.D/PREFIX tb.gw=A.B.C.D tb.mtu=N    of eth0
  *   tb.agent=PATH tb.port=NAME           agent and virtio-serial port (by its name)
  *   tb.probe                             say so on the console and power off: nothing is mounted
+ *   tb.snapshot                          before the agent: say "ready" on its port, then wait for a
+ *                                        line of tb.host, tb.ip …, for the copy that was restored
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <net/if.h>
-#include <net/route.h>
+#include <linux/random.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -36,76 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base.h"
+#include "network.h"
+
 #define DEVICE_WAIT_MS 10000
-
-static char cmdline[4096];
-
-static void say(const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(line, sizeof line - 1, format, args);
-    va_end(args);
-    if (length > (int)sizeof line - 2)
-        length = sizeof line - 2;
-    line[length++] = '\n';
-    (void)!write(2, line, length);
-}
-
-static void power_off(void)
-{
-    reboot(RB_POWER_OFF);
-    reboot(RB_AUTOBOOT); /* no power button (or no driver for it): QEMU ends on reset as well */
-    for (;;)
-        pause();
-}
-
-/* What the host reads on the console when the guest cannot start: one line, then the end. */
-static void fail(const char *what, const char *object)
-{
-    say("tarebench-init: %s %s: %s", what, object, strerror(errno));
-    power_off();
-}
-
-/* Value of KEY= on the kernel command line, copied; NULL if absent. */
-static char *option(const char *key)
-{
-    size_t length = strlen(key);
-    for (const char *at = cmdline; (at = strstr(at, key)); at += length)
-        if ((at == cmdline || at[-1] == ' ') && at[length] == '=') {
-            const char *value = at + length + 1;
-            return strndup(value, strcspn(value, " \n"));
-        }
-    return NULL;
-}
-
-static char *option_or(const char *key, const char *otherwise)
-{
-    char *value = option(key);
-    return value ? value : strdup(otherwise);
-}
-
-static void mount_or_fail(const char *what, const char *where, const char *type,
-                          unsigned long flags, const char *data)
-{
-    mkdir(where, 0755);
-    if (mount(what, where, type, flags, data) < 0)
-        fail("cannot mount", where);
-}
-
-static int read_small(const char *path, char *into, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t got = read(fd, into, size - 1);
-    close(fd);
-    if (got < 0)
-        return -1;
-    into[got] = 0;
-    return got;
-}
 
 static void load_modules(void)
 {
@@ -154,17 +87,24 @@ static int next_uevent(int events, long from_ms)
     return 1;
 }
 
-static void mount_root(int events)
+static void mount_disk(int events, const char *disk, const char *where, const char *type)
 {
-    char *disk = option_or("tb.root", "/dev/vda");
-    char *type = option_or("tb.fstype", "ext4");
     long from_ms = now_ms();
     while (access(disk, F_OK) < 0)
         if (!next_uevent(events, from_ms))
-            fail("no root disk", disk);
+            fail("no disk", disk);
     /* The image's inode tables are filled by the first mount (lazily): not while we measure. */
-    mount_or_fail(disk, "/root", type, MS_NOATIME,
+    mount_or_fail(disk, where, type, MS_NOATIME,
                   strcmp(type, "ext4") == 0 ? "noinit_itable" : NULL);
+}
+
+static void mount_disks(int events)
+{
+    char *root = option_or("tb.root", "/dev/vda"), *type = option_or("tb.fstype", "ext4");
+    char *volume = option("tb.volume");
+    mount_disk(events, root, "/root", type);
+    if (volume)
+        mount_disk(events, volume, "/root/volume", "ext4");
 }
 
 /* Node of the virtio-serial port called `name`, e.g. /dev/vport1p1. */
@@ -198,58 +138,6 @@ static void wait_for_port(int events, const char *name, char *node, size_t size)
         }
 }
 
-static void set_address(int fd, struct ifreq *request, unsigned long call, in_addr_t address)
-{
-    struct sockaddr_in *in = (struct sockaddr_in *)&request->ifr_addr;
-    *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = address};
-    if (ioctl(fd, call, request) < 0)
-        fail("cannot address", request->ifr_name);
-}
-
-static void link_up(int fd, struct ifreq *request)
-{
-    if (ioctl(fd, SIOCGIFFLAGS, request) < 0)
-        fail("no interface", request->ifr_name);
-    request->ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, request) < 0)
-        fail("cannot bring up", request->ifr_name);
-}
-
-static void set_up_network(void)
-{
-    char *address = option("tb.ip"), *gateway = option("tb.gw"), *mtu = option("tb.mtu");
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq loopback = {.ifr_name = "lo"}, ethernet = {.ifr_name = "eth0"};
-    if (fd < 0)
-        fail("no network in", "the kernel");
-    link_up(fd, &loopback);
-    if (!address)
-        return;
-    char *slash = strchr(address, '/');
-    int prefix = slash ? atoi(slash + 1) : 24;
-    if (slash)
-        *slash = 0;
-    set_address(fd, &ethernet, SIOCSIFADDR, inet_addr(address));
-    in_addr_t mask = prefix ? htonl(0xffffffffu << (32 - prefix)) : 0;
-    set_address(fd, &ethernet, SIOCSIFNETMASK, mask);
-    if (mtu) {
-        ethernet.ifr_mtu = atoi(mtu);
-        if (ioctl(fd, SIOCSIFMTU, &ethernet) < 0)
-            fail("cannot set the MTU of", ethernet.ifr_name);
-    }
-    link_up(fd, &ethernet);
-    if (gateway) {
-        struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
-        *(struct sockaddr_in *)&route.rt_dst = (struct sockaddr_in){.sin_family = AF_INET};
-        *(struct sockaddr_in *)&route.rt_genmask = (struct sockaddr_in){.sin_family = AF_INET};
-        *(struct sockaddr_in *)&route.rt_gateway =
-            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(gateway)};
-        if (ioctl(fd, SIOCADDRT, &route) < 0)
-            fail("no route by", gateway);
-    }
-    close(fd);
-}
-
 /* What every box has: the same mounts as the containers get, plus the guest's own cgroup2. */
 static void furnish(void)
 {
@@ -276,6 +164,58 @@ static void switch_root(void)
     if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
         chdir("/") < 0)
         fail("cannot switch to", "/root");
+}
+
+static void set_host_name(void)
+{
+    char *name = option("tb.host");
+    if (name && sethostname(name, strlen(name)) < 0)
+        fail("cannot name the guest", name);
+}
+
+/* Copies of one saved guest must not draw the same random numbers. */
+static void stir(void)
+{
+    struct { struct rand_pool_info head; unsigned char bytes[32]; } pool = {
+        .head = {.entropy_count = 256, .buf_size = 32}};
+    char *seed = option("tb.seed");
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    for (int at = 0; seed && at < 32 && sscanf(seed + 2 * at, "%2hhx", pool.bytes + at) == 1; at++)
+        ;
+    if (fd < 0 || !seed || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+        fail("cannot seed", "/dev/urandom");
+    close(fd);
+}
+
+static void set_clock(void)
+{
+    char *text = option("tb.time");
+    struct timespec now = {.tv_sec = text ? atoll(text) : 0};
+    if (text)
+        clock_settime(CLOCK_REALTIME, &now);
+}
+
+/* Saved while it waits here; what it is told after that makes it an instance of its own. */
+static void wait_for_identity(const char *port)
+{
+    int fd = open(port, O_RDWR | O_CLOEXEC);
+    size_t length = 0;
+    if (fd < 0 || write(fd, "ready", 5) != 5)
+        fail("cannot speak on", port);
+    while (length < sizeof cmdline - 1 && (length == 0 || cmdline[length - 1] != '\n')) {
+        ssize_t got = read(fd, cmdline + length, 1);
+        if (got < 0 && errno != EINTR)
+            fail("cannot listen on", port);
+        if (got == 0)
+            usleep(1000); /* nobody is connected */
+        length += got > 0;
+    }
+    cmdline[length] = 0;
+    close(fd);
+    stir();
+    set_clock();
+    set_host_name();
+    set_up_network();
 }
 
 static int run_agent(const char *port)
@@ -305,6 +245,7 @@ int main(void)
 {
     struct timespec booted;
     clock_gettime(CLOCK_BOOTTIME, &booted);
+    say("tarebench-init: user space");
     mount_or_fail("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     if (read_small("/proc/cmdline", cmdline, sizeof cmdline) < 0)
         fail("cannot read", "/proc/cmdline");
@@ -316,16 +257,16 @@ int main(void)
     mount_or_fail("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
     int events = open_uevents();
     load_modules();
-    char *name = option("tb.host");
-    if (name && sethostname(name, strlen(name)) < 0)
-        fail("cannot name the guest", name);
+    set_host_name();
     set_up_network();
-    mount_root(events);
+    mount_disks(events);
     char node[128], *port = option_or("tb.port", "io.tarebench.agent");
     wait_for_port(events, port, node, sizeof node);
     furnish();
     switch_root();
     say("tarebench-init: kernel took %lld us", booted.tv_sec * 1000000LL + booted.tv_nsec / 1000);
+    if (strstr(cmdline, "tb.snapshot"))
+        wait_for_identity(node);
     say("tarebench-init: agent exited with %d", run_agent(node));
     power_off();
 }

@@ -1,0 +1,1 @@
+"""Sources of the first process in a guest; see initramfs."""

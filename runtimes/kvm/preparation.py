@@ -1,0 +1,117 @@
+"""Everything of a run that stands before the first guest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from runtimes import cgroups
+from runtimes.base import RuntimeFault, Site
+from runtimes.images.stock import bootable
+from runtimes.kvm import assets, host, proof, topology
+from runtimes.kvm.connection import Connection, connect
+from runtimes.kvm.engine import KvmEngine
+from runtimes.kvm.host import Virtualisation
+from runtimes.kvm.profiles import Platform
+from runtimes.kvm.proof import Proof
+from runtimes.kvm.shapes import SHAPES
+
+
+@contextlib.contextmanager
+def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
+    """The engine of one run; nothing of it is left afterwards.
+
+    Raises:
+        RuntimeFault: see ``check``, assets, connection and host.
+    """
+    name = host.architecture()
+    emulator = host.emulator(name)
+    check(profiles, name, daemon=bool(site.options.get("libvirt_uri")))
+    made = assets.prepare(site, profiles, name)
+    cache = site.cache / "kvm"
+    with contextlib.ExitStack() as stack:
+        for each in made.profiles.values():
+            stack.callback(each.overlay.unlink, missing_ok=True)
+        site.progress("proving KVM by a probe boot")
+        proved = proof.prove(emulator, name, made.kernel, made.probe, cache)
+        uri = site.options.get("libvirt_uri") or None
+        site.progress("opening libvirt")
+        connection = connect(uri, site.state / "v", cache / "capabilities")
+        stack.callback(connection.close)
+        kind = host.read_virtualisation(name)
+        hierarchy = cgroups.detect()
+        stack.enter_context(cgroups.held(hierarchy, site.run))
+        platform = Platform(
+            architecture=name,
+            accelerator="kvm" if proved.works else "tcg",
+            emulator=emulator,
+            bridge="" if uri else site.network.bridge,
+            daemon=uri is not None,
+            gateway=site.network.gateway,
+            prefix_length=site.network.prefix_length,
+            mtu=site.network.mtu,
+            vhost=host.VHOST.exists(),
+            huge_pages=host.has_huge_pages(site.limits.memory_bytes),
+            topology=topology.read(site.limits.cpus),
+        )
+        versions = _versions(connection, made.kernel.release, proved, kind, platform)
+        engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy, versions)
+        stack.callback(engine.forget_states)
+        stack.callback(engine.close)
+        engine.save_states()
+        yield engine
+
+
+def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
+    """Whether each profile can be had here, before anything is made.
+
+    Raises:
+        RuntimeFault: one that does not exist, or not here; with what there is instead.
+    """
+    unknown = profiles - set(SHAPES)
+    if unknown:
+        raise RuntimeFault(
+            f"kvm has no profile {min(unknown)}", hint=f"it has: {', '.join(sorted(SHAPES))}"
+        )
+    for name in sorted(profiles):
+        shape = SHAPES[name]
+        if architecture not in shape.machines:
+            raise RuntimeFault(
+                f"kvm:{name} needs a machine that {architecture} does not have",
+                hint=f"it exists on {', '.join(sorted(shape.machines))}",
+            )
+        if shape.bus == "ide":
+            assets.legacy_kernel()
+        if shape.start == "saved" and daemon:
+            raise RuntimeFault(
+                f"kvm:{name} is not offered through a libvirt daemon, which keeps QEMU from files "
+                "that are not its own",
+                hint="leave --libvirt-uri away",
+            )
+        if shape.start == "disk":
+            lacking = bootable.objection(bootable.firmware_for(architecture))
+            if lacking:
+                raise RuntimeFault(f"kvm:{name} cannot be built: {lacking}", hint=bootable.HINT)
+            if bootable.firmware_for(architecture).kind == "uefi":
+                host.uefi(architecture)
+
+
+def _versions(
+    connection: Connection, release: str, proved: Proof, kind: Virtualisation, platform: Platform
+) -> Mapping[str, str]:
+    """Of libvirt, QEMU and the guest's kernel; how guests are accelerated, and why."""
+    nested = ", nested" if kind.nested else ""
+    return {
+        "libvirt": dotted(connection.link.getLibVersion()),
+        "qemu": dotted(connection.link.getVersion()),
+        "libvirt_uri": connection.uri,
+        "guest_kernel": release,
+        "acceleration": f"kvm ({kind.kind}{nested})" if proved.works else f"tcg: {proved.reason}",
+        "vhost": "yes" if platform.vhost else "no: there is no /dev/vhost-net",
+        "huge_pages": "yes" if platform.huge_pages else "no: too few are free (vm.nr_hugepages)",
+    }
+
+
+def dotted(version: int) -> str:
+    """libvirt's version number, 9000000, as 9.0.0."""
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

@@ -1,0 +1,78 @@
+"""What each profile decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from runtimes.kvm.config import Bus
+
+Start = Literal["direct", "disk", "saved"]
+
+MODERN: Mapping[str, str] = MappingProxyType({"x86_64": "q35", "aarch64": "virt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One profile."""
+
+    summary: str
+    start: Start = "direct"
+    """By the kernel alone, by firmware and boot loader from disk, or from a saved state."""
+    machines: Mapping[str, str] = field(default_factory=lambda: MODERN)
+    """Architecture → QEMU machine type; the profile exists on these only."""
+    flat_pci: bool = False
+    quick: bool = False
+    """Skip what a guest's kernel does at start only to find out what it is on."""
+    usual_devices: bool = False
+    host_cpu: bool = True
+    pinned: bool = False
+    tuned: bool = False
+    """Everything that the host offers: topology, huge pages, vhost, queues, direct I/O."""
+    bus: Bus = "virtio"
+
+
+DEFAULT = Shape(
+    "q35 with virtio devices behind PCIe ports, as virt-install makes it today", usual_devices=True
+)
+MICRO = Shape(
+    "the fewest devices, on the root bus: the fastest start that libvirt's QEMU allows",
+    flat_pci=True,
+    quick=True,
+    pinned=True,
+)
+
+SHAPES: Mapping[str, Shape] = {
+    "default": DEFAULT,
+    "tuned": replace(
+        DEFAULT,
+        summary=(
+            "default with pinned CPUs, the host's topology, huge pages where there are free ones, "
+            "vhost, queues, an I/O thread and direct disk I/O"
+        ),
+        pinned=True,
+        tuned=True,
+    ),
+    "micro": MICRO,
+    "stock": replace(
+        DEFAULT,
+        summary="a full Debian: firmware, GRUB, its own kernel, systemd, sshd, its own disk",
+        start="disk",
+    ),
+    "legacy": replace(
+        DEFAULT,
+        summary="emulated IDE and e1000 on the old PC machine with its old CPU: no tuning at all",
+        machines=MappingProxyType({"x86_64": "pc"}),
+        host_cpu=False,
+        bus="ide",
+    ),
+    "snapshot": replace(
+        MICRO,
+        summary="micro, restored from a state that was saved just before its agent started",
+        start="saved",
+    ),
+}
+
+PROFILES: Mapping[str, str] = {name: shape.summary for name, shape in SHAPES.items()}
