@@ -44,6 +44,27 @@ AGENT_PATH = "/opt/tarebench/agent"
 VOLUME_PATH = "/volume"
 """Where a box has its volume, if it was given one: writable, not on its own root."""
 
+PHASES = (
+    "request",
+    "process",
+    "running",
+    "user_space",
+    "first_byte",
+    "http_200",
+    "stop_request",
+    "stopped",
+    "removed",
+)
+"""Instants of every box's life, in order, on the host's clock; a box without one leaves it out.
+
+process: the box's first process exists (the clone; QEMU; a created container has none yet).
+running: its first instruction (the agent's exec; a guest's firmware or kernel).
+user_space: a guest's kernel is done and its first process runs.
+stopped: its processes are gone.  removed: nothing of it is left.
+
+A runtime's ``marks`` may hold further instants of its own.
+"""
+
 DEFAULT_PROFILE = "default"
 
 

@@ -13,9 +13,12 @@ from reports import text
 from reports.charts import theme
 from reports.charts.svg import Chart, Marks, render
 from reports.view.model import ArmValue, MetricView, PhaseBar
+from reports.view.startup import PHASES
 
 WIDE_PX, NARROW_PX = 960, 350
 ECDF_PX = 330
+ORDER = {phase: index for index, (phase, _, _) in enumerate(PHASES)}
+"""A phase has one colour, whichever others an arm has."""
 BAR_PX, ARM_PX, FOOT_PX = 24, 52, 8
 
 
@@ -139,7 +142,8 @@ def _phase_bar(axes: Axes, bar: PhaseBar, top: float, marks: Marks, *, least: fl
     axes.text(0, top + 12, bar.arm.label, va="center", fontweight="bold")
     axes.text(1, top + 12, words, va="center", ha="right")
     left = 0.0
-    for index, segment in enumerate(bar.segments):
+    for segment in bar.segments:
+        index = ORDER[segment.phase]
         share = segment.median_ns / total
         said = text.quantity(segment.median_ns, "ns")
         drawn = axes.barh(

@@ -15,10 +15,11 @@ from reports import text
 from reports.view import ReportView, build
 from reports.view.arms import arm_views
 from reports.view.effects import effect, floor_of, order_interval
-from reports.view.startup import phase_bars
+from reports.view.startup import PHASES, phase_bars
 from results import frame
 from results.records import Run, Sample, Trial
 from results.store import RunDirectory
+from runtimes.base import PHASES as LIFE
 
 
 def view_of(run: RunDirectory) -> ReportView:
@@ -197,6 +198,38 @@ def test_phases_leave_out_waiting_and_records_against_causality() -> None:
     assert {s.phase: s.median_ns for s in bar.segments} == {
         "created": 4, "first_byte": 6, "http_200": 20, "stopped": 40, "removed": 60,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("marks", "durations"),
+    [
+        (
+            {"process": 50, "running": 700, "user_space": 3000, "started": 710, "first_byte": 3100},
+            {"process": 50, "running": 650, "user_space": 2300, "first_byte": 100},
+        ),
+        (  # the launcher's report of the exec arrives after the box's first byte
+            {"cloned": 2, "executed": 9, "started": 12, "first_byte": 8},
+            {"process": 2, "running": 6, "first_byte": 0},
+        ),
+    ],
+    ids=["a guest", "a launched box"],
+)
+def test_a_runtimes_finer_phases_take_the_place_of_the_coarse_one(
+    marks: dict[str, int], durations: dict[str, int]
+) -> None:
+    run = synthetic.make_run()
+    trial = next(
+        t
+        for t, _ in synthetic.make_trials(run)
+        if t.workload == "startup.http" and t.status == "ok"
+    )
+    (bar,) = phase_bars(run, [replace(trial, phases_ns=marks)], arm_views(run), frozenset())
+    assert {s.phase: s.median_ns for s in bar.segments} == durations
+
+
+def test_the_chart_knows_every_phase_of_a_boxs_life() -> None:
+    shown = [phase for phase, _, _ in PHASES if phase != "created"]
+    assert shown == [phase for phase in LIFE if phase not in {"request", "stop_request"}]
 
 
 def test_known_arms_keep_their_colours_and_strangers_get_free_ones() -> None:
