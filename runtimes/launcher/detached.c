@@ -12,6 +12,7 @@ enum { NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_FSOPEN = 430, NR_FSCONFIG = 4
        NR_FSMOUNT = 432 };
 enum { TREE_CLONE = 1, MOVE_EMPTY_PATH = 4, FS_CLOEXEC = 1 };
 enum { SET_FLAG = 0, SET_STRING = 1, CREATE = 6 };
+enum { NO_DEVICES = 4 };        /* MOUNT_ATTR_NODEV: a layer may bring the host's disk as a node */
 enum { OPTION_BYTES = 255 };    /* fsconfig(2) takes no longer values */
 
 static int hold(struct context *context, uint64_t slot, int fd)
@@ -48,7 +49,7 @@ static int long_overlay(const struct step *step)
         errno = E2BIG;
         return -1;
     }
-    if (mount("overlay", s[3], "overlay", 0, data))
+    if (mount("overlay", s[3], "overlay", MS_NODEV, data))
         return -1;
     int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, s[3], TREE_CLONE | O_CLOEXEC);
     int reason = errno;
@@ -71,7 +72,7 @@ int op_make_overlay(struct context *context, const struct step *step)
         set(fs, "workdir", s[2]) || set(fs, "index", "off") ||
         (step->numbers[1] && set(fs, "volatile", NULL)))
         return -errno;
-    return hold(context, step->numbers[0], finish(fs, 0));
+    return hold(context, step->numbers[0], finish(fs, NO_DEVICES));
 }
 
 /* A copy of one mount that is attached in the launcher's own namespace.

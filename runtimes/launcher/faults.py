@@ -86,6 +86,7 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (Attach, errno.ENOENT): "the root file system lacks this directory",
     (LeaveOldRoot, errno.EXDEV): "the harness runs in a chroot: run it in the host's root",
     (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
+    (Execute, errno.EXDEV): "the working directory is outside of the box's root",
     (Execute, errno.ENOENT): "the program, or the interpreter it names, is not in the root "
     "file system",
     (Execute, errno.ENOEXEC): "built for another architecture, or not a program",

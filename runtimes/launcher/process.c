@@ -65,8 +65,11 @@ int op_clone(struct context *context, const struct step *step)
     long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid < 0)
         return -errno;
-    if (pid == 0)
+    if (pid == 0) {
+        if (group >= 0)
+            close(group);       /* a directory of the host */
         return into_child(context, ends[1], ends[0]);
+    }
     close(ends[1]);
     context->sync_fd = ends[0];
     context->child = (pid_t)pid;
@@ -189,6 +192,20 @@ int op_resource_limit(struct context *context, const struct step *step)
     return negative(setrlimit((__rlimit_resource_t)step->numbers[0], &limit));
 }
 
+/* The working directory comes with an image, and may name a descriptor that leads out of the root
+ * (CVE-2024-21626): the kernel says "(unreachable)" where that is so. */
+static int go_to(const char *directory)
+{
+    static char where[4096];
+    if (chdir(directory))
+        return -errno;
+    if (!strcmp(directory, "/"))
+        return 0;
+    if (syscall(SYS_getcwd, where, sizeof where) < 0)
+        return -errno;
+    return where[0] == '/' ? 0 : -EXDEV;
+}
+
 static int become(const struct step *step, uint64_t arguments)
 {
     char **argv = step->strings + 1, **environment;
@@ -200,8 +217,9 @@ static int become(const struct step *step, uint64_t arguments)
     sigprocmask(SIG_SETMASK, &none, NULL);
     umask(022);
     setsid();
-    if (chdir(step->strings[0]))
-        return -errno;
+    int error = go_to(step->strings[0]);
+    if (error)
+        return error;
     execve(copy[0], copy, environment);
     return -errno;
 }
