@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from runtimes.images.compile import compile_static
+from runtimes.namespaces import NamespaceRuntime
+from tests.support import escapes
 from tests.support.agent_process import SOURCE, Started, started
+from tests.support.tiny_rootfs import missing
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,15 @@ def box(agent_program: Path) -> Iterator[Started]:
     """A greeted agent with a clean end."""
     with started(agent_program) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[escapes.Arena]:
+    """Boxes with the attack program inside."""
+    why = NamespaceRuntime().availability({})
+    if not why.ok:
+        pytest.skip(f"ns cannot run here: {why.reason}")
+    if missing():
+        pytest.skip(missing())
+    with escapes.arena(tmp_path_factory.mktemp("arena")) as made:
+        yield made

@@ -1,0 +1,61 @@
+/* Taking more than one's share: all bounded, so that a missing limit harms nobody. */
+#include "attack.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+/* forks COUNT: processes that wait; notes how many there were. */
+static long forks(int argc, char **argv)
+{
+    long wanted = number(argc, argv, 0), made = 0, result = 0;
+    setpgid(0, 0);
+    signal(SIGTERM, SIG_IGN);
+    for (; made < wanted; made++) {
+        pid_t pid = fork();
+        if (pid < 0) {
+            result = -errno;
+            break;
+        }
+        if (pid == 0) {
+            signal(SIGTERM, SIG_DFL);
+            alarm(20);
+            pause();
+            _exit(0);
+        }
+    }
+    kill(0, SIGTERM);
+    while (wait(NULL) > 0)
+        ;
+    note("%ld", made);
+    return result;
+}
+
+/* memory BYTES: touched; whoever has less is killed. */
+static long memory(int argc, char **argv)
+{
+    size_t length = (size_t)number(argc, argv, 0);
+    char *start = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED)
+        return -errno;
+    for (size_t at = 0; at < length; at += 4096)
+        start[at] = 1;
+    return 0;
+}
+
+/* fill PATH BYTES: a file; removed again. */
+static long fill(int argc, char **argv)
+{
+    static char block[1 << 16];
+    long left = number(argc, argv, 1), result = 0;
+    int fd = open(argc ? argv[0] : "/dev/shm/x", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0)
+        return -errno;
+    for (; left > 0 && !result; left -= (long)sizeof block)
+        if (write(fd, block, sizeof block) < 0)
+            result = -errno;
+    unlink(argv[0]);
+    return result;
+}
+
+const struct entry RESOURCES[] = {{"forks", forks}, {"memory", memory}, {"fill", fill}, {0}};

@@ -1,0 +1,138 @@
+"""Boxes of ``ns`` with the attack program inside, and weakened ones in which attacks succeed.
+
+An attack that fails proves something only if the same program succeeds where nothing stops it:
+each is therefore also run in a box from which the mechanism under test has been taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+from harness import testbed
+from harness.places import places
+from runtimes import process
+from runtimes.agent import Agent
+from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.images.compile import compile_static
+from runtimes.launcher.instance import LaunchedInstance
+from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.namespaces.engine import NamespaceEngine, prepared
+from runtimes.namespaces.profiles import DEFAULT
+from tests.support.tiny_rootfs import tiny_rootfs
+
+RUN = "e5ca9e"
+LIMITS = Limits((0,), 1.0, 96 << 20)
+SOURCES = Path(__file__).parent / "attacks"
+PROGRAM = "/bin/attack"
+SET_UID_PROGRAM = "/bin/attack-as-root"
+
+WIDE_OPEN = replace(
+    DEFAULT, user=False, capabilities=False, seccomp=False, masks=False, no_new_privileges=False
+)
+"""A "privileged" container: namespaces and nothing else."""
+
+WEAKENED = {
+    "wide-open": WIDE_OPEN,
+    "only-masks": replace(WIDE_OPEN, masks=True),
+    "only-filter": replace(WIDE_OPEN, seccomp=True, no_new_privileges=True),
+    "only-capabilities": replace(WIDE_OPEN, capabilities=True),
+    "only-userns": replace(WIDE_OPEN, user=True),
+    "only-no-new-privileges": replace(WIDE_OPEN, no_new_privileges=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far an attack came."""
+
+    reason: str
+    """Name of the errno; empty where the attack succeeded."""
+    note: str
+    """What it saw."""
+
+
+def outcome(text: str) -> Outcome:
+    """Read what the attack program printed."""
+    code, _, note = text.partition(" ")
+    number = int(code)
+    return Outcome(errno.errorcode.get(number, str(number)) if number else "", note.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Where attacks take place."""
+
+    site: Site
+    bed: testbed.Testbed
+    engine: NamespaceEngine
+    program: Path
+    """On the host, for attacks that must succeed there."""
+
+    @contextlib.contextmanager
+    def box(
+        self, profile: str = "default", *, limits: Limits = LIMITS, volume: Path | None = None
+    ) -> Iterator[LaunchedInstance]:
+        """A greeted box."""
+        lease = self.bed.lease(0)
+        spec = InstanceSpec(f"tb-{RUN}-0", profile, limits, lease, volume=volume)
+        instance = self.engine.start(spec)
+        try:
+            instance.agent.hello(10)
+            yield instance
+        finally:
+            instance.remove()
+
+    def in_box(self, profile: str, *argv: str | int) -> Outcome:
+        """Outcome of one attack in a fresh box of a profile."""
+        with self.box(profile) as instance:
+            return attack(instance.agent, *argv)
+
+    def on_host(self, *argv: str | int, before: tuple[str, ...] = ()) -> Outcome:
+        """Outcome of one attack as root of the host; ``before`` is put before the command."""
+        done = process.run([*before, str(self.program), *map(str, argv)], timeout_s=20)
+        return outcome(done.stdout.decode())
+
+
+def attack(agent: Agent, *argv: str | int) -> Outcome:
+    """Outcome of one attack in a running box."""
+    done = agent.run([PROGRAM, *map(str, argv)], timeout_s=30)
+    assert done.status == 0, f"{argv}: status {done.status}, {done.stderr!r}"
+    return outcome(done.stdout.decode())
+
+
+def compiled(output: Path) -> Path:
+    """The attack program."""
+    compile_static(sorted(SOURCES.glob("*.c")), output, ["-std=gnu11", "-O1", "-Wextra", "-Werror"])
+    return output
+
+
+@contextlib.contextmanager
+def arena(where: Path) -> Iterator[Arena]:
+    """Make everything below ``where``, on a file system that overlayfs can write to."""
+    rootfs = tiny_rootfs(where / "rootfs")
+    program = compiled(rootfs.directory / PROGRAM[1:])
+    as_root = rootfs.directory / SET_UID_PROGRAM[1:]
+    shutil.copy(program, as_root)
+    as_root.chmod(0o4755)
+    with (
+        mock.patch.dict(cast("dict[str, Any]", CATALOGUE), WEAKENED),
+        testbed.testbed(RUN) as bed,
+    ):
+        site = Site(
+            run=RUN,
+            state=where / "state",
+            cache=places().cache,
+            rootfs=rootfs,
+            network=bed,
+            limits=LIMITS,
+            progress=lambda _: None,
+        )
+        with prepared(site, frozenset(CATALOGUE)) as engine:
+            yield Arena(site, bed, engine, program)
