@@ -16,6 +16,9 @@ from runtimes.agent import Agent
 from runtimes.base import Engine, InstanceSpec, Lease, Limits, Network
 from workloads.base import Size, Workload
 
+UNLIMITED = "unlimited"
+"""Gate code of an arm whose boxes lack limits on purpose."""
+
 
 class Bits(Protocol):
     """The one root filesystem, as far as a trial needs to know it."""
@@ -64,10 +67,17 @@ class Context:
     """Directories below which the run's boxes have their CPU quota."""
     harness_cpus: frozenset[int] = frozenset()
     """CPUs on which the harness runs."""
+    unlimited: frozenset[tuple[str, str]] = frozenset()
+    """(backend, profile) whose boxes lack limits on purpose."""
     volumes: Path | None = None
     """Where boxes' volumes are made; ``None`` on paper."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def conditions(self, backend: str, profile: str) -> frozenset[str]:
+        """Gate codes that hold for every box of an arm."""
+        own = self.engines[backend].conditions(profile)
+        return own | {UNLIMITED} if (backend, profile) in self.unlimited else own
 
     def spec(self, profile: str, *, volume: bool = False) -> InstanceSpec:
         """A fresh name and place: not the last one again, whose ARP and NAT entries linger."""

@@ -16,6 +16,7 @@ from harness.suites import suite
 from results.records import Run, Skipped
 from results.store import new_run_id
 from runtimes.base import Capability, Limits, Runtime
+from runtimes.variations import capabilities
 from workloads.base import Size, Workload
 
 LARGEST_BLOCKS = 10_000
@@ -109,9 +110,10 @@ class Plan:
         return (slot.block - 1) // rounds < self.emulated_blocks
 
     def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
-        return (
-            not self.workloads[slot.workload].needs_network
-            or Capability.NETWORK in runtimes[slot.arm.backend].capabilities
+        return not self.workloads[
+            slot.workload
+        ].needs_network or Capability.NETWORK in capabilities(
+            runtimes[slot.arm.backend], slot.arm.profile
         )
 
 
@@ -127,7 +129,7 @@ def make_plan(
     chosen_suite = suite(request.suite)
     backends = chosen_suite.backend if request.backend is None else request.backend
     arms, tolerant = selection.choose_arms(backends, runtimes)
-    named = {part.partition(":")[0] for part in selection.split(backends)}
+    named = selection.required(backends)
     chosen = selection.choose_workloads(
         chosen_suite.workload if request.workload is None else request.workload, workloads
     )

@@ -18,7 +18,8 @@ from harness.plan import Plan
 from harness.progress import Observer
 from harness.schedule import Arm
 from harness.testbed import testbed
-from results.records import ArmRecord, Skipped
+from results.records import ArmRecord, Skipped, WaterfallStep
+from runtimes import variations
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
@@ -103,11 +104,10 @@ def prepared(
         engines, plan = _engines(stack, plan, site, equipment.runtimes, observer=observer)
         context = _context(plan, equipment, site, engines, rootfs=rootfs, network=network)
         hopeless = frozenset(
-            arm for arm in plan.arms if gates.hopeless(engines[arm.backend].conditions(arm.profile))
+            arm for arm in plan.arms if gates.hopeless(context.conditions(arm.backend, arm.profile))
         )
-        yield Prepared(
-            plan, context, rootfs, _arm_records(plan, engines), dict(context.host), hopeless
-        )
+        records = _arm_records(plan, context, equipment.runtimes)
+        yield Prepared(plan, context, rootfs, records, dict(context.host), hopeless)
 
 
 def _context(
@@ -136,11 +136,21 @@ def _context(
         host=facts,
         host_memory_bytes=facts["memory_bytes"],
         peer=lambda: peer_agent(peer_site, harness_cpus),
+        unlimited=frozenset(
+            (arm.backend, arm.profile)
+            for arm in plan.arms
+            if _loses_limits(equipment.runtimes[arm.backend], arm.profile)
+        ),
         volumes=equipment.places.state / plan.run / "volumes",
     )
     if not imaginary(plan, equipment.runtimes):
         _watch(context, harness_cpus)
     return context
+
+
+def _loses_limits(runtime: Runtime, profile: str) -> bool:
+    lost = runtime.capabilities - variations.capabilities(runtime, profile)
+    return Capability.LIMITS in lost
 
 
 def _watch(context: Context, harness_cpus: tuple[int, ...]) -> None:
@@ -206,19 +216,32 @@ def _own_site(site: Site, name: str) -> Site:
     )
 
 
-def _arm_records(plan: Plan, engines: Mapping[str, Engine]) -> tuple[ArmRecord, ...]:
+def _arm_records(
+    plan: Plan, context: Context, runtimes: Mapping[str, Runtime]
+) -> tuple[ArmRecord, ...]:
+    engines = context.engines
     daemons = {name: engine.daemon_pids() for name, engine in engines.items()}
+    steps = _steps(runtimes)
     return tuple(
         ArmRecord(
             backend=arm.backend,
             profile=arm.profile,
-            conditions=tuple(sorted(engines[arm.backend].conditions(arm.profile))),
+            conditions=tuple(sorted(context.conditions(arm.backend, arm.profile))),
             versions=dict(engines[arm.backend].versions),
             bits=dict(engines[arm.backend].bits()),
             daemon_pss_bytes=footprint.pss_bytes(daemons[arm.backend]),
+            step=steps.get(arm),
         )
         for arm in plan.arms
     )
+
+
+def _steps(runtimes: Mapping[str, Runtime]) -> dict[Arm, WaterfallStep]:
+    return {
+        Arm(name, step.profile): WaterfallStep(position, step.mechanism, step.adds)
+        for name, runtime in runtimes.items()
+        for position, step in enumerate(variations.steps(runtime), 1)
+    }
 
 
 def _remove_state(state: Path, places: Places) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.errors import UsageFault
@@ -14,6 +15,8 @@ ALL = "all"
 BASELINE = Arm("native")
 SECOND_BASELINE = Arm("native", "aa")
 """Native once more: native against native shows the smallest effect this machine can show."""
+IF_POSSIBLE = "?"
+"""After a name: left out where it is not installed or cannot run."""
 DEMONSTRATION = "fake"
 """Starts nothing; never part of ``all``."""
 
@@ -24,9 +27,11 @@ def split(text: str) -> list[str]:
 
 
 def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], bool]:
-    """Arms named by ``--backend``, and whether ``all`` was among them.
+    """Arms named by ``--backend``, and whether one of them may be missing.
 
-    Native and its twin are added wherever a real box is measured: every ratio is to native.
+    ``docker:host-net`` is a profile, ``ns:wf-*`` every profile of that form, ``oci?`` a backend
+    that is left out where it cannot run, and ``all`` every backend that can.  Native and its twin
+    are added wherever a real box is measured: every ratio is to native.
 
     Raises:
         UsageFault: unknown backend or profile, with the valid names.
@@ -38,14 +43,29 @@ def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], 
     for name in named:
         if name == ALL:
             arms += [Arm(each) for each in runtimes if each != DEMONSTRATION]
-            continue
-        backend, _, profile = name.partition(":")
-        choose(backend, {**dict.fromkeys(runtimes, 0), ALL: 0}, "backend")
-        valid = runtimes[backend].profiles
-        arms.append(Arm(backend, choose(profile or DEFAULT_PROFILE, valid, f"{backend} profile")))
+        else:
+            arms += _arms_of(name, runtimes)
     if any(arm.backend != DEMONSTRATION for arm in arms) and BASELINE.backend in runtimes:
         arms += [BASELINE, SECOND_BASELINE]
-    return sorted(set(arms)), ALL in named
+    return sorted(set(arms)), any(name == ALL or name.endswith(IF_POSSIBLE) for name in named)
+
+
+def required(text: str) -> frozenset[str]:
+    """Backends named by ``--backend`` without which there is no run."""
+    names = (name for name in split(text) if name != ALL and not name.endswith(IF_POSSIBLE))
+    return frozenset(name.partition(":")[0] for name in names)
+
+
+def _arms_of(name: str, runtimes: Mapping[str, Runtime]) -> list[Arm]:
+    backend, _, profile = name.removesuffix(IF_POSSIBLE).partition(":")
+    if name.endswith(IF_POSSIBLE) and backend not in runtimes:
+        return []
+    choose(backend, {**dict.fromkeys(runtimes, 0), ALL: 0}, "backend")
+    valid = runtimes[backend].profiles
+    found = fnmatch.filter(valid, profile) if "*" in profile else []
+    if not found:
+        found = [choose(profile or DEFAULT_PROFILE, valid, f"{backend} profile")]
+    return [Arm(backend, each) for each in found]
 
 
 def choose_workloads(text: str, registered: Mapping[str, Workload]) -> dict[str, Workload]:

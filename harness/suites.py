@@ -58,6 +58,18 @@ SUITES: Mapping[str, Suite] = {
             size=Size(iterations=5, seconds=3),
             rounds={"startup.http": 3},
         ),
+        Suite(
+            "waterfall",
+            "a quarter of an hour: what each mechanism of a container costs, one at a time, up to "
+            "runc and Docker",
+            blocks=5,  # as quick
+            emulated_blocks=1,
+            size=Size(iterations=1, seconds=1),
+            backend="ns:wf-*,ns,oci?,containerd?,docker?",
+            workload="startup,cpu.sysbench,memory.stream,system.call,network.latency,"
+            "storage.random-read",
+            rounds={"startup.idle": 8, "startup.http": 2},
+        ),
     )
 }
 

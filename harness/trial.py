@@ -97,7 +97,7 @@ def _judge(
             planned=context.limits,
             outside=box.outside,
             inside=box.inside,
-            conditions=context.engines[slot.arm.backend].conditions(slot.arm.profile),
+            conditions=context.conditions(slot.arm.backend, slot.arm.profile),
             expected_program=context.bits.program_digest(workload.program),
             program=box.program_digest,
             expected_rootfs=context.bits.digest,

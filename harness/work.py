@@ -42,7 +42,7 @@ def perform(context: Context, workload: Workload, box: Box) -> list[Reading]:
 
 def _commands(context: Context, workload: Workload, work: CommandWork, box: Box) -> list[Reading]:
     readings: list[Reading] = []
-    places = _places(context, box)
+    places = _places(context, box) if workload.needs_network else {}
     with _sides(context, workload, box) as sides, services.running(work.services, sides, places):
         for iteration in range(1, work.iterations + 1):
             result = services.execute(work.command, sides, places)
@@ -78,14 +78,18 @@ def time_startup(
         netns.inside(context.network.peer_netns, socket.socket) as connection,
         started(context, backend, profile) as box,
     ):
-        sides = {Side.BOX: box.instance.agent}
-        with services.running([work.service], sides, _places(context, box)):
-            box.marks["service_up"] = context.clock.now_ns()
-            _ask(connection, box.instance.address(), work)
-            box.marks["http_200"] = context.clock.now_ns()
+        if work.service is None:
             inspect(context, box, workload.program)
+        else:
+            sides = {Side.BOX: box.instance.agent}
+            with services.running([work.service], sides, _places(context, box)):
+                box.marks["service_up"] = context.clock.now_ns()
+                _ask(connection, box.instance.address(), work)
+                box.marks["http_200"] = context.clock.now_ns()
+                inspect(context, box, workload.program)
         end(context, box)
-    return box, _startup_readings(box.marks)
+    names = {metric.name for metric in workload.metrics}
+    return box, [each for each in _startup_readings(box.marks) if each[0] in names]
 
 
 def _ask(connection: socket.socket, address: tuple[str, int], work: StartupWork) -> None:
@@ -116,6 +120,7 @@ STARTUP_SPANS = {
     "first_http_200_ns": ("request", "http_200"),
     "stopped_ns": ("stop_request", "stopped"),
     "removed_ns": ("stopped", "removed"),
+    "ended_ns": ("stop_request", "removed"),
     "total_ns": ("request", "removed"),
 }
 
@@ -123,6 +128,8 @@ STARTUP_SPANS = {
 def _startup_readings(marks: dict[str, int]) -> list[Reading]:
     readings = []
     for metric, (first, last) in STARTUP_SPANS.items():
+        if last not in marks:
+            continue
         span = marks[last] - marks[first]
         if span < 0:
             raise HarnessFault(f"{last} is {-span} ns before {first}: the clock went backwards")

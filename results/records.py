@@ -138,6 +138,18 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class WaterfallStep:
+    """An arm's place in a waterfall: the arm before it and one mechanism more."""
+
+    position: int
+    """From 1, the plainest box."""
+    mechanism: str
+    """In a few words, for a chart's axis."""
+    adds: str
+    """In a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmRecord:
     """One side of the experiment, as it really was."""
 
@@ -149,6 +161,8 @@ class ArmRecord:
     bits: Mapping[str, str]
     daemon_pss_bytes: int | None = None
     """Fixed cost: PSS of the daemons that serve all instances; None where unknown."""
+    step: WaterfallStep | None = None
+    """None for an arm that is no step of a waterfall."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class CommandWork:
 class StartupWork:
     """Time request → first byte → service up → first HTTP 200 → stopped → removed."""
 
-    service: Service
+    service: Service | None
+    """``None``: none, and nothing is asked for; the box is ended after its first byte."""
     path: str
     """What is asked for with GET at ``BOX_PORT``, e.g. ``/``."""
     timeout_s: float

@@ -8,6 +8,9 @@ from __future__ import annotations
 from workloads import web
 from workloads.base import Measurement, Metric, Output, Size, StartupWork, Workload, WorkloadFault
 
+AGENT = "/opt/tarebench/agent"
+"""Main process of every box; see runtimes.base.AGENT_PATH."""
+
 TIMEOUT_S = 120.0
 """Until the first answer; a guest under emulation takes some ten seconds."""
 
@@ -33,6 +36,27 @@ def not_parsed(output: Output) -> tuple[Measurement, ...]:
 def _work(_size: Size) -> StartupWork:
     return StartupWork(service=web.SERVER, path=web.PATH, timeout_s=TIMEOUT_S)
 
+
+def _idle(_size: Size) -> StartupWork:
+    return StartupWork(service=None, path="", timeout_s=TIMEOUT_S)
+
+
+STARTUP_IDLE = Workload(
+    name="startup.idle",
+    resource="startup",
+    title="Start and end of an idle box",
+    metrics=(
+        Metric("created_ns", "ns", "lower"),
+        Metric("first_byte_ns", "ns", "lower", primary=True),
+        Metric("stopped_ns", "ns", "lower"),
+        Metric("removed_ns", "ns", "lower"),
+        Metric("ended_ns", "ns", "lower"),  # stop asked for → nothing of the box is left
+    ),
+    work=_idle,
+    parse=not_parsed,
+    program=AGENT,
+)
+"""The box alone: no network is needed, and no server's own start counts."""
 
 STARTUP_HTTP = Workload(
     name="startup.http",

@@ -33,6 +33,11 @@ CONDITIONS: Mapping[str, Condition] = {
         "nothing ran: the figures are made up",
         "choose a real backend; this one shows the tool",
     ),
+    "unlimited": Condition(
+        "caution",
+        "the profile is built without the cgroup controllers that would enforce every limit",
+        "compare it with its neighbours in the waterfall, not with boxes that are limited",
+    ),
     "nested": Condition(
         "caution",
         "the VM runs inside another VM",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from harness.context import UNLIMITED
 from harness.gates.evidence import Evidence
 from results.records import GateFinding
-from runtimes.base import Limits
+from runtimes.base import Limits, LimitsRead
 
 QUOTA_TOLERANCE = 0.02
 """A quota is whole microseconds of a period, and what is read back is rounded likewise."""
@@ -18,9 +19,17 @@ slices of 5 ms per CPU: a hundredth of the time is its rounding."""
 
 
 def limits_enforced(evidence: Evidence) -> GateFinding | None:
-    """Planned limits against those read back, outside and inside."""
+    """Planned limits against those read back, outside and inside.
+
+    Of an arm that lacks limits on purpose those count that it has.
+    """
     planned, wrong = evidence.planned, []
-    for where, seen in (("outside", evidence.outside), ("inside", evidence.inside)):
+    outside = evidence.outside
+    if UNLIMITED in evidence.conditions:
+        outside, inside = _as_far_as_made(outside, evidence.inside, planned)
+    else:
+        inside = evidence.inside
+    for where, seen in (("outside", outside), ("inside", inside)):
         if seen.cpus is not None and not _same_cpus(where, seen.cpus, planned.cpus):
             wrong.append(f"CPUs {where}: {seen.cpus}, planned {planned.cpus}")
         if seen.cpu_quota is not None and not math.isclose(
@@ -29,7 +38,6 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
             wrong.append(f"CPU quota {where}: {seen.cpu_quota:g}, planned {planned.cpu_quota:g}")
         if seen.memory_bytes is not None and not _memory_fits(seen.memory_bytes, planned):
             wrong.append(f"memory {where}: {seen.memory_bytes}, planned {planned.memory_bytes}")
-    outside = evidence.outside
     if outside.cpus is None:
         wrong.append("the CPU set could not be read back")
     if outside.cpu_quota is None:
@@ -43,6 +51,25 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
         "invalid",
         "limits are not enforced as planned: " + "; ".join(wrong),
         "see invoke doctor for the cgroup controllers of this host",
+    )
+
+
+def _as_far_as_made(
+    outside: LimitsRead, inside: LimitsRead, planned: Limits
+) -> tuple[LimitsRead, LimitsRead]:
+    """What was read back, with what nobody limited taken to be as planned."""
+    cpus, quota, memory = outside.cpus, outside.cpu_quota, outside.memory_bytes
+    return (
+        LimitsRead(
+            planned.cpus if cpus is None else cpus,
+            planned.cpu_quota if quota is None else quota,
+            planned.memory_bytes if memory is None else memory,
+        ),
+        LimitsRead(
+            None if cpus is None else inside.cpus,
+            None if quota is None else inside.cpu_quota,
+            None if memory is None else inside.memory_bytes,
+        ),
     )
 
 

@@ -16,6 +16,21 @@ from runtimes import cgroups
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.namespaces import engine
 from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.namespaces.profiles import NetworkMode, Profile
+from runtimes.namespaces.waterfall import WATERFALL
+from runtimes.variations import Step
+
+_REACHED = frozenset({NetworkMode.BRIDGE, NetworkMode.HOST})
+_LIMITING = frozenset({"cpuset", "cpu", "memory"})
+
+
+def _lacks(profile: Profile) -> frozenset[Capability]:
+    lacking = set()
+    if profile.network not in _REACHED:
+        lacking.add(Capability.NETWORK)
+    if profile.controllers is not None and not (profile.controllers >= _LIMITING):
+        lacking.add(Capability.LIMITS)
+    return frozenset(lacking)
 
 
 class NamespaceRuntime:
@@ -24,6 +39,10 @@ class NamespaceRuntime:
     name = "ns"
     profiles: Mapping[str, str] = {name: one.summary for name, one in CATALOGUE.items()}
     capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    lacking: Mapping[str, frozenset[Capability]] = {
+        name: _lacks(one) for name, one in CATALOGUE.items()
+    }
+    steps = tuple(Step(one.name, one.mechanism, one.added) for one in WATERFALL)
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""
