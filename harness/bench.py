@@ -26,6 +26,7 @@ from harness.settling import Child
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
+from runtimes.base import AGENT_PATH
 from workloads.base import Workload
 
 REPORT_TIMEOUT_S = 300.0
@@ -206,6 +207,10 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
         },
         rootfs_digest=ready.rootfs.digest,
         packages=dict(ready.rootfs.packages),
+        program_digests={
+            path: ready.rootfs.program_digest(path)
+            for path in sorted({AGENT_PATH, *(each.program for each in plan.workloads.values())})
+        },
         host=ready.host,
     )
 
