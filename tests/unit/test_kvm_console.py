@@ -1,0 +1,59 @@
+"""The instant of user space, taken from what a guest writes to its console."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+from runtimes.kvm import console  # needs libvirt
+from runtimes.kvm.console import USER_SPACE, ConsoleWatch
+from runtimes.kvm.marks import Marks
+
+PATIENCE_S = 5.0
+
+
+def until(done: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < end_s, "it was never told"
+        time.sleep(0.005)
+
+
+def test_first_byte_and_first_process_are_told_apart(tmp_path: Path) -> None:
+    marks, path = Marks(), tmp_path / "console"
+    watch = ConsoleWatch(path, marks)
+    with path.open("ab", buffering=0) as file:
+        file.write(b"SeaBIOS\n")
+        until(lambda: "console" in marks.instants)
+        assert "user_space" not in marks.instants
+        begun = time.monotonic_ns()
+        file.write(USER_SPACE[:9])
+        file.write(USER_SPACE[9:] + b"\n")
+        until(lambda: "user_space" in marks.instants)
+    watch.close()
+    assert begun < marks.instants["user_space"] < time.monotonic_ns()
+
+
+def test_a_guest_that_babbles_is_not_listened_to_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "READ_LIMIT_BYTES", 100)
+    marks, path = Marks(), tmp_path / "console"
+    watch = ConsoleWatch(path, marks)
+    path.write_bytes(b"x" * 200 + USER_SPACE)
+    watch._thread.join(PATIENCE_S)
+    assert not watch._thread.is_alive()
+    watch.close()
+    assert "user_space" not in marks.instants
+
+
+def test_a_watch_ends_with_its_guest(tmp_path: Path) -> None:
+    watch = ConsoleWatch(tmp_path / "console", Marks())
+    watch.close()
+    watch.close()
+    assert not watch._thread.is_alive()

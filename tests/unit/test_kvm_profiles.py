@@ -1,0 +1,85 @@
+"""Which profiles can be had where, and what a restored guest is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtimes.base import InstanceSpec, Lease, Limits, RuntimeFault
+from runtimes.kvm import host
+from runtimes.kvm.profiles import Platform
+from runtimes.kvm.shapes import PROFILES, SHAPES
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+from runtimes.kvm import assets, preparation, saved  # needs libvirt
+
+
+def refused(profile: str, architecture: str = "x86_64", *, daemon: bool = False) -> RuntimeFault:
+    with pytest.raises(RuntimeFault) as caught:
+        preparation.check(frozenset({profile}), architecture, daemon=daemon)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_an_unknown_profile_is_answered_with_those_there_are() -> None:
+    assert "micro" in refused("warp").hint
+
+
+def test_emulated_ide_exists_on_pcs_only() -> None:
+    assert "aarch64" in str(refused("legacy", "aarch64"))
+
+
+def test_without_a_general_kernel_legacy_names_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_fits(**_: object) -> None:
+        raise RuntimeFault("no kernel for guests: 6.1-cloud lacks e1000")
+
+    monkeypatch.setattr(assets, "choose", none_fits)
+    assert "linux-image-amd64" in refused("legacy").hint
+
+
+def test_a_daemon_cannot_restore_our_states() -> None:
+    assert "libvirt-uri" in refused("snapshot", daemon=True).hint
+
+
+def test_without_grub_stock_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.images.stock.bootable.objection", lambda _: "no grub-mkimage")
+    assert "grub-pc-bin" in refused("stock").hint
+
+
+def test_every_profile_is_described_in_a_line() -> None:
+    assert PROFILES.keys() == SHAPES.keys()
+    assert all(0 < len(summary) < 160 for summary in PROFILES.values())
+
+
+def test_each_restored_guest_is_told_another_seed_its_address_and_the_time() -> None:
+    platform = Platform(
+        architecture="x86_64",
+        accelerator="tcg",
+        emulator=Path("/usr/bin/qemu"),
+        bridge="tb0",
+        daemon=False,
+        gateway="198.19.0.1",
+        prefix_length=24,
+        mtu=1500,
+    )
+    lease = Lease(3, "198.19.0.5", "02:7b:00:00:00:05", 20003)
+    spec = InstanceSpec("tb-abcdef-7", "snapshot", Limits((0,), 1.0, 1 << 28), lease)
+    first, second = (saved.identity(platform, spec).decode().split() for _ in range(2))
+    assert {"tb.host=tb-abcdef-7", "tb.ip=198.19.0.5/24", "tb.mac=02:7b:00:00:00:05"} <= set(first)
+    seeds = {word for word in (*first, *second) if word.startswith("tb.seed=")}
+    assert len(seeds) == 2
+    assert all(len(seed) == len("tb.seed=") + 64 for seed in seeds)
+
+
+def test_huge_pages_must_be_free_and_mounted(tmp_path: Path) -> None:
+    free = tmp_path / "free_hugepages"
+    free.write_text("128\n")
+    mounted = "hugetlbfs /dev/hugepages hugetlbfs rw 0 0\n"
+    assert host.has_huge_pages(256 << 20, free, mounted)
+    assert not host.has_huge_pages(257 << 20, free, mounted)
+    assert not host.has_huge_pages(256 << 20, free, "tmpfs /run tmpfs rw 0 0\n")
+    assert not host.has_huge_pages(1, tmp_path / "missing", mounted)
