@@ -125,7 +125,7 @@ def plan(box: Box) -> Plan:
         segment(Side.CHILD, "networked", _early(box, attachment)),
         segment(Side.LAUNCHER, "linked", _veth(attachment)) if attachment else None,
         segment(Side.CHILD, "rooted", _take_root(box)),
-        fixed(Side.CHILD, "released", _released) if profile.user else None,
+        fixed(Side.CHILD, "released", _released, profile.user),
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
         fixed(Side.CHILD, "confined", confine, profile, box.filter),
@@ -181,8 +181,9 @@ def _map() -> list[Operation]:
     return [IdMap(line, line), Post()]
 
 
-def _released() -> list[Operation]:
-    return [Wait(), Identity()]
+def _released(mapped: bool) -> list[Operation]:
+    """Root of the box, and in no group: the harness's own groups are not the box's."""
+    return [Wait(), Identity()] if mapped else [Identity()]
 
 
 def _join(box: Box) -> list[Operation]:

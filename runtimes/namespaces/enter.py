@@ -47,9 +47,7 @@ def plan(
     flags = build.namespaces(profile) & ~(kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME)
     if profile.network is NetworkMode.HOST:
         flags |= kernel.CLONE_NEWNET
-    joined: list[Operation] = [*build.join_steps(creation), EnterProcess(pidfd, flags)]
-    if profile.user:
-        joined.append(Identity())
+    joined = [*build.join_steps(creation), EnterProcess(pidfd, flags), Identity()]
     execute = Execute(argv, tuple(environment.items()), init=False)
     return Plan.joined(
         [
