@@ -91,8 +91,8 @@ def test_a_working_directory_through_a_descriptor_leads_nowhere(
     arena: Arena, profile: str, number: int
 ) -> None:
     """CVE-2024-21626: an image's working directory named a descriptor that runc had open."""
-    with started_in(arena, profile, f"/proc/self/fd/{number}") as text:
-        assert text.split()[0] in {"failed", "20"}, text
+    text = run_in(arena, profile, "leaked-directory", directory=f"/proc/self/fd/{number}")
+    assert text.split()[0] in {"failed", "20"}, text
 
 
 def test_a_directory_that_the_launcher_was_given_is_refused(
@@ -101,28 +101,31 @@ def test_a_directory_that_the_launcher_was_given_is_refused(
     """So that the test above does not pass only because nothing is open just now."""
     told = []
     for number in range(3, 24):
-        directory = f"/proc/self/fd/{number}"
-        with started_in(arena, "default", directory, leaky_descriptor) as text:
-            assert text.split()[0] in {"failed", "20"}, text
-            told.append(text)
+        directory, given = f"/proc/self/fd/{number}", (leaky_descriptor,)
+        told.append(run_in(arena, "default", "leaked-directory", directory=directory, given=given))
+        assert told[-1].split()[0] in {"failed", "20"}, told[-1]
     assert [text for text in told if "EXDEV" in text]
 
 
-@contextlib.contextmanager
-def started_in(arena: Arena, profile: str, directory: str, *given: int) -> Iterator[str]:
-    """What the attack program says, started with a working directory of the box's choice.
+def run_in(
+    arena: Arena,
+    profile: str,
+    *argv: str,
+    directory: str = "/",
+    stdin: int | None = None,
+    given: tuple[int, ...] = (),
+) -> str:
+    """What an attack says that is a box's main program; ``failed`` where it was not started.
 
-    ``failed`` where it was not started.
+    Its working directory, terminal and the launcher's descriptors are the caller's choice.
     """
-    name = f"cwd-{secrets.token_hex(3)}"
-    engine = arena.engine
-    born_in = unified_cgroup()
+    name, engine, born_in = f"run-{secrets.token_hex(3)}", arena.engine, unified_cgroup()
     box = build.Box(
         profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
         hostname="box",
         layers=(arena.site.rootfs.directory,),
         places=Places(arena.site.state / name, arena.site.state / ".stage"),
-        argv=(PROGRAM, "leaked-directory"),
+        argv=(PROGRAM, *argv),
         environment=ENVIRONMENT,
         controllers=engine.hierarchy.controllers,
         lifeline_fd=engine.lifeline_fd,
@@ -130,19 +133,17 @@ def started_in(arena: Arena, profile: str, directory: str, *given: int) -> Itera
         directory=directory,
     )
     read, write = os.pipe()
+    plan, passed = born(build.plan(box), born_in), (engine.lifeline_fd, *given)
     try:
-        started = engine.launcher.start(
-            born(build.plan(box), born_in), stdout=write, pass_fds=(engine.lifeline_fd, *given)
-        )
+        started = engine.launcher.start(plan, stdin=stdin, stdout=write, pass_fds=passed)
     except LaunchFault as fault:
-        os.close(write)
-        yield f"failed {fault}"
+        return f"failed {fault}"
     else:
-        os.close(write)
         started.wait(10)
-        yield os.read(read, 4096).decode()
+        return os.read(read, 4096).decode()
     finally:
         os.close(read)
+        os.close(write)
         if born_in:
             born_in.rmdir()
 
@@ -172,8 +173,8 @@ def born(plan: Plan, group: Path | None) -> Plan:
 
 
 def test_a_working_directory_inside_is_taken(arena: Arena) -> None:
-    with started_in(arena, "default", "/tmp") as text:
-        assert text.split()[0] == "20", text
+    text = run_in(arena, "default", "leaked-directory", directory="/tmp")
+    assert text.split()[0] == "20", text
 
 
 READS = os.O_RDONLY | os.O_NONBLOCK
@@ -405,6 +406,13 @@ def test_characters_are_not_pushed_into_a_terminal(arena: Arena) -> None:
         ) as child:
             assert child.stdout is not None
             assert child.stdout.read().split()[:1] == [b"0"]  # with a terminal it works
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    controller, terminal = os.openpty()
+    try:  # a box may be given a terminal, never a session's own
+        for profile in BOXES:
+            assert run_in(arena, profile, "push-input", stdin=terminal).split()[0] == "1"
     finally:
         os.close(controller)
         os.close(terminal)
