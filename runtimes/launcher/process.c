@@ -216,7 +216,9 @@ static int become(const struct step *step, uint64_t arguments)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     umask(022);
-    setsid();
+    /* A group of its own, so that no signal to one reaches another box's.  Not a session: that
+     * would move it to a new scheduling group (autogroup) at the worst moment. */
+    setpgid(0, 0);
     int error = go_to(step->strings[0]);
     if (error)
         return error;

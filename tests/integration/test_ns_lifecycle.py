@@ -136,7 +136,6 @@ def test_an_out_of_memory_event_is_told_as_it_happens(bench: Bench) -> None:
         watcher.join()
         assert told == [True]
         assert box.account().oom_kills > 0
-        assert box.group.wait_oom(0.01) is False
 
 
 def seen_through_descriptors(name: str) -> bool:
