@@ -24,17 +24,28 @@ from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import assets  # needs libvirt
-from runtimes.kvm.shapes import SHAPES
+from runtimes.kvm import assets, host, preparation  # needs libvirt
 from runtimes.kvm.engine import KvmEngine  # needs libvirt
 from runtimes.kvm.instance import KvmInstance  # needs libvirt
+from runtimes.kvm.shapes import SHAPES
 
 RUNTIME = KvmRuntime()
 RUN = "4b564d"
 LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=256 << 20)
 BOOT_S = 90.0
-TESTED = frozenset(RUNTIME.profiles) - {"stock"}
+
+
+def _why_no_legacy() -> str:
+    try:
+        preparation.check(frozenset({"legacy"}), host.architecture(), daemon=False)
+    except RuntimeFault as fault:
+        return f"{fault} ({fault.hint})"
+    return ""
+
+
+OTHERS = frozenset(RUNTIME.profiles) - {"stock", "legacy"}
 """stock is built around the real root filesystem: see test_kvm_stock."""
+TESTED = OTHERS | (frozenset() if _why_no_legacy() else {"legacy"})
 NO_DAEMON = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
 
 
@@ -118,7 +129,16 @@ def assert_nothing_left(engine: KvmEngine, spec: InstanceSpec) -> None:
     assert f"tb{RUN}v" not in process.run(inside, timeout_s=10).stdout.decode()
 
 
-@pytest.mark.parametrize("spec", sorted(TESTED), indirect=True)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *sorted(OTHERS),
+        pytest.param(
+            "legacy", marks=pytest.mark.skipif(bool(_why_no_legacy()), reason=_why_no_legacy())
+        ),
+    ],
+    indirect=True,
+)
 def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec) -> None:
     done = guest.agent.run(["echo", "weighed"], timeout_s=20)
     assert (done.status, done.stdout) == (0, b"weighed\n")
@@ -132,7 +152,15 @@ def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec
     guest.stop(20)
     assert guest.wait(0) == 0
     assert "guest_off" in guest.marks, "it was killed, not switched off"
-    order = ("api_call", "process", "qemu_started", "running", "user_space", "guest_off", "qemu_gone")
+    order = (
+        "api_call",
+        "process",
+        "qemu_started",
+        "running",
+        "user_space",
+        "guest_off",
+        "qemu_gone",
+    )
     instants = [guest.marks[name] for name in order if name in guest.marks]
     assert instants == sorted(instants)
     assert ("user_space" in guest.marks) == (SHAPES[spec.profile].start != "saved")

@@ -1,0 +1,49 @@
+"""The containers of this host in a guest: its own kernel, pure cgroup v2, as a cloud's VM has it.
+
+The guest runs this project's own tests of ``ns`` on this host's own files; see support.guest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.guest import missing, run_in_guest
+from tests.support.tiny_rootfs import missing as no_tiny_rootfs
+
+PROJECT = Path(__file__).parents[2]
+LIMIT_S = 540.0
+OF_NS = (
+    "test_each_namespace_is_the_boxs_own",
+    "test_limits_are_set_and_read_back",
+    "test_memory_beyond_the_limit_is_killed_and_said",
+    "test_the_peer_is_reached_and_reaches_the_box",
+    "test_a_stop_ends_every_process_even_deaf_ones",
+)
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.skipif(bool(no_tiny_rootfs()), reason=no_tiny_rootfs()),
+]
+
+
+def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
+    python = PROJECT / ".venv/bin/python"
+    tests = [f"tests/integration/test_ns_runtime.py::{name}" for name in OF_NS]
+    options = ["-q", "-p", "no:cacheprovider", "--basetemp=/scratch/pytest", "--timeout=300"]
+    outcome = run_in_guest(
+        [str(python), "-m", "pytest", *options, *tests], PROJECT, tmp_path, LIMIT_S
+    )
+    assert outcome.status == 0, outcome.console[-4000:]
+    assert f"{len(OF_NS)} passed" in outcome.console
+
+
+def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:
+    argv = ["sh", "-c", "cat /sys/fs/cgroup/cgroup.controllers; exit 3"]
+    outcome = run_in_guest(argv, PROJECT, tmp_path, LIMIT_S)
+    assert outcome.status == 3
+    assert {"cpu", "memory", "cpuset", "pids"} <= set(outcome.console.split())
