@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
 
-from runtimes.cgroups import Bounds
-from runtimes.cgroups.base import PERIOD_US, format_cpus
+from runtimes.oci import resources
 from runtimes.oci.configuration import CallRule, Configuration, Filter, IdRange
+from runtimes.oci.resources import Json
 
 VERSION = "1.0.2"
 CONFIG = "config.json"
-
-Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 
 
 def write(directory: Path, configuration: Configuration) -> Path:
@@ -78,7 +74,9 @@ def _linux(one: Configuration) -> dict[str, Json]:
     if one.cgroups_path:
         made["cgroupsPath"] = one.cgroups_path
     if one.bounds is not None:
-        made["resources"] = _resources(one.bounds, limits_swap=one.limits_swap)
+        made["resources"] = resources.document(
+            one.bounds, unified=one.unified, limits_swap=one.limits_swap
+        )
     if one.filter is not None:
         made["seccomp"] = _seccomp(one.filter)
     return made
@@ -86,17 +84,6 @@ def _linux(one: Configuration) -> dict[str, Json]:
 
 def _ids(ranges: tuple[IdRange, ...]) -> list[Json]:
     return [{"containerID": one.inside, "hostID": one.outside, "size": one.count} for one in ranges]
-
-
-def _resources(bounds: Bounds, *, limits_swap: bool) -> dict[str, Json]:
-    cpu: dict[str, Json] = {"cpus": format_cpus(bounds.cpus)} if bounds.cpus else {}
-    if bounds.cpu_quota is not None:
-        cpu |= {"quota": round(bounds.cpu_quota * PERIOD_US), "period": PERIOD_US}
-    made: dict[str, Json] = {"cpu": cpu} if cpu else {}
-    if bounds.memory_bytes is not None:
-        swap: dict[str, Json] = {"swap": bounds.memory_bytes} if limits_swap else {}
-        made["memory"] = {"limit": bounds.memory_bytes, **swap}
-    return made
 
 
 def _seccomp(one: Filter) -> dict[str, Json]:

@@ -100,6 +100,8 @@ class Configuration:
     no_new_privileges: bool = True
     filter: Filter | None = None
     bounds: Bounds | None = None
+    unified: bool = False
+    """Whether some limits name files of cgroup v2, which v1 hosts do not have."""
     limits_swap: bool = True
     """Whether memory plus swap is limited to the same: a v1 kernel may not account for swap."""
     cgroups_path: str = ""

@@ -12,6 +12,7 @@ from runtimes.namespaces.build import Box
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.oci.configuration import Configuration, IdRange, MountPoint
 from runtimes.oci.filters import default_filter
+from runtimes.oci.resources import weighs
 
 _SAFE = ("nosuid", "noexec", "nodev")
 _SHARED = "/dev/shm"  # noqa: S108  # where POSIX shared memory is mounted, not a file of ours
@@ -60,6 +61,7 @@ def describe(
         no_new_privileges=profile.no_new_privileges,
         filter=default_filter() if profile.seccomp else None,
         bounds=bounds,
+        unified=bounds is not None and box.controllers is None and weighs(bounds),
         limits_swap=limits_swap,
         cgroups_path=cgroups_path if bounds is not None else "",
     )

@@ -10,8 +10,8 @@ import json
 import re
 from pathlib import Path
 
-from runtimes.cgroups import Bounds, parse_cpus
 from runtimes.namespaces.capabilities import NUMBERS
+from runtimes.oci import resources
 from runtimes.oci.bundle import CONFIG
 from runtimes.oci.configuration import (
     CallRule,
@@ -71,8 +71,9 @@ def parse(content: dict[str, object]) -> Configuration:
     top.refuse("domainname", why="ns sets no NIS domain")
     root, process, linux = top.inner("root"), top.inner("process"), top.inner("linux")
     user, rights = process.inner("user"), process.inner("capabilities")
-    resources = linux.inner("resources")
-    bounds, limits_swap = _bounds(resources)
+    limits = linux.inner("resources")
+    unified = limits.has("unified")
+    bounds, limits_swap = resources.read(limits)
     configuration = Configuration(
         argv=_argv(process),
         environment=_environment(process),
@@ -92,12 +93,13 @@ def parse(content: dict[str, object]) -> Configuration:
         no_new_privileges=process.take("noNewPrivileges", bool, False),  # noqa: FBT003  # as above
         filter=_filter(linux),
         bounds=bounds,
+        unified=unified,
         limits_swap=limits_swap,
         cgroups_path=linux.text("cgroupsPath", ""),
         limits=tuple(_limit(each) for each in process.objects("rlimits")),
     )
     _refuse_the_rest(process, linux, user)
-    for each in (root, user, rights, resources, process, linux, top):
+    for each in (root, user, rights, limits, process, linux, top):
         each.close()
     _check_whole(configuration)
     return configuration
@@ -211,42 +213,6 @@ def _limit(fields: Fields) -> ResourceLimit:
         raise BundleFault(fields.path, f"{limit.kind} {limit.soft}:{limit.hard} is no limit")
     fields.close()
     return limit
-
-
-def _bounds(resources: Fields) -> tuple[Bounds | None, bool]:
-    """CPU and memory limits, and whether swap is limited with memory."""
-    cpu, memory = resources.inner("cpu"), resources.inner("memory")
-    cpus = parse_cpu_list(cpu)
-    quota, period = cpu.take("quota", int, 0), cpu.take("period", int, 100_000)
-    if period <= 0:
-        raise BundleFault("$.linux.resources.cpu.period", "is not positive")
-    limit, swap = memory.take("limit", int, 0), memory.take("swap", int, 0)
-    if swap > 0 and swap != limit:
-        raise BundleFault("$.linux.resources.memory.swap", "must equal limit: ns allows no swap")
-    if resources.has("devices"):
-        _check_devices(resources)
-    resources.ignore("devices")
-    for each in (cpu, memory):
-        each.close()
-    if not (cpus or quota > 0 or limit > 0):
-        return None, True
-    share = quota / period if quota > 0 else None
-    return Bounds(cpus, share, limit if limit > 0 else None), swap > 0 or limit <= 0
-
-
-def parse_cpu_list(cpu: Fields) -> tuple[int, ...]:
-    """CPU numbers of ``cpus``."""
-    text = cpu.text("cpus", "")
-    if not re.fullmatch(r"(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?", text):
-        raise BundleFault(cpu.at("cpus"), f"{text!r} is no list of CPUs")
-    return parse_cpus(text)
-
-
-def _check_devices(resources: Fields) -> None:
-    """To deny all is what ns comes to: a box cannot make or open what is not in its /dev."""
-    for each in resources.objects("devices"):
-        if each.take("allow", bool, False):  # noqa: FBT003  # the field's default
-            raise BundleFault(each.path, "ns opens no further device to a box")
 
 
 def _filter(linux: Fields) -> Filter | None:

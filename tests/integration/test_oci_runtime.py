@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -23,6 +24,8 @@ from harness.places import places
 from runtimes import cgroups, netns, process
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.cgroups import Bounds
+from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
 from runtimes.namespaces import view
 from runtimes.namespaces.engine import prepared as ns_prepared
 from runtimes.oci import OciRuntime, bundle, engine, profiles
@@ -160,6 +163,23 @@ def test_limits_and_statistics_are_the_boxs(bench: Bench) -> None:
         assert stats.disk_bytes > 0
         assert set(instance.marks) >= {"created", "network", "executed"}
         assert instance.marks["created"] < instance.marks["network"] < instance.marks["executed"]
+
+
+def test_every_limit_that_a_box_of_ns_can_have_is_set_by_runc(bench: Bench) -> None:
+    hierarchy = cgroups.detect()
+    if hierarchy.controllers is None:
+        pytest.skip("files of v1 are looked at")
+    bounds = Bounds((0,), 0.5, 64 << 20, cpu_weight=200, pids_max=50, devices=DEFAULT_DEVICES)
+    with mock.patch.object(cgroups, "bounds", return_value=bounds), bench.box() as instance:
+        pid = instance.group.pids()[0]
+        listed = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        own = {line.split(":")[1]: line.split(":")[2] for line in listed}
+        top = Path("/sys/fs/cgroup")
+        assert Path(top, "pids", own["pids"][1:], "pids.max").read_text() == "50\n"
+        assert Path(top, "cpu", own["cpu"][1:], "cpu.shares").read_text() == "2048\n"
+        allowed = Path(top, "devices", own["devices"][1:], "devices.list").read_text()
+    assert "c 1:3 rwm" in allowed
+    assert "a *:* rwm" not in allowed
 
 
 def test_an_orderly_end_is_told_with_its_signal(bench: Bench) -> None:

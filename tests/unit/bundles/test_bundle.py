@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.cgroups import Bounds, DeviceRule, IoLimit
+from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
+from runtimes.cgroups.v1 import V1
+from runtimes.cgroups.v2 import V2
 from runtimes.launcher import Plan
 from runtimes.launcher import operations as ops
 from runtimes.namespaces import build, capabilities, seccomp_calls
 from runtimes.namespaces.profiles import PROFILES
-from runtimes.oci import bundle, plan, read
+from runtimes.oci import bundle, plan, read, resources
 from runtimes.oci.configuration import ResourceLimit
+from runtimes.oci.describe import describe
 from runtimes.oci.filters import default_filter
 from tests.support import oci_boxes
 
@@ -52,6 +57,50 @@ def test_a_bundle_on_disk_is_read_back_the_same(tmp_path: Path) -> None:
     given = replace(oci_boxes.configuration(), limits=(ResourceLimit("RLIMIT_NOFILE", 1024, 4096),))
     bundle.write(tmp_path, given)
     assert read.read(tmp_path) == given
+
+
+EVERY_LIMIT = Bounds(
+    (0, 2),
+    0.5,
+    64 << 20,
+    memory_high_bytes=48 << 20,
+    swap_bytes=8 << 20,
+    cpu_weight=250,
+    pids_max=99,
+    io=(IoLimit(8, 0, read_bytes_per_s=1000), IoLimit(8, 16, write_operations_per_s=5)),
+    io_weight=300,
+    devices=(*DEFAULT_DEVICES, DeviceRule("c", 10, 229, "rw")),
+)
+
+
+@pytest.mark.parametrize("host", [oci_boxes.V1_HOST, oci_boxes.V2_HOST], ids=["v1", "v2"])
+def test_every_limit_comes_back_as_it_went(host: V1 | V2) -> None:
+    given = describe(
+        oci_boxes.box(host=host), Path("/r"), bounds=EVERY_LIMIT, cgroups_path="/tarebench/x"
+    )
+    assert read.parse(json.loads(json.dumps(bundle.document(given)))) == given
+
+
+def test_limits_are_said_in_the_words_of_the_hosts_version() -> None:
+    v1 = resources.document(EVERY_LIMIT, unified=False, limits_swap=True)
+    v2 = resources.document(EVERY_LIMIT, unified=True, limits_swap=True)
+    assert v1["cpu"]["shares"] == 2560  # type: ignore[index,call-overload]
+    assert "unified" not in v1
+    assert v2["unified"] == {
+        "cpu.weight": "250", "memory.high": str(48 << 20), "io.weight": "default 300",
+    }  # fmt: skip
+    assert v1["pids"] == v2["pids"] == {"limit": 99}
+    assert v1["memory"]["swap"] == 72 << 20  # type: ignore[index,call-overload]
+
+
+def test_denying_all_devices_leaves_the_harmless_ones_as_every_runtime_does() -> None:
+    content = document()
+    content["linux"]["resources"]["devices"] = [  # type: ignore[index,call-overload]
+        {"allow": False, "access": "rwm"}
+    ]
+    bounds = read.parse(content).bounds
+    assert bounds is not None
+    assert bounds.devices == DEFAULT_DEVICES
 
 
 def essence(steps: Plan) -> Counter[object]:
