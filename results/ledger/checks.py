@@ -96,6 +96,7 @@ class Checker:
             baseline=baseline,
             candidates=candidates,
             awaits=raw.awaits.strip(),
+            optional=raw.optional,
         )
 
     def _rule(self, raw: RawRule, index: int, place: int | None) -> Rule:

@@ -103,7 +103,8 @@ def _findings(part: Part, court: _Court) -> Iterator[Finding]:
             yield _unjudged(part, _absent(names, evidence.skipped))
             return
     if part.workload not in evidence.workloads:
-        yield _unjudged(part, f"{part.workload} was not part of this run")
+        why = f"{part.workload} was not part of this run"
+        yield _unjudged(part, why, awaited=part.optional)
         return
     for baseline in baselines:
         for candidate in dict.fromkeys(candidates):

@@ -28,6 +28,7 @@ class RawPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str | None = None
     candidates: list[str] | None = None
     awaits: str = ""
+    optional: bool = False
 
 
 class RawClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,6 +25,8 @@ class Part:
     """Arms or groups."""
     awaits: str = ""
     """What must come first; empty where a run can hold it today."""
+    optional: bool = False
+    """A run without its workload is judged by the other parts, and says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,3 +326,14 @@ def test_the_floor_of_every_metric_is_told() -> None:
     assert known.n == 12
     assert found["cpu.work", "other"].effect is None
     assert found["cpu.work", "other"].reason == "native has no valid trial"
+
+
+def test_a_run_without_an_optional_part_is_judged_by_the_others_and_says_so() -> None:
+    there = part("superiority", 0.02)
+    absent = part("superiority", 0.02, name="storage", workload="storage.random-read")
+    samples = frame(*BASE, rows("ns", times(0.8)))
+    needed = verdict_of(claim(there, absent), samples)
+    optional = verdict_of(claim(there, replace(absent, optional=True)), samples)
+    assert needed.verdict == "inconclusive"
+    assert optional.verdict == "supported"
+    assert "storage" in optional.sentence.lower()
