@@ -6,70 +6,136 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes import cgroups
-from runtimes.base import Limits
+from runtimes.base import Limits, Network
+from runtimes.launcher import Launcher
 from runtimes.launcher.instance import HeldRoot
 from runtimes.launcher.program import opened
 from runtimes.namespaces import build, seccomp, userns, view
-from runtimes.namespaces.build import Box
+from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.engine import remove_state, remove_tree
+from runtimes.namespaces.links import Links
 from runtimes.namespaces.profiles import Profile
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
 
 TRUE = ("/bin/true",)
 WAIT_S = 30.0
+_BOXES = 200
+"""Addresses in use at once, at most."""
+
+
+@dataclass(slots=True)
+class Starter:
+    """Starts boxes as the engine does, with nothing to talk to inside."""
+
+    run: str
+    root: Path
+    state: Path
+    limits: Limits
+    launcher: Launcher
+    hierarchy: cgroups.Hierarchy
+    filter: bytes
+    silence: int
+    network: Network | None
+    links: Links | None
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _left: list[Callable[[], None]] = field(default_factory=list)
+
+    def to_the_end(self, profile: Profile, *, with_cgroups: bool = True) -> None:
+        """Start a box, wait for its end, remove it."""
+        self.start_and_exit(profile, with_cgroups=with_cgroups)
+        self.remove()
+
+    def start_and_exit(self, profile: Profile, *, with_cgroups: bool = True) -> None:
+        """Start a box and wait for its end; ``remove`` does the rest."""
+        number = next(self._numbers)
+        name = f"b{number}"
+        bounds = cgroups.bounds(self.limits)
+        creation = self.hierarchy.creation(self.run, name, bounds) if with_cgroups else None
+        outside = f"tb{self.run}n{number % _BOXES}"
+        box = Box(
+            profile=profile,
+            hostname=name,
+            layers=(self.root,),
+            places=Places(self.state / name, self.state / "stage"),
+            argv=TRUE,
+            environment=ENVIRONMENT,
+            creation=creation,
+            controllers=self.hierarchy.controllers,
+            attachment=self._attachment(number, outside),
+            filter=self.filter,
+        )
+        quiet = self.silence
+        started = self.launcher.start(build.plan(box), stdin=quiet, stdout=quiet, stderr=quiet)
+        held = HeldRoot()
+        if profile.overlay:
+            held.take(started.pid)
+        status = started.wait(WAIT_S)
+        self._left.append(lambda: self._remove(box, held, outside, with_cgroups=with_cgroups))
+        assert status == 0, status
+
+    def remove(self) -> None:
+        """Remove all that has ended."""
+        while self._left:
+            self._left.pop()()
+
+    def _remove(self, box: Box, held: HeldRoot, outside: str, *, with_cgroups: bool) -> None:
+        if box.profile.network in build.LINKED and self.links is not None:
+            self.links.remove(outside)
+        if with_cgroups:
+            self.hierarchy.group(self.run, box.hostname).remove()
+        remove_state(box.places)
+        held.close()
+
+    def _attachment(self, number: int, outside: str) -> Attachment | None:
+        if self.network is None:
+            return None
+        prefix = self.network.gateway.rpartition(".")[0]
+        return Attachment(
+            namespace=self.network.host_netns,
+            bridge=self.network.bridge,
+            outside=outside,
+            address=f"{prefix}.{2 + number % _BOXES}",
+            prefix_length=self.network.prefix_length,
+            gateway=self.network.gateway,
+            mac=f"02:00:00:00:00:{number % _BOXES:02x}",
+            mtu=self.network.mtu,
+        )
 
 
 @contextlib.contextmanager
 def starter(
-    root: Path, state: Path, cache: Path, run: str, limits: Limits
-) -> Iterator[Callable[[Profile, bool], None]]:
-    """A function that starts /bin/true in a box of a profile, with or without cgroups.
-
-    ``state`` should not be on a disk: what is timed here is the kernel's and our own work, and
-    none of the programs it is compared with has a writable layer to sync.
-    """
+    root: Path,
+    state: Path,
+    cache: Path,
+    run: str,
+    limits: Limits,
+    *,
+    network: Network | None = None,
+) -> Iterator[Starter]:
+    """Everything that is prepared once: see namespaces.engine.prepared."""
     hierarchy = cgroups.detect()
-    numbers = itertools.count()
-    program = seccomp.compile_filter()
     line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
-    stage = state / "stage"
-    view.make_stage(Places(state, stage), layers=1)
+    places = Places(state, state / "stage")
+    view.make_stage(places, layers=1)
     with contextlib.ExitStack() as stack:
         stack.callback(remove_tree, state)
         launcher = stack.enter_context(opened(cache, lambda _: None))
         stack.enter_context(cgroups.held(hierarchy, run))
         mapped = stack.enter_context(userns.mapped(launcher, line))
-        launcher.prepare(view.staged((root,), Places(state, stage), mapped), (mapped,))
+        launcher.prepare(view.staged((root,), places, mapped), (mapped,))
         silence = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         stack.callback(os.close, silence)
-
-        def start(profile: Profile, with_cgroups: bool) -> None:
-            name = f"b{next(numbers)}"
-            creation = hierarchy.creation(run, name, cgroups.bounds(limits))
-            box = Box(
-                profile=profile,
-                hostname=name,
-                layers=(root,),
-                places=Places(state / name, stage),
-                argv=TRUE,
-                environment=ENVIRONMENT,
-                creation=creation if with_cgroups else None,
-                controllers=hierarchy.controllers,
-                filter=program,
-            )
-            started = launcher.start(build.plan(box), stdin=silence, stdout=silence, stderr=silence)
-            held = HeldRoot()
-            if profile.overlay:
-                held.take(started.pid)
-            status = started.wait(WAIT_S)
-            if with_cgroups:
-                hierarchy.group(run, name).remove()
-            remove_state(box.places)
-            held.close()
-            assert status == 0, status
-
-        yield start
+        links = None if network is None else Links(network.host_netns)
+        if links is not None:
+            stack.callback(links.close)
+        made = Starter(
+            run, root, state, limits, launcher, hierarchy, seccomp.compile_filter(), silence,
+            network, links,
+        )  # fmt: skip
+        stack.callback(made.remove)
+        yield made
