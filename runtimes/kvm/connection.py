@@ -82,8 +82,23 @@ class Connection:
     _listeners: dict[str, Listener] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._register()
+
+    def _register(self) -> None:
         kind = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
         self.link.domainEventRegisterAny(None, kind, self._dispatch, None)
+
+    def refresh(self) -> None:
+        """Connect again to a daemon that was restarted; guests of before live on without us.
+
+        Raises:
+            RuntimeFault: it does not answer.
+        """
+        if self.root is not None or self.link.isAlive():
+            return
+        with translated(f"connect again to libvirt at {self.uri}"):
+            self.link = libvirt.open(self.uri)
+            self._register()
 
     def _dispatch(
         self,

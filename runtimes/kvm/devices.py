@@ -52,6 +52,8 @@ def _disk(devices: Element, config: Disk) -> Element:
     disk = SubElement(devices, "disk", type="file", device="disk")
     driver = SubElement(disk, "driver", name="qemu", type=config.format)
     driver.set("cache", "none" if config.direct else "writeback")
+    # A full disk is an error in the guest, as it is in a container; QEMU's default is to stop it.
+    driver.set("error_policy", "report")
     if config.direct:
         driver.set("io", "native")
     if config.iothread:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import InstanceSpec, RuntimeFault, Site
@@ -72,10 +73,11 @@ class KvmEngine:
         """``start``; from a saved state, or, for the guest that will be saved, without one."""
         marks = Marks({"api_call": time.monotonic_ns()})
         config, files = self._plan(spec)
+        self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
             overlay = state.overlay if state else self.assets.profiles[spec.profile].overlay
-            shutil.copyfile(overlay, files.overlay)
+            _copy(overlay, files.overlay)
             if files.volume is not None:
                 volume.make(files.volume)
             group = self._group(spec)
@@ -166,3 +168,13 @@ class KvmEngine:
         for instance in self._made:
             with contextlib.suppress(RuntimeFault):
                 instance.remove()
+
+
+def _copy(overlay: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(overlay, target)
+    except OSError as error:
+        raise RuntimeFault(
+            f"cannot make the guest's disk {target}: {error.strerror}",
+            hint="free space where TAREBENCH_STATE is, or set it elsewhere",
+        ) from None

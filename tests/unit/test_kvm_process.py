@@ -15,7 +15,7 @@ from runtimes.kvm.hypervisor import Hypervisor, adopting
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import birth, connection, creation, faults  # noqa: E402  # needs libvirt
+from runtimes.kvm import birth, connection, creation, engine, faults  # noqa: E402  # needs libvirt
 from runtimes.kvm.marks import Marks  # noqa: E402  # needs libvirt
 
 
@@ -149,3 +149,44 @@ def test_signals_are_called_by_their_names() -> None:
     child = Hypervisor(started("sh", "-c", "kill -TERM $$"))
     assert child.wait(10)
     assert child.how == f"signal {signal.SIGTERM.name}"
+
+
+class Link:
+    """A connection to a daemon that may have been restarted."""
+
+    def __init__(self, *, alive: bool) -> None:
+        self.alive, self.listeners = alive, 0
+
+    def isAlive(self) -> bool:  # noqa: N802  # libvirt's name
+        return self.alive
+
+    def domainEventRegisterAny(self, *_: object) -> int:  # noqa: N802  # libvirt's name
+        self.listeners += 1
+        return 1
+
+
+def test_a_restarted_daemon_is_connected_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Link(alive=False), Link(alive=True)
+    monkeypatch.setattr(libvirt, "open", lambda _: after)
+    daemon = connection.Connection("qemu:///system", before, None)  # type: ignore[arg-type]
+    daemon.refresh()
+    daemon.refresh()
+    assert daemon.link is after  # type: ignore[comparison-overlap]
+    assert after.listeners == 1
+
+
+def test_a_daemon_that_stays_away_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise libvirt.libvirtError("Failed to connect socket to '/run/libvirt/libvirt-sock'")
+
+    daemon = connection.Connection("qemu:///system", Link(alive=False), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(libvirt, "open", refuse)
+    with pytest.raises(RuntimeFault, match="connect again") as caught:
+        daemon.refresh()
+    assert "libvirtd" in caught.value.hint
+
+
+def test_a_full_disk_is_said_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFault, match="disk") as caught:
+        engine._copy(tmp_path / "missing", tmp_path / "target")
+    assert "TAREBENCH_STATE" in caught.value.hint
