@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import libvirt
+
 from runtimes import cgroups
+from runtimes.agent import FdStream
 from runtimes.base import InstanceSpec, RuntimeFault, Site
 from runtimes.kvm import assets, creation, host, saved, volume
 from runtimes.kvm.assets import Assets
@@ -76,10 +79,7 @@ class KvmEngine:
         self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
-            overlay = state.overlay if state else self.assets.profiles[spec.profile].overlay
-            _copy(overlay, files.overlay)
-            if files.volume is not None:
-                volume.make(files.volume)
+            self._make_disks(files, state.overlay if state else self._overlay(spec))
             group = self._group(spec)
             undo.callback(group.remove)
             console = ConsoleWatch(files.console, marks)
@@ -94,14 +94,7 @@ class KvmEngine:
             stream = creation.dial(files.channel)
             undo.callback(stream.close)
             creation.confirm_acceleration(domain, proved=self.proof.works)
-            if state is not None:
-                saved.load(domain, state)
-                marks.set("restored", time.monotonic_ns())
-            with translated(f"let {spec.name} run"):
-                domain.resume()
-            marks.set("resumed", time.monotonic_ns())
-            if state is not None:
-                stream.send(saved.identity(self.platform, spec))
+            self._run(spec, domain, stream, state, marks)
             undo.pop_all()
         instance = KvmInstance(
             spec=spec,
@@ -115,9 +108,34 @@ class KvmEngine:
             host_address=self.site.network.host_address,
             stream=stream,
         )
-        self._made = [each for each in self._made if not each.removed]
-        self._made.append(instance)
+        self._made = [*(each for each in self._made if not each.removed), instance]
         return instance
+
+    def _run(
+        self,
+        spec: InstanceSpec,
+        domain: libvirt.virDomain,
+        stream: FdStream,
+        state: Saved | None,
+        marks: Marks,
+    ) -> None:
+        """The first instruction: of firmware or kernel, or where the saved state was left."""
+        if state is not None:
+            saved.load(domain, state)
+            marks.set("restored", time.monotonic_ns())
+        with translated(f"let {spec.name} run"):
+            domain.resume()
+        marks.set("resumed", time.monotonic_ns())
+        if state is not None:
+            stream.send(saved.identity(self.platform, spec))
+
+    def _overlay(self, spec: InstanceSpec) -> Path:
+        return self.assets.profiles[spec.profile].overlay
+
+    def _make_disks(self, files: Files, overlay: Path) -> None:
+        _copy(overlay, files.overlay)
+        if files.volume is not None:
+            volume.make(files.volume)
 
     def save_states(self) -> None:
         """Once per run: the states of profiles whose guests are restored.

@@ -68,7 +68,7 @@ def test_two_copies_differ_in_all_that_tells_instances_apart(
     assert random[0] != random[1], "both draw the same random numbers"
     assert [guest.agent.facts()["hostname"] for guest in two] == [g.spec.name for g in two]
     for guest in two:
-        ping = ["ping", "-c", "1", "-W", "10", guest.spec.lease.address]
+        ping = ["busybox", "ping", "-c", "1", "-W", "10", guest.spec.lease.address]
         netns.inside(bed.host_netns, lambda ping=ping: process.run(ping, timeout_s=20))
 
 
