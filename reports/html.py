@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -20,12 +21,15 @@ from reports.charts import (
     ecdf_chart,
     footprint_charts,
     forest_charts,
+    mechanisms_chart,
     phases_chart,
     speed_charts,
+    waterfall_chart,
 )
 from reports.view.ledger import LedgerView
 from reports.view.model import Gate, MetricView, ReportView
 from reports.view.startup import PHASES
+from reports.view.waterfall import WaterfallView
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_FAILURES = 200
@@ -57,6 +61,8 @@ def render(view: ReportView, ledger: LedgerView | None = None) -> str:
             phases=phases_chart(view.phases),
             phase_labels=[label for _, label, _ in PHASES],
             footprint=footprint_charts(view.metrics, view.daemons),
+            fall=view.waterfall,
+            charts=_waterfall(view.waterfall),
             resources=_resources(view.metrics),
             failures=view.failures[:MAX_FAILURES],
             level_words=LEVEL_WORDS,
@@ -84,7 +90,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _styles() -> str:
-    names = ("report.css", "ledger.css")
+    names = ("report.css", "ledger.css", "waterfall.css")
     return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
@@ -94,6 +100,20 @@ def _forests(ledger: LedgerView | None) -> dict[str, tuple[Chart, ...]]:
         return {}
     charts = forest_charts(forest for card in ledger.cards for forest in card.forests)
     return {card.id: charts.get(card.id, ()) for card in ledger.cards}
+
+
+@dataclass(frozen=True, slots=True)
+class _WaterfallCharts:
+    starts: tuple[Chart, ...] = ()
+    work: Chart | None = None
+
+
+def _waterfall(fall: WaterfallView | None) -> _WaterfallCharts:
+    if fall is None:
+        return _WaterfallCharts()
+    drawn = (waterfall_chart(one, str(place)) for place, one in enumerate(fall.starts))
+    starts = tuple(chart for chart in drawn if chart)
+    return _WaterfallCharts(starts, mechanisms_chart(fall.ratios))
 
 
 def _chips(gates: Sequence[Gate]) -> tuple[Gate, ...]:

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 
 from reports.view.arms import SLOT_COUNT
 
-INK, MUTED, GRID, SURFACE, BAND, ON_PHASE, FIELD = (f"#fe01{number:02x}" for number in range(7))
+INK, MUTED, GRID, SURFACE, BAND, ON_PHASE, FIELD, GAIN = (
+    f"#fe01{number:02x}" for number in range(8)
+)
 
 VARIABLES: Mapping[str, str] = {
     INK: "var(--ink)",
@@ -25,6 +27,7 @@ VARIABLES: Mapping[str, str] = {
     BAND: "var(--band)",
     ON_PHASE: "var(--on-phase)",
     FIELD: "var(--field)",
+    GAIN: "var(--gain)",
     **{f"#fe00{slot:02x}": f"var(--arm-{slot})" for slot in range(SLOT_COUNT)},
     **{f"#fe02{phase:02x}": f"var(--phase-{phase})" for phase in range(8)},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -17,6 +18,7 @@ from reports.view.model import ArmView, ReportView
 from reports.view.prices import price_table
 from reports.view.published import published
 from reports.view.startup import phase_bars
+from reports.view.waterfall import stepping, waterfall_view
 from results.records import Run, Trial, arm_name
 
 GLOSSARY: Mapping[str, str] = {
@@ -41,7 +43,9 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
         samples: as ``results.frame.load`` gives them.
         trials: every recorded trial.
     """
-    arms = arm_views(run)
+    everyone = arm_views(run)
+    whole, everything = run, samples
+    run, samples, arms = _without_steps(run, samples)
     also = shown_though_invalid(trials)
     metrics = metric_views(run, trial_values(samples, also), arms)
     head, prices = price_table(metrics, arms.values())
@@ -52,20 +56,40 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
         answer=answer(run, metrics, list(arms.values())),
         price_head=head,
         prices=prices,
-        gates=gates(run, trials, metrics, arms, also),
+        gates=gates(whole, trials, metrics, arms, also),
         baseline=BASELINE if BASELINE in arms else "",
         arms=tuple(arms.values()),
         metrics=metrics,
-        phases=phase_bars(run, trials, arms, also),
+        phases=phase_bars(run, _of_first_start(run, trials), arms, also),
         daemons=_daemons(run, arms),
-        failures=failures(trials, arms, also),
-        environment=environment(run),
+        failures=failures(trials, everyone, also),
+        environment=environment(whole),
         command=command(run),
         published=published({workload.resource for workload in run.workloads}),
         glossary=GLOSSARY,
         confidence=CONFIDENCE,
         methods=tuple(method for method in methods if method),
+        waterfall=waterfall_view(whole, everything, arms),
     )
+
+
+def _without_steps(
+    run: Run, samples: pd.DataFrame
+) -> tuple[Run, pd.DataFrame, Mapping[str, ArmView]]:
+    """Run, samples and arms without the waterfall's steps: twenty of them would hide the rest."""
+    steps = stepping(run)
+    if steps:
+        named = {arm_name(*step) for step in steps}
+        kept = tuple(arm for arm in run.arms if (arm.backend, arm.profile) not in steps)
+        run = dataclasses.replace(run, arms=kept)
+        samples = samples[~samples["arm"].isin(named)]
+    return run, samples, arm_views(run)
+
+
+def _of_first_start(run: Run, trials: Sequence[Trial]) -> list[Trial]:
+    """Trials of the one start-up workload that is drawn: phases of several cannot be mixed."""
+    starts = [workload.name for workload in run.workloads if workload.resource == "startup"]
+    return [trial for trial in trials if trial.workload == starts[0]] if starts else []
 
 
 def _subtitle(run: Run) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from reports.view.waterfall import WaterfallView
 
 Level = Literal["stop", "caution", "good", "info"]
 Tone = Literal["same", "cost", "gain", "plain", "none"]
@@ -201,3 +204,5 @@ class ReportView:
     confidence: float
     methods: tuple[str, ...]
     """How ratios and their intervals were made, for the reader who argues."""
+    waterfall: WaterfallView | None = None
+    """Where the cost comes from; None where the run has no waterfall."""
