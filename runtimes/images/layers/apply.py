@@ -13,16 +13,17 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import making, union
 from runtimes.images.layers.member import EPOCH_NS, Member
+from runtimes.images.layers.pruning import prune
 from runtimes.images.layers.reading import member_at
 from runtimes.images.layers.rules import DEFAULT, Rules
-from runtimes.images.layers.tree import Marks, Tree, is_whiteout
+from runtimes.images.layers.tree import Marks, Tree
 from runtimes.images.layers.union import Found
 from runtimes.images.layers.whiteouts import OPAQUE, PREFIX, hidden_name
 
@@ -97,6 +98,8 @@ class _Layer:
         self._parents: dict[str, str] = {}
         """Where names of directories lead; forgotten whenever a directory goes."""
         self._times: dict[str, int] = {}
+        self._brought: set[str] = set()
+        """What is here only because something below or linked to it is."""
         self._has_root = False
         self.entries = 0
         self.size_bytes = 0
@@ -114,7 +117,7 @@ class _Layer:
             raise HostileArchive(f"{member.name!r}: not a name")
         if gone is not None:
             with contextlib.suppress(_NoDirectoryFault):  # then nothing is there to be hidden
-                self._hide(self._resolve(name), gone)
+                self._hide(self._resolve(name, imply=False), gone)
             return
         parent = self._resolve(name)
         if member.kind == "hardlink":
@@ -159,19 +162,23 @@ class _Layer:
             is_directory = member.kind == "directory"
             if is_directory and there is not None and stat.S_ISDIR(there.st_mode):
                 making.dress_directory(member, descriptor, base)
+                self._brought.discard(path)
             else:
-                self._make_room(descriptor, base, there)
+                self._make_room(descriptor, path, there)
                 making.make(member, descriptor, base)
                 if is_directory and there is not None:
                     self._own.set_opaque(path)  # it replaces, it is not merged
             if is_directory:
                 self._times[path] = member.mtime_ns
 
-    def _make_room(self, parent: int, base: str, there: os.stat_result | None) -> None:
+    def _make_room(self, parent: int, path: str, there: os.stat_result | None) -> None:
+        self._brought.discard(path)
         if there is not None:
-            making.remove(parent, base, there)
+            making.remove(parent, path.rpartition("/")[2], there)
             if stat.S_ISDIR(there.st_mode):
                 self._parents.clear()
+                below = f"{path}/"
+                self._brought -= {one for one in self._brought if one.startswith(below)}
 
     def _link(self, member: Member, parent: str, base: str) -> None:
         target_name, _, target_base = member.link.rpartition("/")
@@ -186,7 +193,7 @@ class _Layer:
             self._copy_up(found, target_parent, target_base)
         with self._own.directory(target_parent) as source, self._own.directory(parent) as into:
             there = self._own.lstat(path)
-            self._make_room(into, base, there)
+            self._make_room(into, path, there)
             os.link(target_base, base, src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
 
     def _copy_up(self, found: Found, parent: str, base: str) -> None:
@@ -194,24 +201,32 @@ class _Layer:
         self._count(like.size)
         with self._own.directory(parent) as descriptor:
             making.make(like, descriptor, base)
+        self._brought.add(_join(parent, base))
 
     def _hide(self, parent: str, base: str) -> None:
         """Hide what layers below have; what this layer has itself stays, in whatever order."""
-        if base == OPAQUE:
-            if len(self._trees) > 1:
-                self._own.set_opaque(parent)
-            return
-        path = _join(parent, base)
+        path = parent if base == OPAQUE else _join(parent, base)
         there = self._own.lstat(path)
-        if there is not None:
-            if stat.S_ISDIR(there.st_mode):
-                self._own.set_opaque(path)
-        elif union.find(self._trees, path) is not None:
-            with self._own.directory(parent) as descriptor:
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            self._parents.clear()
+            nothing_left = prune(self._own, path, self._brought)
+            if base == OPAQUE or not nothing_left or path not in self._brought:
+                if len(self._trees) > 1:
+                    self._own.set_opaque(path)
+                return
+        elif there is not None and path not in self._brought:
+            return
+        with self._own.directory(parent) as descriptor:
+            self._make_room(descriptor, path, there)
+            if union.find(self._trees, path) is not None:
                 making.make_whiteout(descriptor, base)
 
-    def _resolve(self, name: str) -> str:
+    def _resolve(self, name: str, *, imply: bool = True) -> str:
         """Where the directory ``name`` really is; made in this layer, as are its parents.
+
+        Args:
+            name: as written.
+            imply: make those that are in no layer; they are not there otherwise.
 
         Raises:
             HostileArchive: something on the way is no directory, or links go round.
@@ -229,7 +244,7 @@ class _Layer:
             if part in {"", ".", ".."}:
                 continue
             here = "/".join((*done, part))
-            target = self._step(here, name)
+            target = self._target(here, name, imply=imply)
             if target is None:
                 done.append(part)
                 continue
@@ -238,29 +253,41 @@ class _Layer:
                 raise HostileArchive(f"{name!r}: too many symbolic links")
             done = [] if target.startswith("/") else done
             pending += target.split("/")[::-1]
+        for place in range(len(done)):  # only now: what links were followed through is not needed
+            self._bring("/".join(done[: place + 1]), name)
         self._parents[name] = "/".join(done)
         return self._parents[name]
 
-    def _step(self, here: str, name: str) -> str | None:
-        """Make sure that ``here`` is a directory of this layer; else the target of a link there."""
+    def _target(self, here: str, name: str, *, imply: bool) -> str | None:
+        """Target of the link at ``here``; ``None`` where a directory is, or may be made."""
         status = self._own.lstat(here)
         if status is not None and stat.S_ISDIR(status.st_mode):
             return None
-        found = None if status and is_whiteout(status) else union.find(self._trees, here)
+        found = union.find(self._trees, here)
         if found is None:
-            like = Member(here, "directory", 0o755, os.geteuid(), os.getegid(), EPOCH_NS)
+            if not imply:
+                raise _NoDirectoryFault(f"{name!r}: {here!r} is not there")
         elif stat.S_ISLNK(found.status.st_mode):
             return found.tree.readlink(here)
         elif not found.is_directory:
             raise _NoDirectoryFault(f"{name!r}: {here!r} is not a directory")
-        else:
-            like = member_at(found, here, self._rules)
-        self._count(0)
+        return None
+
+    def _bring(self, here: str, name: str) -> None:
+        """Make sure that the directory ``here`` is in this layer, as layers below have it."""
+        status = self._own.lstat(here)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            return
+        found = union.find(self._trees, here)
         parent, _, base = here.rpartition("/")
         if base.startswith(PREFIX):
             raise HostileArchive(f"{name!r}: leads to {here!r}, which is a whiteout's name")
-        self._make(replace(like, name=here), parent, base)
-        return None
+        like = Member(here, "directory", 0o755, os.geteuid(), os.getegid(), EPOCH_NS)
+        if found is not None:
+            like = member_at(found, here, self._rules)
+        self._count(0)
+        self._make(like, parent, base)
+        self._brought.add(here)
 
 
 def _join(parent: str, base: str) -> str:

@@ -66,7 +66,7 @@ def test_a_whiteout_hides_what_is_below(stack: Stack) -> None:
 
 
 def test_a_whiteout_of_nothing_leaves_no_mark(stack: Stack) -> None:
-    stack.add([f(".wh.nothing"), d("e"), f("e/.wh..wh..opq")])
+    stack.add([f(".wh.nothing"), f("no/where/.wh.x"), d("e"), f("e/.wh..wh..opq")])
     assert sorted(path.name for path in stack.layers[0].iterdir()) == ["e"]
     assert os.listxattr(stack.layers[0] / "e") == []
 
@@ -184,6 +184,20 @@ def test_a_hard_link_to_a_lower_layers_file_brings_it_along(stack: Stack) -> Non
     assert (own / "etc/hosts").samefile(own / "etc/again")
     assert stack.shown()["etc/hosts"] == "hardlink -> etc/again"
     assert not (own / "etc/hosts").samefile(stack.layers[1] / "etc/hosts")
+
+
+def test_what_a_hard_link_brought_along_can_still_be_hidden(stack: Stack) -> None:
+    base(stack)
+    stack.add([hard("moved", "etc/hosts"), f("etc/.wh.hosts")])
+    shown = stack.shown()
+    assert shown["moved"] == "file h"
+    assert "etc/hosts" not in shown
+
+
+def test_a_link_that_is_only_passed_through_brings_nothing_along(stack: Stack) -> None:
+    stack.add([d("a"), link("a/up", "/b"), d("b")])
+    stack.add([f("a/up/x"), f("a/up/.wh..wh..opq")])
+    assert sorted(path.name for path in stack.layers[0].iterdir()) == ["b"]
 
 
 def test_a_hard_link_through_a_link_stays_inside(stack: Stack, tmp_path: Path) -> None:
