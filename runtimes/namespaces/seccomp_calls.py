@@ -107,3 +107,13 @@ NEWER = {
     "futex_requeue": 456,
 }
 """Numbers of calls that an older libseccomp cannot name; the same on every architecture."""
+
+I386_DIRECT = {
+    "recvmmsg": 337, "sendmmsg": 345, "socket": 359, "socketpair": 360, "bind": 361,
+    "connect": 362, "listen": 363, "accept4": 364, "getsockopt": 365, "setsockopt": 366,
+    "getsockname": 367, "getpeername": 368, "sendto": 369, "sendmsg": 370, "recvfrom": 371,
+    "recvmsg": 372, "shutdown": 373, "semget": 393, "semctl": 394, "shmget": 395, "shmctl": 396,
+    "shmat": 397, "shmdt": 398, "msgget": 399, "msgsnd": 400, "msgrcv": 401, "msgctl": 402,
+}  # fmt: skip
+"""Calls that i386 has both through ``socketcall`` or ``ipc``, which is the only number libseccomp
+names, and directly (Linux 4.3 and 5.1)."""

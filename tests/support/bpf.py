@@ -19,7 +19,7 @@ _STEPS = 4096
 def verdict(program: bytes, number: int, *, architecture: int, args: Sequence[int] = ()) -> int:
     """The action that ``program`` returns for one system call."""
     padded = (*args, *([0] * (6 - len(args))))
-    data = struct.pack("=iIQ6Q", number, architecture, 0, *padded)
+    data = struct.pack("=IIQ6Q", number & 0xFFFFFFFF, architecture, 0, *padded)
     instructions = list(struct.iter_unpack("=HBBI", program))
     accumulator = position = 0
     for _ in range(_STEPS):

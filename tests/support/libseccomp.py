@@ -1,0 +1,35 @@
+"""The default filter as libseccomp compiles it: what the product's own is held against."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+from types import ModuleType
+
+from runtimes.namespaces import seccomp
+from runtimes.namespaces import seccomp_calls as calls
+
+_SUB_ARCHITECTURES = {"x86_64": ("X86", "X32"), "aarch64": ("ARM",)}
+
+
+def oracle(library: ModuleType) -> bytes:
+    """The same rules through pyseccomp, as runc and crun would load them."""
+    machine = platform.machine()
+    wanted = library.SyscallFilter(library.ERRNO(errno.EPERM))
+    for architecture in _SUB_ARCHITECTURES[machine]:
+        wanted.add_arch(getattr(library.Arch, architecture))
+    for name in (*calls.ALLOWED, *calls.BY_ARCHITECTURE[machine]):
+        number = seccomp.resolve(library, name)
+        if number is not None:
+            wanted.add_rule(library.ALLOW, number)
+    for persona in calls.PERSONALITIES:
+        wanted.add_rule(library.ALLOW, "personality", library.Arg(0, library.EQ, persona))
+    wanted.add_rule(library.ALLOW, "socket", library.Arg(0, library.NE, calls.AF_VSOCK))
+    no_namespace = library.Arg(0, library.MASKED_EQ, calls.NAMESPACE_FLAGS, 0)
+    wanted.add_rule(library.ALLOW, "clone", no_namespace)
+    wanted.add_rule(library.ERRNO(errno.ENOSYS), "clone3")
+    with os.fdopen(os.memfd_create("filter"), "w+b") as file:
+        wanted.export_bpf(file)
+        file.seek(0)
+        return seccomp.newer_is_missing(machine, seccomp.highest(library)) + file.read()
