@@ -1,13 +1,16 @@
 /* Other processes: the host's, the box's own init, and rights that an exec could give. */
 #include "attack.h"
 
+#include <dirent.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { NR_PIDFD_OPEN = 434, NR_PIDFD_SEND_SIGNAL = 424, NR_PIDFD_GETFD = 438 };
 
@@ -129,9 +132,51 @@ static long groups(int argc, char **argv)
     return outcome(count);
 }
 
+static int look_into(const char *pid)
+{
+    char path[64], target[256];
+    struct stat own, theirs;
+    snprintf(path, sizeof path, "/proc/%.20s/exe", pid);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length > 0 && (target[length] = 0, strstr(target, "memfd:"))) {
+        note("%s is %s", path, target);
+        return 1;
+    }
+    snprintf(path, sizeof path, "/proc/%.20s/root", pid);
+    if (!stat(path, &theirs) && !stat("/", &own) &&
+        (own.st_dev != theirs.st_dev || own.st_ino != theirs.st_ino)) {
+        note("%s is another", path);
+        return 1;
+    }
+    return 0;
+}
+
+/* newcomers FIRST SECONDS: look into every process from that number on, again and again, for one
+ * that is still the host's: its program or its root.  A program that is added to a box is that for
+ * an instant (CVE-2016-9962, CVE-2019-5736). */
+static long newcomers(int argc, char **argv)
+{
+    long first = number(argc, argv, 0), seen = 0;
+    time_t end = time(NULL) + number(argc, argv, 1);
+    while (time(NULL) < end) {
+        DIR *directory = opendir("/proc");
+        int found = 0;
+        if (!directory)
+            return -errno;
+        for (struct dirent *entry; !found && (entry = readdir(directory));)
+            if (atol(entry->d_name) >= first && ++seen)
+                found = look_into(entry->d_name);
+        closedir(directory);
+        if (found)
+            return 0;
+    }
+    return seen ? -EACCES : -ESRCH;
+}
+
 const struct entry PROCESSES[] = {
     {"kill", kill_}, {"trace", trace}, {"read-memory", read_memory}, {"open-pid", open_pid},
     {"steal-descriptor", steal_descriptor}, {"own-child", own_child},
     {"raise-capability", raise_capability}, {"bounding", bounding}, {"forgive", forgive},
-    {"set-user-id", set_user_id}, {"who", who}, {"groups", groups}, {0},
+    {"set-user-id", set_user_id}, {"who", who}, {"groups", groups}, {"newcomers", newcomers},
+    {0},
 };
