@@ -82,18 +82,24 @@ int op_bind(struct context *context, const struct step *step)
     return error == -ENOENT && step->numbers[2] ? 0 : error;
 }
 
-/* Hide a path of /proc or /sys: /dev/null over a file, an empty directory over a directory.
+/* Hide a path of /proc or /sys: /dev/null over a file, an empty directory (one for all, read-only)
+ * over a directory.
  * What this kernel does not have needs no hiding. */
 int op_mask(struct context *context, const struct step *step)
 {
     (void)context;
+    static const char *empty;
     const char *path = step->strings[0];
     struct stat status;
     if (stat(path, &status))
         return errno == ENOENT ? 0 : -errno;
-    if (S_ISDIR(status.st_mode))
+    if (S_ISDIR(status.st_mode) && empty)
+        return negative(mount(empty, path, NULL, MS_BIND, NULL));    /* flags are the source's */
+    if (S_ISDIR(status.st_mode)) {
+        empty = path;
         return negative(mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                               "size=0k,nr_inodes=2"));
+    }
     return negative(mount("/dev/null", path, NULL, MS_BIND, NULL));
 }
 

@@ -25,7 +25,7 @@ class Step:
     profile: Profile
 
 
-TRACKED = frozenset({"freezer"})
+TRACKED = frozenset({"cpuacct"})
 """Nothing limits the first steps; one cgroup there is, to end them by."""
 
 BARE = replace(
@@ -48,7 +48,7 @@ BARE = replace(
 
 _CHANGES: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("fork-exec", "fork + exec", ("The resident launcher forks and executes the program in a "
-      "prepared root directory (chroot), in one cgroup to end it by."), {}),
+      "prepared root directory (chroot), in one cgroup (of CPU accounting, to end it by)."), {}),
     ("mount", "mount namespace", "A copy of the mount table.", {"mount": True}),
     ("uts", "UTS namespace", "A host name of its own.", {"uts": True}),
     ("ipc", "IPC namespace", "System V and POSIX message queues, semaphores, shared memory.",
@@ -65,8 +65,8 @@ _CHANGES: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("masks", "masked paths", "Docker's hidden and read-only paths of /proc and /sys.",
      {"masks": True}),
     ("cpuset", "cgroup cpuset", "CPUs to run on.", {"controllers": {"cpuset"}}),
-    ("cpu", "cgroup cpu", "CPU quota, and accounting of CPU time.",
-     {"controllers": {"cpu", "cpuacct"}}),
+    ("cpu", "cgroup cpu", "CPU quota.",
+     {"controllers": {"cpu"}}),
     ("memory", "cgroup memory", "Memory limit and accounting.", {"controllers": {"memory"}}),
     ("cgroupns", "cgroup namespace", "Its own view of its cgroups at /sys/fs/cgroup.",
      {"cgroup": True}),
