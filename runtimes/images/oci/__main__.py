@@ -4,6 +4,9 @@
 
     inspect IMAGE [--name NAME]            what an image holds
     unpack  IMAGE DIRECTORY [--name NAME]  its files, through the layer store
+    pull    IMAGE TAG [--name NAME]        into the layer store; prints layers for an overlay mount
+    layers  TAG                            those layers again, topmost first, parted by ':'
+    rm      TAG                            let go of an image
     pack    DIRECTORY IMAGE [--name NAME]  a directory as an image with one layer
     gc      [--grace SECONDS]              remove layers that nothing keeps
 
@@ -45,7 +48,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     packing.add_argument("directory", type=Path)
     packing.add_argument("image", type=Path)
     packing.add_argument("--compression", choices=["none", "gzip", "zstd"], default="gzip")
-    for command in (inspect, unpack, packing):
+    pulling = commands.add_parser("pull", help="into the layer store")
+    pulling.add_argument("image", type=Path)
+    for command in (pulling, commands.add_parser("layers"), commands.add_parser("rm")):
+        command.add_argument("tag")
+    for command in (inspect, unpack, packing, pulling):
         command.add_argument("--name", default="", help="the image's name, where there are several")
         command.add_argument("--architecture", default="", help="as OCI names it; this host's")
     collecting = commands.add_parser("gc", help="remove layers that nothing keeps")
@@ -86,6 +93,33 @@ def unpack(options: argparse.Namespace) -> list[str]:
     return [f"{applied.entries} entries, {applied.size_bytes} bytes in {options.directory}"]
 
 
+def pulled(options: argparse.Namespace) -> list[str]:
+    """Keep an image."""
+    pull.pull(
+        options.image,
+        LayerStore(_store()),
+        _tell,
+        name=options.name,
+        tag=options.tag,
+        architecture=options.architecture,
+    )
+    return layers(options)
+
+
+def layers(options: argparse.Namespace) -> list[str]:
+    """One line, as ``python -m runtimes.namespaces run --layers`` and overlayfs take it."""
+    store = LayerStore(_store())
+    return [":".join(map(str, store.lower_directories(store.image(options.tag))))]
+
+
+def removed(options: argparse.Namespace) -> list[str]:
+    """Let go of an image; its layers go with the next collection."""
+    store = LayerStore(_store())
+    image = store.image(options.tag)
+    store.untag(image.name)
+    return [f"{image.name} {image.digest}"]
+
+
 def packed(options: argparse.Namespace) -> list[str]:
     """One layer of all that is in the directory."""
     described = pack.Description(options.name or "latest", Execution())
@@ -108,7 +142,15 @@ def collected(options: argparse.Namespace) -> list[str]:
     ]
 
 
-_COMMANDS = {"inspect": inspect, "unpack": unpack, "pack": packed, "gc": collected}
+_COMMANDS = {
+    "inspect": inspect,
+    "unpack": unpack,
+    "pull": pulled,
+    "layers": layers,
+    "rm": removed,
+    "pack": packed,
+    "gc": collected,
+}
 
 
 def _store() -> Path:

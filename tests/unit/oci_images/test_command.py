@@ -51,6 +51,20 @@ def test_a_directory_becomes_an_image_and_comes_out_again(
     assert (status, told.splitlines()[-1][:17]) == (0, "1 layers removed ")
 
 
+def test_a_pulled_image_is_layers_for_a_mount_until_it_is_let_go(
+    call: object, tree: Path, tmp_path: Path
+) -> None:
+    assert callable(call)
+    call("pack", tree, tmp_path / "l", "--name", "x")
+    status, directories, _ = call("pull", tmp_path / "l", "docker.io/x:1")
+    assert status == 0
+    assert Path(directories.strip(), "etc/x").is_file()
+    assert call("layers", "docker.io/x:1")[1] == directories
+    assert call("gc", "--grace", "0")[1] == "0 layers removed (0 bytes), 1 kept\n"
+    assert call("rm", "docker.io/x:1")[0] == 0
+    assert call("layers", "docker.io/x:1")[2].endswith("there are: none\n")
+
+
 def test_a_fault_is_a_sentence_and_a_next_step(call: object, tree: Path, tmp_path: Path) -> None:
     assert callable(call)
     call("pack", tree, tmp_path / "l", "--name", "x")
