@@ -83,7 +83,7 @@ def _narrow(falls: Sequence[Fall], said: tuple[str, str]) -> str:
         for fall, own in zip(falls, heights, strict=True):
             left = NARROW_LABEL_PX / NARROW_PX
             box = (left, 1 - (top + own) / height, 0.96 - left, own / height)
-            labels = [row.label for row in fall.rows]
+            labels = [f"{'… ' * (row.together > 1)}{row.label}" for row in fall.rows]
             column = Column(figure.add_axes(box), marks, low, high)
             _column(column, fall, labels, own, first=True)
             top += own
@@ -125,16 +125,11 @@ def _column(
         for index, label in enumerate(labels):
             y = HEAD_PX + (index + 0.5) * ROW_PX
             axes.text(-0.05, y, label, transform=across, ha="right", va="center", fontsize=11)
-    _line(column, fall, labels)
-    by_arm = {_place(labels, row, fall): row for row in fall.rows}
-    for index, row in by_arm.items():
-        _mark(column, fall, row, HEAD_PX + (index + 0.5) * ROW_PX)
-
-
-def _place(labels: Sequence[str], row: FallRow, fall: Fall) -> int:
-    """The row of a rung; of several steps in one, the row of the last."""
-    name = row.label.rpartition(", to ")[2]
-    return labels.index(name) if name in labels else fall.rows.index(row)
+    height_of = {label.removeprefix("… "): place for place, label in enumerate(labels)}
+    at = [(row, HEAD_PX + (height_of[row.label] + 0.5) * ROW_PX) for row in fall.rows]
+    _line(column, at)
+    for row, y in at:
+        _mark(column, fall, row, y)
 
 
 def _grid(column: Column, fall: Fall, bottom: float) -> None:
@@ -164,12 +159,8 @@ def _grid(column: Column, fall: Fall, bottom: float) -> None:
     axes.plot([1, 1], [HEAD_PX, bottom], color=theme.MUTED, lw=1.2, zorder=0.9)
 
 
-def _line(column: Column, fall: Fall, labels: Sequence[str]) -> None:
-    points = [
-        (_clip(column, row.overall.value), HEAD_PX + (_place(labels, row, fall) + 0.5) * ROW_PX)
-        for row in fall.rows
-        if row.overall
-    ]
+def _line(column: Column, at: Sequence[tuple[FallRow, float]]) -> None:
+    points = [(_clip(column, row.overall.value), y) for row, y in at if row.overall]
     if points:
         xs, ys = zip(*points, strict=True)
         column.axes.plot(xs, ys, color=theme.MUTED, lw=1, alpha=0.6, zorder=1)
@@ -206,11 +197,14 @@ def _mark(column: Column, fall: Fall, row: FallRow, y: float) -> None:
     column.marks.add(drawn[0], key, tip)
     if told:
         left = value > (column.low + column.high) / 2
-        column.axes.text(
-            *(_clip(column, value), y, f"  {row.figure}  "),
+        column.axes.annotate(
+            row.figure,
+            (_clip(column, value), y),
+            xytext=(-7 if left else 7, 0),
+            textcoords="offset points",
             ha="right" if left else "left",
             va="center",
-            fontsize=10,
+            fontsize=10.5,
             fontweight="bold",
             zorder=4,
         )

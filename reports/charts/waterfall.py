@@ -22,6 +22,7 @@ from reports.view.waterfall import Fall, FallRow
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, NARROW_ROW_PX, BAR_PX = 25, 38, 13
 HEAD_PX, GAP_PX, FOOT_PX = 8, 62, 30
+STEPS_NS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 OWN_SLOT, FIRST_SLOT = 2, 0
 """Colours of the in-repo runtime and of the bare host, as in every other chart."""
 
@@ -130,13 +131,20 @@ def _prepare(panel: Panel, reach: float, height: float, bottom: float, top: floa
     axes.yaxis.set_major_locator(NullLocator())
     axes.spines[:].set_visible(False)
     ticks = MaxNLocator(4 if panel.narrow else 7).tick_values(0, reach)
-    shown = [float(tick) for tick in ticks if 0 <= tick <= reach]
-    for tick in shown:
+    for tick in (float(tick) for tick in ticks if 0 <= tick <= reach):
         colour = theme.MUTED if tick == 0 else theme.GRID
         axes.plot([tick, tick], [top, bottom], color=colour, lw=1, zorder=0.8)
         side = "left" if tick == 0 else "center" if tick < 0.93 * reach else "right"
-        said = "0" if tick == 0 else text.quantity(tick, panel.unit)
+        said = "0" if tick == 0 else _tick(tick, reach, panel.unit)
         axes.text(tick, bottom + 15, said, ha=side, va="center", fontsize=11, color=theme.MUTED)
+
+
+def _tick(value: float, reach: float, unit: str) -> str:
+    """``0.8 ms`` rather than ``800 µs`` on an axis of milliseconds."""
+    if unit != "ns":
+        return text.quantity(value, unit)
+    factor, name = next((each for each in STEPS_NS if reach >= each[0]), STEPS_NS[-1])
+    return f"{value / factor:g} {name}"
 
 
 def _bar_top(panel: Panel) -> float:
@@ -149,9 +157,10 @@ def _row(panel: Panel, row: FallRow, before: FallRow | None, index: int, reach: 
     y = panel.top + index * panel.row_px + _bar_top(panel)
     colour = _colour(row)
     told = row.finding not in {"unclear", "few"}
+    least = 0.003 * reach if told else 0.011 * reach  # a hollow bar shows only if it has an inside
     drawn = panel.axes.barh(
-        *(y + BAR_PX / 2, max(high - low, 0.002 * reach)),
-        left=low,
+        *(y + BAR_PX / 2, max(high - low, least)),
+        left=low if high - low >= least else (low + high - least) / 2,
         height=BAR_PX,
         color=colour if told else theme.SURFACE,
         edgecolor=colour,
@@ -164,7 +173,8 @@ def _row(panel: Panel, row: FallRow, before: FallRow | None, index: int, reach: 
         above = y - panel.row_px + BAR_PX
         panel.axes.plot([start, start], [above, y], color=theme.MUTED, lw=0.9, zorder=1.5)
         _whisker(panel, row, start, y + BAR_PX / 2, reach)
-    _words(panel, row.label, row.figure, row.ends, y)
+    label = f"{row.label} ({row.together} steps)" if row.together > 1 else row.label
+    _words(panel, label, row.figure, row.ends, y, told=told)
 
 
 def _whisker(panel: Panel, row: FallRow, start: float, y: float, reach: float) -> None:
@@ -191,10 +201,18 @@ def _total(panel: Panel, row: FallRow, label: str, index: int) -> None:
 
 
 def _words(
-    panel: Panel, label: str, figure: str, ends: str, y: float, *, strong: bool = False
+    panel: Panel,
+    label: str,
+    figure: str,
+    ends: str,
+    y: float,
+    *,
+    strong: bool = False,
+    told: bool = True,
 ) -> None:
     across = panel.axes.get_yaxis_transform()
     weight = "bold" if strong else "normal"
+    heavy, ink = ("bold", theme.INK) if told else ("normal", theme.MUTED)
     if panel.narrow:
         box = {"facecolor": theme.SURFACE, "edgecolor": "none", "pad": 0.6}
         at = y - 9.5
@@ -207,15 +225,18 @@ def _words(
             ha="right",
             va="center",
             fontsize=11,
-            fontweight="bold",
             bbox=box,
+            fontweight=heavy,
+            color=ink,
         )
         return
     middle = y + BAR_PX / 2
     panel.axes.text(
         *(-0.012, middle, label), transform=across, ha="right", va="center", weight=weight
     )
-    panel.axes.text(1.012, middle, figure, transform=across, va="center", fontweight="bold")
+    panel.axes.text(
+        *(1.012, middle, figure), transform=across, va="center", fontweight=heavy, color=ink
+    )
     if ends:
         panel.axes.text(
             *(1.145, middle, ends), transform=across, va="center", fontsize=10.5, color=theme.MUTED

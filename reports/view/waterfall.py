@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import pandas as pd
 
@@ -47,6 +47,9 @@ class FallRow:
 
     arm: str
     label: str
+    """The mechanism."""
+    together: int
+    """Mechanisms that it adds; more than one where those between have no value."""
     tier: bool
     last: bool
     slot: int | None
@@ -56,7 +59,7 @@ class FallRow:
     overall: Change | None
     finding: Finding
     figure: str
-    """The change in a word: ``+0.42 ms``, ``0.741×``."""
+    """The change in a word: ``+0.42 ms``, ``−26 %``."""
     ends: str
     """Its interval; empty where declined."""
     tip: str
@@ -152,6 +155,12 @@ def signed(value: float, unit: str) -> str:
     return f"{MINUS if value < 0 else '+'}{text.quantity(abs(value), unit)}"
 
 
+def speed(ratio: float) -> str:
+    """A ratio as what is gained or lost: ``−26 %``."""
+    change = ratio - 1
+    return f"{MINUS if change < 0 else '+'}{text.percent(abs(change), 1)}"
+
+
 def _fall(one: Waterfall, arms: Mapping[str, ArmView]) -> Fall:
     return Fall(
         title=text.name(one.title),
@@ -167,14 +176,14 @@ def _fall(one: Waterfall, arms: Mapping[str, ArmView]) -> Fall:
 def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
     figure, ends = _figures(one, step)
     label = text.name(step.rung.mechanism, 30)
-    if step.together > 1:
-        label = f"{step.together} steps, to {label}"
+    more = f" and the {step.together - 1} before it" if step.together > 1 else ""
     span = f" ({ends})" if ends else ""
     said = f"{figure}{span}, {READINGS[step.finding]}" if step.change else READINGS[step.finding]
     now = text.quantity(step.median, one.unit)
     return FallRow(
         arm=text.name(step.rung.arm, 32),
         label=label,
+        together=step.together,
         tier=step.rung.tier,
         last=step.rung.last,
         slot=arm.slot if arm else None,
@@ -184,7 +193,7 @@ def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
         finding=step.finding,
         figure=figure,
         ends=ends,
-        tip=f"{label}: {said}. Then {now}, median of {step.n} trials.",
+        tip=f"{label}{more}: {said}. Then {now}, median of {step.n} trials.",
     )
 
 
@@ -193,14 +202,11 @@ def _figures(one: Waterfall, step: Step) -> tuple[str, str]:
     if change is None:
         return (text.quantity(step.median, one.unit) if step.finding == "first" else "?"), ""
     if one.kind == "ratio":
-        figure = text.times(change.value)
-        if change.low is None or change.high is None:
-            return figure, ""
-        return figure, f"{text.times(change.low)} to {text.times(change.high)}"
-    figure = signed(change.value, one.unit)
-    if change.low is None or change.high is None:
-        return figure, ""
-    return figure, f"{signed(change.low, one.unit)} to {signed(change.high, one.unit)}"
+        said = tuple(None if end is None else speed(end) for end in astuple(change))
+    else:
+        said = tuple(None if end is None else signed(end, one.unit) for end in astuple(change))
+    figure, low, high = said
+    return figure or "?", f"{low} to {high}" if low and high else ""
 
 
 def _lead(fall: Fall) -> str:
