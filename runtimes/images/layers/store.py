@@ -207,7 +207,7 @@ class LayerStore:
         return tuple(self._entry(chain) / "root" for chain in reversed(image.layers))
 
     def short_directories(self, image: StoredImage, into: Path) -> tuple[Path, ...]:
-        """As ``lower_directories``, by new links ``into/0``, ``into/1``…
+        """As ``lower_directories``, by new links in ``into`` that are called 0, 1 and so on.
 
         mount(2) takes one page of options: 38 of the store's own paths, some 200 of ``/run/x/9``.
 
