@@ -154,6 +154,7 @@ static int keep(const char *path, int flags, int number)
 static int prepare(int socket_fd)
 {
     signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
+    set_slice(SHORT_SLICE_NS);
     umask(0);       /* modes in the plan are meant; the program gets the usual 022 */
     if (socket_fd != SOCKET && dup3(socket_fd, SOCKET, O_CLOEXEC) < 0)
         return -errno;
