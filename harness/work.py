@@ -20,6 +20,7 @@ from workloads.base import (
     CommandWork,
     FootprintWork,
     Output,
+    Service,
     Side,
     StartupWork,
     Workload,
@@ -73,23 +74,31 @@ def time_startup(
 
     The checks that every trial makes come after the first answer, so that they cost it nothing.
     """
+    if work.service is None:
+        with started(context, backend, profile) as box:
+            inspect(context, box, workload.program)
+    else:
+        box = _answering(context, workload, work, work.service, (backend, profile))
+    names = {metric.name for metric in workload.metrics}
+    return box, [each for each in _startup_readings(box.marks) if each[0] in names]
+
+
+def _answering(
+    context: Context, workload: Workload, work: StartupWork, service: Service, arm: tuple[str, str]
+) -> Box:
     # Made before the clock starts: only connecting and asking belong to the box's time.
     with (
         netns.inside(context.network.peer_netns, socket.socket) as connection,
-        started(context, backend, profile) as box,
+        started(context, *arm) as box,
     ):
-        if work.service is None:
+        sides = {Side.BOX: box.instance.agent}
+        with services.running([service], sides, _places(context, box)):
+            box.marks["service_up"] = context.clock.now_ns()
+            _ask(connection, box.instance.address(), work)
+            box.marks["http_200"] = context.clock.now_ns()
             inspect(context, box, workload.program)
-        else:
-            sides = {Side.BOX: box.instance.agent}
-            with services.running([work.service], sides, _places(context, box)):
-                box.marks["service_up"] = context.clock.now_ns()
-                _ask(connection, box.instance.address(), work)
-                box.marks["http_200"] = context.clock.now_ns()
-                inspect(context, box, workload.program)
         end(context, box)
-    names = {metric.name for metric in workload.metrics}
-    return box, [each for each in _startup_readings(box.marks) if each[0] in names]
+    return box
 
 
 def _ask(connection: socket.socket, address: tuple[str, int], work: StartupWork) -> None:

@@ -43,6 +43,28 @@ def test_an_emulated_vm_is_never_valid() -> None:
     assert codes(dataclasses.replace(GOOD, conditions=frozenset({"emulated"}))) == {"emulated"}
 
 
+UNLIMITED = dataclasses.replace(GOOD, conditions=frozenset({"unlimited"}))
+NOTHING = LimitsRead(None, None, None)
+
+
+def test_a_box_without_limits_on_purpose_is_a_caution() -> None:
+    seen = dataclasses.replace(
+        UNLIMITED, outside=NOTHING, inside=LimitsRead((0, 1, 2, 3), None, None)
+    )
+    assert codes(seen) == set()
+    assert codes(seen, "caution") == {"unlimited"}
+
+
+def test_limits_that_it_has_must_still_be_as_planned() -> None:
+    wrong = dataclasses.replace(UNLIMITED, outside=LimitsRead((0, 1), None, None), inside=NOTHING)
+    assert codes(wrong) == {"limits"}
+    inside = LimitsRead((2, 3), None, 1 << 20)
+    wrong = dataclasses.replace(
+        UNLIMITED, outside=LimitsRead((2, 3), None, 512 << 20), inside=inside
+    )
+    assert codes(wrong) == {"limits"}
+
+
 def test_an_unknown_condition_is_a_caution_and_not_lost() -> None:
     assert codes(dataclasses.replace(GOOD, conditions=frozenset({"odd"})), "caution") == {"odd"}
 

@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import UsageFault
 from harness.schedule import Arm
-from harness.selection import choose_arms, choose_workloads
+from harness.selection import choose_arms, choose_workloads, required
 from harness.suites import suite
 
 
@@ -49,6 +49,29 @@ def test_the_demonstration_stands_alone() -> None:
 
 def test_a_profile_is_named_after_a_colon() -> None:
     assert Arm("ns", "no-seccomp") in choose_arms("ns,ns:no-seccomp", RUNTIMES)[0]  # type: ignore[arg-type]
+
+
+def test_a_star_stands_for_every_profile_of_that_form() -> None:
+    kinds = {**RUNTIMES, "ns": Kind({"default": "", "wf-01": "", "wf-02": "", "no-net": ""})}
+    chosen, may_be_missing = choose_arms("ns:wf-*", kinds)  # type: ignore[arg-type]
+    assert [arm.name for arm in chosen] == ["native:aa", "native", "ns:wf-01", "ns:wf-02"]
+    assert not may_be_missing
+
+
+def test_a_star_that_fits_no_profile_is_an_error() -> None:
+    with pytest.raises(UsageFault, match="wf-"):
+        arms("ns:wf-*")
+
+
+def test_a_question_mark_leaves_out_what_is_not_there() -> None:
+    assert arms("ns,containerd?,docker?") == ["docker", "native:aa", "native", "ns"]
+    assert choose_arms("ns,docker?", RUNTIMES)[1]  # type: ignore[arg-type]
+    with pytest.raises(UsageFault):
+        arms("ns,containerd")
+
+
+def test_only_what_has_no_question_mark_is_required() -> None:
+    assert required("all,ns:wf-*,oci?,docker") == {"ns", "docker"}
 
 
 @pytest.mark.parametrize(

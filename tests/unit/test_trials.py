@@ -10,6 +10,7 @@ from harness.loop import run_all
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.fake import DEMO_ARGV, FakeScript, Fault, Reply
 from tests.support.bench_on_paper import bench_on_paper
+from workloads.startup import STARTUP_IDLE
 
 GOOD = FakeScript(conditions=frozenset())
 STEPS = ["start", "hello", "facts", "digest", "run", "limits", "stop", "remove"]
@@ -152,3 +153,21 @@ def test_a_resumed_run_continues_where_the_journal_ends(tmp_path: Path) -> None:
         ids = [trial.trial_id for trial in paper.directory.trials()]
     assert sorted(ids) == sorted(set(ids))
     assert len(ids) == 4
+
+
+def test_an_idle_start_is_timed_from_request_to_first_byte_and_to_its_end(tmp_path: Path) -> None:
+    slow = FakeScript(
+        conditions=frozenset(),
+        start_delay_ns=2_000_000,
+        first_byte_delay_ns=3_000_000,
+        stop_delay_ns=5_000_000,
+        remove_delay_ns=7_000_000,
+    )
+    with bench_on_paper(tmp_path, {"a": slow}, STARTUP_IDLE) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        values = {each.metric: each.value for each in paper.directory.samples()}
+        (trial,) = paper.directory.trials()
+    assert trial.status == "ok", trial.error
+    assert set(values) == {metric.name for metric in STARTUP_IDLE.metrics}
+    assert values["first_byte_ns"] == 5_000_000
+    assert values["ended_ns"] == values["stopped_ns"] + values["removed_ns"] == 12_000_000

@@ -35,7 +35,8 @@ COMMANDS = (
     system.SWITCH,
     system.SPAWN,
 )
-ALL = (*COMMANDS, startup.STARTUP_HTTP, footprint.IDLE)
+STARTS = (startup.STARTUP_HTTP, startup.STARTUP_IDLE)
+ALL = (*COMMANDS, *STARTS, footprint.IDLE)
 SIZES = (Size(1, 1), Size(2, 1), Size(5, 3))
 
 
@@ -73,7 +74,7 @@ def test_the_size_decides_repeats_and_time(workload: Workload, size: Size) -> No
 @pytest.mark.parametrize("workload", ALL, ids=lambda workload: workload.name)
 def test_what_needs_the_peer_says_that_it_needs_a_network(workload: Workload) -> None:
     work = workload.work(Size(1, 1))
-    uses_peer = isinstance(work, StartupWork) or (
+    uses_peer = (isinstance(work, StartupWork) and work.service is not None) or (
         isinstance(work, CommandWork)
         and any(step.side is Side.PEER for step in (work.command, *work.services))
     )
@@ -89,6 +90,13 @@ def test_the_page_has_the_promised_length() -> None:
     assert len(web.FILES["/opt/tarebench/www/index.html"].encode()) == web.PAGE_BYTES
 
 
+def test_an_idle_start_runs_the_agent_and_asks_for_nothing() -> None:
+    work = startup.STARTUP_IDLE.work(Size(1, 1))
+    assert isinstance(work, StartupWork)
+    assert work.service is None
+    assert startup.STARTUP_IDLE.program == AGENT_PATH
+
+
 def test_the_idle_box_runs_the_agent_and_nothing_else() -> None:
     assert footprint.IDLE.program == AGENT_PATH
     work = footprint.IDLE.work(Size(1, 1))
@@ -96,7 +104,7 @@ def test_the_idle_box_runs_the_agent_and_nothing_else() -> None:
     assert work.instances > 1
 
 
-@pytest.mark.parametrize("workload", [startup.STARTUP_HTTP, footprint.IDLE], ids=lambda w: w.name)
+@pytest.mark.parametrize("workload", [*STARTS, footprint.IDLE], ids=lambda w: w.name)
 def test_work_without_output_has_nothing_to_parse(workload: Workload) -> None:
     with pytest.raises(WorkloadFault, match="without output"):
         workload.parse(output("x"))
