@@ -28,7 +28,7 @@ from runtimes.images.layers import walk
 from runtimes.images.layers.collection import GRACE_S, collect
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pack, pull, source
-from runtimes.images.oci.documents import Execution
+from runtimes.images.oci.documents import Execution, printable
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -66,10 +66,10 @@ def inspect(options: argparse.Namespace) -> list[str]:
         found = pull.load(where, options.name, options.architecture)
         argv = (*(found.execution.entrypoint or ()), *(found.execution.cmd or ()))
         return [
-            f"name          {found.name}",
+            f"name          {printable([found.name])}",
             f"digest        {found.digest}",
-            f"architecture  {found.architecture}",
-            f"command       {' '.join(argv)}",
+            f"architecture  {printable([found.architecture])}",
+            f"command       {printable(argv)}",
             *(f"layer         {layer.diff} ({layer.compression})" for layer in found.layers),
         ]
 

@@ -56,7 +56,8 @@ def _choose(source: Source, name: str) -> Saved:
         return fitting[0]
     known = sorted(tag for image in images for tag in image.repo_tags or ())
     raise BadImage(
-        f"{source.path}: {len(fitting)} images fit", hint=f"name one of: {', '.join(known)}"
+        f"{source.path}: {len(fitting)} images fit",
+        hint=f"name one of: {documents.printable(known)}",
     )
 
 

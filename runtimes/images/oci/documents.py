@@ -7,8 +7,9 @@ demands.  Field names are the specification's.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -148,6 +149,12 @@ def check_digest(digest: str) -> None:
 def digest_of(raw: bytes) -> str:
     """``sha256:<hex>`` of ``raw``."""
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def printable(names: Iterable[str]) -> str:
+    """Names from an image, for people: short, and without what a terminal would obey."""
+    told = (name if name.isprintable() else repr(name) for name in names)
+    return ", ".join(name[:100] for name in itertools.islice(told, 50))
 
 
 def decode(raw: bytes, kind: type[Kind], what: str) -> Kind:

@@ -11,7 +11,7 @@ from pathlib import Path
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import tarstream
 from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import Rules
+from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.oci import blobs, compression, documents
 from runtimes.images.oci.documents import (
     BadImage,
@@ -22,6 +22,7 @@ from runtimes.images.oci.documents import (
     LayoutVersion,
     Manifest,
     decode,
+    printable,
 )
 from runtimes.images.oci.source import Opened, Source, document
 
@@ -145,7 +146,7 @@ def _named(path: Path, index: Index, name: str) -> list[Descriptor]:
     found = [entry for entry in entries if entry.annotations.get(documents.REFERENCE) == name]
     if not found:
         known = {entry.annotations.get(documents.REFERENCE, "(no name)") for entry in entries}
-        raise BadImage(f"{path}: no image {name!r}", hint=f"there are: {', '.join(sorted(known))}")
+        raise BadImage(f"{path}: no image {name!r}", hint=f"there are: {printable(sorted(known))}")
     return found
 
 
@@ -175,9 +176,9 @@ def _choose(source: Source, entries: list[Descriptor], architecture: str) -> Des
     if fitting:
         known = [entry.annotations.get(documents.REFERENCE, "") for entry in fitting.values()]
         raise BadImage(
-            f"{source.path}: {len(fitting)} images fit", hint=f"name one of: {', '.join(known)}"
+            f"{source.path}: {len(fitting)} images fit", hint=f"name one of: {printable(known)}"
         )
-    only = f"only for {', '.join(sorted(foreign))}" if foreign else "nothing that is an image"
+    only = f"only for {printable(sorted(foreign))}" if foreign else "nothing that is an image"
     raise BadImage(
         f"{source.path}: no image for linux/{architecture}: {only}",
         hint=f"images run on the host's kernel and processor: get one for linux/{architecture}",
@@ -215,5 +216,7 @@ def _layer(source: Source, entry: Descriptor, diff: str) -> Layer:
             f"{source.path}: a layer of type {entry.media_type[:100]!r} is not understood",
             hint="tar, tar+gzip and tar+zstd are",
         )
+    if entry.size > DEFAULT.total_bytes:
+        raise BadImage(f"{source.path}: a layer of {entry.size} bytes is too large")
     name = blobs.path_of(entry.digest)
     return Layer(diff, kind, lambda: blobs.checked(source, name, entry.digest, entry.size))

@@ -116,6 +116,7 @@ def test_indexes_of_indexes_are_followed_and_bounded(layout: Path, store: LayerS
         ({"manifest": lambda m: m["layers"].pop()}, "1 layers, but 2 digests"),
         ({"manifest": lambda m: m["layers"][0].update(mediaType="x/y")}, "'x/y' is not understood"),
         ({"manifest": lambda m: m["layers"][0].update(size=-1)}, "size -1"),
+        ({"manifest": lambda m: m["layers"][0].update(size=1 << 50)}, "is too large"),
         ({"manifest": lambda m: m["layers"][0].update(digest="sha256:../../../x")}, "not a sha256"),
         ({"manifest": lambda m: m["layers"][0].update(digest="md5:00")}, "not a sha256"),
         ({"manifest": lambda m: m["config"].update(mediaType="a/b")}, "an artifact of type 'a/b'"),
@@ -134,6 +135,16 @@ def test_documents_that_make_no_sense_are_refused(
     edit(layout, **changes)
     with pytest.raises(BadImage, match=words):
         bring(layout, store)
+
+
+def test_names_from_an_image_cannot_steer_a_terminal(layout: Path, store: LayerStore) -> None:
+    def rename(index: dict[str, Any]) -> None:
+        index["manifests"][0]["annotations"][documents.REFERENCE] = "\x1b]0;mine\a"
+
+    edit(layout, index=rename)
+    with pytest.raises(BadImage, match="no image 'x'") as caught:
+        bring(layout, store, name="x")
+    assert caught.value.hint.isprintable()
 
 
 def test_what_the_specification_leaves_open_is_ignored(layout: Path, store: LayerStore) -> None:
