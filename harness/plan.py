@@ -110,11 +110,16 @@ class Plan:
         return (slot.block - 1) // rounds < self.emulated_blocks
 
     def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
-        return not self.workloads[
-            slot.workload
-        ].needs_network or Capability.NETWORK in capabilities(
-            runtimes[slot.arm.backend], slot.arm.profile
-        )
+        workload = self.workloads[slot.workload]
+        needed = {
+            capability
+            for capability, wanted in (
+                (Capability.NETWORK, workload.needs_network),
+                (Capability.VOLUME, workload.needs_volume),
+            )
+            if wanted
+        }
+        return needed <= capabilities(runtimes[slot.arm.backend], slot.arm.profile)
 
 
 def make_plan(

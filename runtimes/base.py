@@ -87,6 +87,8 @@ class Capability(enum.Enum):
 
     NETWORK = "network"
     """The box has an address and reaches the peer."""
+    VOLUME = "volume"
+    """A box that is given a volume finds it at ``VOLUME_PATH``."""
     LIMITS = "limits"
     """CPU set, CPU quota and memory limit are enforced."""
     STATS = "stats"

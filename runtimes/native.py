@@ -195,7 +195,9 @@ class NativeRuntime:
         "default": "on the host, in a cgroup with the limits of every arm",
         "aa": "identical to default: what differs between the two is noise",
     }
-    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    capabilities = frozenset(
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+    )
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""

@@ -27,7 +27,7 @@ class DockerRuntime:
     name: str = "docker"
     profiles: Mapping[str, str] = PROFILES
     capabilities: frozenset[Capability] = frozenset(
-        {Capability.NETWORK, Capability.LIMITS, Capability.STATS}
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
     )
 
     def availability(self, options: Mapping[str, str]) -> Availability:

@@ -27,7 +27,9 @@ class KvmRuntime:
 
     name = "kvm"
     profiles = PROFILES
-    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    capabilities = frozenset(
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+    )
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """Whether libvirt, QEMU, a kernel and the rights are there.  Boots nothing."""

@@ -28,6 +28,8 @@ def _lacks(profile: Profile) -> frozenset[Capability]:
     lacking = set()
     if profile.network not in _REACHED:
         lacking.add(Capability.NETWORK)
+    if not (profile.overlay or profile.pivot):  # the shared root has no place to mount on
+        lacking.add(Capability.VOLUME)
     if profile.controllers is not None and not (profile.controllers >= _LIMITING):
         lacking.add(Capability.LIMITS)
     return frozenset(lacking)
@@ -38,7 +40,9 @@ class NamespaceRuntime:
 
     name = "ns"
     profiles: Mapping[str, str] = {name: one.summary for name, one in CATALOGUE.items()}
-    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    capabilities = frozenset(
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+    )
     lacking: Mapping[str, frozenset[Capability]] = {
         name: _lacks(one) for name, one in CATALOGUE.items()
     }

@@ -25,7 +25,9 @@ class OciRuntime:
 
     name = "oci"
     profiles: Mapping[str, str] = {name: one.summary for name, one in PROFILES.items()}
-    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    capabilities = frozenset(
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+    )
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime.  Of the default profile; ``prepare`` tells about the others."""

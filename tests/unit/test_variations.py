@@ -15,7 +15,7 @@ from runtimes.base import Availability, Capability, Runtime
 from runtimes.fake import FakeRuntime
 from workloads.registry import load
 
-CAN = frozenset({Capability.NETWORK, Capability.LIMITS})
+CAN = frozenset({Capability.NETWORK, Capability.VOLUME, Capability.LIMITS})
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Kind:
     )
     capabilities: frozenset[Capability] = CAN
     lacking: dict[str, frozenset[Capability]] = field(
-        default_factory=lambda: {"wf-1": frozenset({Capability.NETWORK, Capability.LIMITS})}
+        default_factory=lambda: {"wf-1": CAN, "wf-2": frozenset({Capability.VOLUME})}
     )
     steps: tuple[variations.Step, ...] = (
         variations.Step("wf-1", "nothing", "Nothing."),
@@ -60,6 +60,11 @@ def test_a_profile_without_a_network_is_left_out_of_what_needs_one() -> None:
     assert "ns:wf-1" not in profiles_in(made, "network.latency")
     assert {"ns:wf-2", "ns", "native"} <= profiles_in(made, "network.latency")
     assert "ns:wf-1" in profiles_in(made, "startup.idle")
+
+
+def test_a_profile_without_a_volume_is_left_out_of_what_needs_one() -> None:
+    made = plan("storage.random-read")
+    assert profiles_in(made, "storage.random-read") == {"ns", "native", "native:aa"}
 
 
 def test_a_runtime_that_says_nothing_lacks_nothing_and_has_no_steps() -> None:
