@@ -35,7 +35,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m runtimes.namespaces", description=__doc__)
     run = parser.add_subparsers(dest="what", required=True).add_parser("run", help="run a command")
     run.add_argument("--layers", required=True, help="directories, topmost first, parted by ':'")
-    run.add_argument("--profile", default="default", choices=sorted(CATALOGUE))
+    run.add_argument(
+        "--profile",
+        default="default",
+        choices=sorted(CATALOGUE),
+        metavar="NAME",
+        help="see docs/runtime.md",
+    )
     run.add_argument("--cpus", default="", help="CPU numbers, e.g. 0-1; all by default")
     run.add_argument("--memory", type=int, default=0, help="bytes; no limit by default")
     run.add_argument("--hostname", default="box")
