@@ -107,6 +107,7 @@ def _versions(
         "libvirt_uri": connection.uri,
         "guest_kernel": release,
         "acceleration": f"kvm ({kind.kind}{nested})" if proved.works else f"tcg: {proved.reason}",
+        "virtualisation": f"{kind.kind}{nested}",
         "vhost": "yes" if platform.vhost else "no: there is no /dev/vhost-net",
         "huge_pages": "yes" if platform.huge_pages else "no: too few are free (vm.nr_hugepages)",
     }

@@ -1,6 +1,7 @@
 """The containers of this host in a guest: its own kernel, pure cgroup v2, as a cloud's VM has it.
 
-The guest runs this project's own tests of ``ns`` on this host's own files; see support.guest.
+The guest runs this project's own tests of ``ns`` and ``docker`` on this host's own files; see
+support.guest.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runtimes import process
 from tests.support.guest import missing, run_in_guest
 from tests.support.tiny_rootfs import missing as no_tiny_rootfs
 
@@ -21,6 +23,10 @@ OF_NS = (
     "test_the_peer_is_reached_and_reaches_the_box",
     "test_a_stop_ends_every_process_even_deaf_ones",
 )
+OF_DOCKER = (
+    "test_the_limits_that_were_asked_for_are_enforced",
+    "test_what_the_box_is_made_from_is_read_back_and_seen_inside",
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -32,14 +38,21 @@ pytestmark = [
 
 
 def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    python = PROJECT / ".venv/bin/python"
-    tests = [f"tests/integration/test_ns_runtime.py::{name}" for name in OF_NS]
+    passed_in_guest("test_ns_runtime.py", OF_NS, tmp_path)
+
+
+@pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")
+def test_docker_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
+    passed_in_guest("test_docker_runtime.py", OF_DOCKER, tmp_path)
+
+
+def passed_in_guest(file: str, names: tuple[str, ...], scratch: Path) -> None:
+    tests = [f"tests/integration/{file}::{name}" for name in names]
     options = ["-q", "-p", "no:cacheprovider", "--basetemp=/scratch/pytest", "--timeout=300"]
-    outcome = run_in_guest(
-        [str(python), "-m", "pytest", *options, *tests], PROJECT, tmp_path, LIMIT_S
-    )
+    argv = [str(PROJECT / ".venv/bin/python"), "-m", "pytest", *options, *tests]
+    outcome = run_in_guest(argv, PROJECT, scratch, LIMIT_S)
     assert outcome.status == 0, outcome.console[-4000:]
-    assert f"{len(OF_NS)} passed" in outcome.console
+    assert f"{len(names)} passed" in outcome.console
 
 
 def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:
