@@ -151,13 +151,17 @@ class KvmInstance:
         if self._stopping or not self.hypervisor.wait(2.0):
             return None
         how = self.hypervisor.how or "an unknown cause"
-        if "guest_off" in self.marks:
-            message = f"the guest {self.spec.name} switched itself off"
-        else:
+        hint = "killed by hand, or out of memory: see dmesg"
+        if "guest_off" not in self.marks:
             message = f"QEMU of {self.spec.name} ended by {how} in the middle of its work"
-        return RuntimeFault(
-            message, hint="killed by hand, or out of memory: see dmesg", tail=self.diagnostics()
-        )
+        elif {"user_space", "restored"} & self.marks.keys():
+            message = f"the guest {self.spec.name} switched itself off"
+            hint = "its console, in the tail, has its last words"
+        else:
+            message = f"the guest {self.spec.name} ended before its user space began"
+            memory_mb = self.spec.limits.memory_bytes // 10**6
+            hint = f"{memory_mb} MB may be too little to boot in: give boxes more --memory"
+        return RuntimeFault(message, hint=hint, tail=self.diagnostics())
 
 
 def remove_files(connection: Connection, files: Files, name: str) -> None:

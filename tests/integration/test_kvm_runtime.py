@@ -213,6 +213,9 @@ def test_a_guest_that_hangs_is_destroyed(guest: KvmInstance) -> None:
     guest.stop(1.0)
     assert "guest_off" not in guest.marks
     assert guest.hypervisor.how == "signal SIGKILL"
+    shown = guest.diagnostics()  # what a failed trial keeps as its tail
+    assert "console: tarebench-init: user space" in shown
+    assert "QEMU ended by signal SIGKILL" in shown
 
 
 def test_qemu_killed_in_mid_trial_is_said_so(guest: KvmInstance) -> None:
@@ -222,6 +225,32 @@ def test_qemu_killed_in_mid_trial_is_said_so(guest: KvmInstance) -> None:
         job.wait(30)
     assert "dmesg" in caught.value.hint
     guest.stop(1.0)
+
+
+def test_a_guest_without_the_memory_to_boot_is_said_so(
+    engine: KvmEngine, bed: wire.Testbed
+) -> None:
+    little = dataclasses.replace(LIMITS, memory_bytes=24 << 20)
+    spec = InstanceSpec(f"tb-{RUN}-31", "micro", little, bed.lease(31))
+    instance = engine.start(spec)
+    try:
+        with pytest.raises(RuntimeFault, match="before its user space began") as caught:
+            instance.agent.hello(BOOT_S)
+        assert "--memory" in caught.value.hint
+    finally:
+        instance.remove()
+    assert_nothing_left(engine, spec)
+
+
+def test_more_memory_than_the_host_can_give_is_said_so(
+    engine: KvmEngine, bed: wire.Testbed
+) -> None:
+    much = dataclasses.replace(LIMITS, memory_bytes=1 << 50)
+    spec = InstanceSpec(f"tb-{RUN}-32", "micro", much, bed.lease(32))
+    with pytest.raises(RuntimeFault, match="could not start") as caught:
+        engine.start(spec)
+    assert caught.value.hint
+    assert_nothing_left(engine, spec)
 
 
 def test_cleaning_after_a_killed_run_ends_its_guests(
