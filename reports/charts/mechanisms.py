@@ -21,7 +21,7 @@ from reports.view.waterfall import Fall, FallRow
 
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, HEAD_PX, FOOT_PX, BETWEEN_PX = 22, 28, 30, 22
-LABEL_PX, NARROW_LABEL_PX = 186, 132
+LABEL_PX, NARROW_LABEL_PX, WIDEST_PX = 186, 132, 300
 LEAST, MOST = 0.4, 1.25
 """The scale never goes further: what is beyond stands at its edge as an arrow."""
 TICKS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -60,7 +60,7 @@ def _wide(falls: Sequence[Fall], said: tuple[str, str]) -> str:
     labels = _labels(falls)
     height = HEAD_PX + len(labels) * ROW_PX + FOOT_PX
     low, high = _scale(falls)
-    width = (WIDE_PX - LABEL_PX - 10) / len(falls)
+    width = min(WIDEST_PX, (WIDE_PX - LABEL_PX - 10) / len(falls))
     with theme.style("mechanisms-wide"):
         figure = theme.figure(WIDE_PX, height)
         marks = Marks()

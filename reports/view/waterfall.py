@@ -178,7 +178,8 @@ def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
     label = text.name(step.rung.mechanism, 30)
     more = f" and the {step.together - 1} before it" if step.together > 1 else ""
     span = f" ({ends})" if ends else ""
-    said = f"{figure}{span}, {READINGS[step.finding]}" if step.change else READINGS[step.finding]
+    read = READINGS[step.finding]
+    said = f"{figure}{span}, {read}" if step.change else read
     now = text.quantity(step.median, one.unit)
     return FallRow(
         arm=text.name(step.rung.arm, 32),
@@ -200,13 +201,14 @@ def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
 def _figures(one: Waterfall, step: Step) -> tuple[str, str]:
     change = step.change
     if change is None:
-        return (text.quantity(step.median, one.unit) if step.finding == "first" else "?"), ""
+        began = step.finding == "first"
+        return (text.quantity(step.median, one.unit) if began else text.NOTHING), ""
     if one.kind == "ratio":
         said = tuple(None if end is None else speed(end) for end in astuple(change))
     else:
         said = tuple(None if end is None else signed(end, one.unit) for end in astuple(change))
     figure, low, high = said
-    return figure or "?", f"{low} to {high}" if low and high else ""
+    return figure or text.NOTHING, f"{low} to {high}" if low and high else ""
 
 
 def _lead(fall: Fall) -> str:
@@ -218,7 +220,8 @@ def _lead(fall: Fall) -> str:
     first, last = own[0], own[-1]
     at = {row.label: text.quantity(row.median, fall.unit) for row in fall.rows}
     begin = f"A box begins as a plain process, which says its first byte after {at[first.label]}"
-    said = [f"{begin}, and with every mechanism it is a container, after {at[last.label]}."]
+    whole = "with every mechanism it is a container" if last.last else f"with {last.label}"
+    said = [f"{begin}, and {whole}, after {at[last.label]}."]
     told = sorted(
         (row for row in own if row.finding == "costs" and row.change),
         key=lambda row: -(row.change.value if row.change else 0.0),
@@ -229,6 +232,8 @@ def _lead(fall: Fall) -> str:
         said.append(f"{verb} {text.listed(words)}.")
     elif all(row.finding in {"few", "first"} for row in own):
         said.append("There are too few blocks yet for intervals, so no step is called a cost.")
+    else:
+        said.append("No single step is told from nothing.")
     engines = [f"{row.label} {at[row.label]}" for row in tiers]
     if engines:
         said.append(f"Other engines take longer for the same box: {text.listed(engines)}.")
