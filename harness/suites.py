@@ -39,7 +39,7 @@ SUITES: Mapping[str, Suite] = {
             blocks=5,  # the fewest that give an interval: see results.stats
             emulated_blocks=1,
             size=Size(iterations=1, seconds=1),
-            workload="cpu,memory,network,startup,footprint",
+            workload="cpu,memory,network,startup.http,footprint",
             rounds={"startup.http": 2},
         ),
         Suite(
