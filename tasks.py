@@ -90,7 +90,7 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
 @task(
     name="bench",
     help={
-        "backend": "all (the default), or names such as native,ns,docker,kvm, docker:host-net or ns:wf-*",
+        "backend": "all (the default), or names such as native,ns,docker,kvm:micro or ns:wf-*",
         "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
         "suite": "quick, standard, full or waterfall",
         "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
