@@ -14,7 +14,8 @@ class Mounts:
     """cgroup mounts of this host."""
 
     v1: Mapping[str, Path]
-    """Controller → mount point; co-mounted controllers share one."""
+    """Controller, or ``name=…`` of a hierarchy without one → mount point; co-mounted controllers
+    share one.  OCI runtimes make cgroups in all of them."""
     v2: Path | None
 
 
@@ -32,7 +33,8 @@ def parse(mountinfo: str) -> Mounts:
             v2 = point
         elif tail[0] == "cgroup":
             for option in tail[2].split(","):
-                if option not in _NOT_CONTROLLERS and "=" not in option:
+                named = option.startswith("name=")
+                if named or (option not in _NOT_CONTROLLERS and "=" not in option):
                     v1.setdefault(option, point)
     return Mounts(v1, v2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -232,6 +233,30 @@ def test_nothing_is_left_of_a_removed_box(bench: Bench) -> None:
     assert left_of(bench, 2) == []
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert str(bench.site.state) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_nothing_is_left_of_a_run_in_any_cgroup_hierarchy(bench: Bench) -> None:
+    """runc makes cgroups in every one, the named ones too."""
+    run, state = "f00d0e", bench.site.state.parent / "whole"
+    state.mkdir()
+    with prepared(replace(bench.site, run=run, state=state), frozenset({"default"})) as made:
+        made.start(replace(bench.spec(7), name=f"tb-{run}-7")).remove()
+        assert list(Path("/sys/fs/cgroup").glob(f"**/tarebench/{run}"))
+    state.rmdir()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/tarebench/{run}"))
+
+
+def test_boxes_that_start_at_once_do_not_meet(bench: Bench) -> None:
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        started = list(pool.map(bench.engine.start, [bench.spec(slot) for slot in range(10, 16)]))
+        try:
+            for instance in started:
+                instance.agent.hello(10)
+            hosts = {shell(one.agent, "busybox hostname").strip() for one in started}
+            assert hosts == {one.spec.name for one in started}
+        finally:
+            list(pool.map(OciInstance.remove, started))
+    assert [slot for slot in range(10, 16) if left_of(bench, slot)] == []
 
 
 def test_an_address_that_is_taken_undoes_the_start(bench: Bench) -> None:
