@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,12 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[escapes.Arena]:
         pytest.skip(missing())
     with escapes.arena(tmp_path_factory.mktemp("arena")) as made:
         yield made
+
+
+@pytest.fixture
+def leaky_descriptor() -> Iterator[int]:
+    """A directory of the host, open and inheritable, as a careless harness might have it."""
+    descriptor = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003  # its only form
+    yield descriptor
+    os.close(descriptor)

@@ -5,38 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtimes import process
 from runtimes.base import AGENT_PATH, RuntimeFault
-from runtimes.launcher import LaunchFault, Plan
-from runtimes.launcher.operations import Clone
-from runtimes.namespaces import build
-from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.view import Places
-from runtimes.process import ENVIRONMENT
-from tests.support.escapes import PROGRAM, Arena, attack
+from runtimes.launcher import LaunchFault
+from tests.support.escapes import PROGRAM, Arena, attack, run_in
 
 pytestmark = pytest.mark.root
 BOXES = ("default", "no-userns")
 HARMLESS = re.compile(r"(\d+)=(pipe|socket|anon_inode):.*|(\d+)=/dev/null|(\d+)=/memfd:.*-log.*")
-
-
-@pytest.fixture
-def leaky_descriptor() -> Iterator[int]:
-    """A directory of the host, open and inheritable, as a careless harness might have it."""
-    descriptor = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
-    os.set_inheritable(descriptor, True)  # noqa: FBT003  # its only form
-    yield descriptor
-    os.close(descriptor)
 
 
 @pytest.mark.parametrize("profile", BOXES)
@@ -66,115 +49,6 @@ def test_the_search_for_descriptors_finds_one_that_leaks(
         assert child.stdout is not None
         seen = listed(child.stdout.read().decode().strip().partition(" ")[2])
     assert [each for each in seen if not HARMLESS.fullmatch(each)] == [f"{leaky_descriptor}=/etc"]
-
-
-@pytest.mark.parametrize("profile", BOXES)
-def test_no_directory_outside_of_the_root_is_open_in_a_box(arena: Arena, profile: str) -> None:
-    assert arena.in_box(profile, "leaked-directory").reason == "ENOTDIR"
-
-
-def test_the_search_for_directories_finds_one_that_leaks(
-    arena: Arena, leaky_descriptor: int
-) -> None:
-    with process.spawn(
-        [str(arena.program), "leaked-directory"],
-        stdout=subprocess.PIPE,
-        pass_fds=(leaky_descriptor,),
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdout.read().decode().startswith(f"0 descriptor {leaky_descriptor} is /etc")
-
-
-@pytest.mark.parametrize("profile", BOXES)
-@pytest.mark.parametrize("number", range(3, 24))
-def test_a_working_directory_through_a_descriptor_leads_nowhere(
-    arena: Arena, profile: str, number: int
-) -> None:
-    """CVE-2024-21626: an image's working directory named a descriptor that runc had open."""
-    text = run_in(arena, profile, "leaked-directory", directory=f"/proc/self/fd/{number}")
-    assert text.split()[0] in {"failed", "20"}, text
-
-
-def test_a_directory_that_the_launcher_was_given_is_refused(
-    arena: Arena, leaky_descriptor: int
-) -> None:
-    """So that the test above does not pass only because nothing is open just now."""
-    told = []
-    for number in range(3, 24):
-        directory, given = f"/proc/self/fd/{number}", (leaky_descriptor,)
-        told.append(run_in(arena, "default", "leaked-directory", directory=directory, given=given))
-        assert told[-1].split()[0] in {"failed", "20"}, told[-1]
-    assert [text for text in told if "EXDEV" in text]
-
-
-def run_in(
-    arena: Arena,
-    profile: str,
-    *argv: str,
-    directory: str = "/",
-    stdin: int | None = None,
-    given: tuple[int, ...] = (),
-) -> str:
-    """What an attack says that is a box's main program; ``failed`` where it was not started.
-
-    Its working directory, terminal and the launcher's descriptors are the caller's choice.
-    """
-    name, engine, born_in = f"run-{secrets.token_hex(3)}", arena.engine, unified_cgroup()
-    box = build.Box(
-        profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
-        hostname="box",
-        layers=(arena.site.rootfs.directory,),
-        places=Places(arena.site.state / name, arena.site.state / ".stage"),
-        argv=(PROGRAM, *argv),
-        environment=ENVIRONMENT,
-        controllers=engine.hierarchy.controllers,
-        lifeline_fd=engine.lifeline_fd,
-        filter=engine.filter,
-        directory=directory,
-    )
-    read, write = os.pipe()
-    plan, passed = born(build.plan(box), born_in), (engine.lifeline_fd, *given)
-    try:
-        started = engine.launcher.start(plan, stdin=stdin, stdout=write, pass_fds=passed)
-    except LaunchFault as fault:
-        return f"failed {fault}"
-    else:
-        started.wait(10)
-        return os.read(read, 4096).decode()
-    finally:
-        os.close(read)
-        os.close(write)
-        if born_in:
-            born_in.rmdir()
-
-
-def unified_cgroup() -> Path | None:
-    """A cgroup on the v2 hierarchy, of which the launcher has a descriptor while it clones."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        if right.startswith("cgroup2 "):
-            made = Path(left.split()[4]) / f"tb-{secrets.token_hex(3)}"
-            made.mkdir()
-            return made
-    return None
-
-
-def born(plan: Plan, group: Path | None) -> Plan:
-    """The plan, with its child born in a v2 cgroup."""
-    if group is None:
-        return plan
-    steps = (
-        replace(step, operation=replace(step.operation, cgroup=str(group)))
-        if isinstance(step.operation, Clone)
-        else step
-        for step in plan.steps
-    )
-    return Plan(tuple(steps))
-
-
-def test_a_working_directory_inside_is_taken(arena: Arena) -> None:
-    text = run_in(arena, "default", "leaked-directory", directory="/tmp")
-    assert text.split()[0] == "20", text
 
 
 READS = os.O_RDONLY | os.O_NONBLOCK

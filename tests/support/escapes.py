@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,10 +23,15 @@ from runtimes import process
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, Limits, Site
 from runtimes.images.compile import compile_static
+from runtimes.launcher import LaunchFault, Plan
 from runtimes.launcher.instance import LaunchedInstance
+from runtimes.launcher.operations import Clone
+from runtimes.namespaces import build
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.engine import NamespaceEngine, prepared
 from runtimes.namespaces.profiles import DEFAULT
+from runtimes.namespaces.view import Places
+from runtimes.process import ENVIRONMENT
 from tests.support.tiny_rootfs import tiny_rootfs
 
 RUN = "e5ca9e"
@@ -105,6 +112,71 @@ def attack(agent: Agent, *argv: str | int) -> Outcome:
     done = agent.run([PROGRAM, *map(str, argv)], timeout_s=30)
     assert done.status == 0, f"{argv}: status {done.status}, {done.stderr!r}"
     return outcome(done.stdout.decode())
+
+
+def run_in(
+    arena: Arena,
+    profile: str,
+    *argv: str,
+    directory: str = "/",
+    stdin: int | None = None,
+    given: tuple[int, ...] = (),
+) -> str:
+    """What an attack says that is a box's main program; ``failed`` where it was not started.
+
+    Its working directory, terminal and the launcher's descriptors are the caller's choice.
+    """
+    name, engine, born_in = f"run-{secrets.token_hex(3)}", arena.engine, unified_cgroup()
+    box = build.Box(
+        profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
+        hostname="box",
+        layers=(arena.site.rootfs.directory,),
+        places=Places(arena.site.state / name, arena.site.state / ".stage"),
+        argv=(PROGRAM, *argv),
+        environment=ENVIRONMENT,
+        controllers=engine.hierarchy.controllers,
+        lifeline_fd=engine.lifeline_fd,
+        filter=engine.filter,
+        directory=directory,
+    )
+    read, write = os.pipe()
+    plan, passed = born(build.plan(box), born_in), (engine.lifeline_fd, *given)
+    try:
+        started = engine.launcher.start(plan, stdin=stdin, stdout=write, pass_fds=passed)
+    except LaunchFault as fault:
+        return f"failed {fault}"
+    else:
+        started.wait(10)
+        return os.read(read, 4096).decode()
+    finally:
+        os.close(read)
+        os.close(write)
+        if born_in:
+            born_in.rmdir()
+
+
+def unified_cgroup() -> Path | None:
+    """A cgroup on the v2 hierarchy, of which the launcher has a descriptor while it clones."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 "):
+            made = Path(left.split()[4]) / f"tb-{secrets.token_hex(3)}"
+            made.mkdir()
+            return made
+    return None
+
+
+def born(plan: Plan, group: Path | None) -> Plan:
+    """The plan, with its child born in a v2 cgroup."""
+    if group is None:
+        return plan
+    steps = (
+        replace(step, operation=replace(step.operation, cgroup=str(group)))
+        if isinstance(step.operation, Clone)
+        else step
+        for step in plan.steps
+    )
+    return Plan(tuple(steps))
 
 
 def compiled(output: Path) -> Path:
