@@ -52,32 +52,31 @@ class OciEngine:
 
     def start(self, spec: InstanceSpec) -> OciInstance:
         """See Engine."""
-        box = self._box(spec)
+        box = self.box(spec)
         state, root = box.places.state, self.site.state / ROOT
         runtime = self.programs[spec.profile]
         group = self.hierarchy.group(self.site.run, spec.name)
-        if spec.volume is not None and box.profile.user:  # the box's root must be able to write
-            os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
+        give_volume(spec, box)
         undo = contextlib.ExitStack()
         undo.callback(tolerant(lambda: remove_tree(state)))
-        undo.callback(tolerant(lambda: self.links.remove(_outside(self.site.run, spec))))
+        undo.callback(tolerant(lambda: self.unlink(spec)))
         undo.callback(tolerant(group.remove))
         undo.callback(tolerant(lambda: delete(runtime, root, spec.name)))
         try:
             state.mkdir()
-            bundle.write(state, self.configuration(spec, box))
+            bundle.write(state, self.configuration(spec, box, box.places.root))
             started = self._started(spec, box, undo)
         except BaseException:
             undo.close()
             raise
         return started
 
-    def configuration(self, spec: InstanceSpec, box: Box) -> Configuration:
-        """What the runtime is told: the configuration of the ``ns`` box."""
+    def configuration(self, spec: InstanceSpec, box: Box, root: Path) -> Configuration:
+        """What the runtime is told: the configuration of the ``ns`` box, mounted at ``root``."""
         writes = box.creation.writes if box.creation else ()
         return describe(
             box,
-            box.places.root,
+            root,
             bounds=cgroups.bounds(spec.limits),
             limits_swap=any(one.path.name in _SWAP_FILES for one in writes),
             cgroups_path=f"/{parent_path(self.site.run)}/{spec.name}",
@@ -130,7 +129,8 @@ class OciEngine:
         runtime, root = self.programs[spec.profile], self.site.state / ROOT
         return [str(self.shim), str(state / "pid"), str(runtime), str(root), str(state), spec.name]
 
-    def _box(self, spec: InstanceSpec) -> Box:
+    def box(self, spec: InstanceSpec) -> Box:
+        """The ``ns`` box whose configuration is run."""
         network = self.site.network
         return Box(
             profile=NS_PROFILES[PROFILES[spec.profile].like],
@@ -154,6 +154,10 @@ class OciEngine:
             volume=spec.volume,
         )
 
+    def unlink(self, spec: InstanceSpec) -> None:
+        """Take the box off the bridge; already gone is fine."""
+        self.links.remove(_outside(self.site.run, spec))
+
     def daemon_pids(self) -> tuple[int, ...]:
         """See Engine.  The launcher, which is resident."""
         return self.launcher.pids()
@@ -166,6 +170,12 @@ class OciEngine:
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
         return {"rootfs": read_digest(self.site.rootfs.directory)}
+
+
+def give_volume(spec: InstanceSpec, box: Box) -> None:
+    """Make the volume the box's root's, who must be able to write to it."""
+    if spec.volume is not None and box.profile.user:
+        os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
 
 
 def _outside(run: str, spec: InstanceSpec) -> str:

@@ -27,7 +27,7 @@ from runtimes.namespaces.build import Box
 def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
     """Run ``argv`` (the shim) where ``box``'s root is mounted at ``box.places.root``."""
     parts: list[tuple[Side, str, Sequence[Operation]]] = [
-        (Side.LAUNCHER, "root", [*_directories(box), _root(box)]),
+        (Side.LAUNCHER, "root", root_steps(box)),
         (Side.LAUNCHER, "cloned", [Clone(kernel.CLONE_NEWNS)]),
         (
             Side.CHILD,
@@ -40,6 +40,11 @@ def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
         (Side.CHILD, "shim", [Execute(tuple(argv), tuple(environment.items()), init=False)]),
     ]
     return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
+
+
+def root_steps(box: Box) -> list[Operation]:
+    """The launcher's part: the writable layer, and the root as a detached mount."""
+    return [*_directories(box), _root(box)]
 
 
 def _directories(box: Box) -> list[Operation]:
