@@ -27,6 +27,9 @@ enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 8, STREA
 
 enum side { LAUNCHER = 0, CHILD = 1 };
 
+/* The launcher's own descriptors; all above belong to the plan being executed. */
+enum { SOCKET = 3, OWN_NETWORK = 4, OWN_PIDS = 5, FIRST_OF_PLAN = 6 };
+
 /* One step of the plan, pointing into the plan's buffer. */
 struct step {
     uint16_t code, side, number_count, string_count;

@@ -8,9 +8,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-/* The launcher's own descriptors; all above belong to the plan being executed. */
-enum { SOCKET = 3, OWN_NETWORK = 4, OWN_PIDS = 5, FIRST_OF_PLAN = 6 };
-
 struct entry {
     operation *run;
     uint16_t numbers, strings;      /* at least */
@@ -168,7 +165,7 @@ static int prepare(int socket_fd)
         error = negative(unshare(CLONE_NEWNS));
     if (!error)
         error = negative(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL));
-    return error;
+    return error ? error : negative(chdir("/"));
 }
 
 int main(int argc, char **argv)

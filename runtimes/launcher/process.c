@@ -42,6 +42,8 @@ static int into_child(struct context *context, int sync_fd, int launchers_end)
     context->child = 0;
     context->sync_fd = sync_fd;
     close(launchers_end);           /* so that the launcher's death ends our waiting */
+    /* Not only at the exec: nothing that leads to the host is to be in a box's init at all. */
+    syscall(SYS_close_range, (unsigned)SOCKET, (unsigned)FIRST_OF_PLAN - 1, 0u);
     for (int stream = 0; stream < STREAMS; stream++)
         if (dup2(context->passed.fds[stream], stream) < 0)
             return -errno;
