@@ -40,7 +40,10 @@ EFI_NAMES: Mapping[str, tuple[str, str]] = {
 
 MODULES = ("part_msdos", "part_gpt", "ext2", "search", "search_label", "linux", "normal", "boot")
 
-HINT = "apt-get install grub-pc-bin grub-common (grub-efi-arm64-bin, mtools, dosfstools on aarch64)"
+HINT = (
+    "apt-get install grub-common grub-pc-bin "
+    "(on aarch64: grub-common grub-efi-arm64-bin mtools dosfstools fdisk qemu-efi-aarch64)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,11 @@ def firmware_for(architecture: str) -> Firmware:
 
 def objection(firmware: Firmware, grub: Path = Path("/usr/lib/grub")) -> str:
     """Why no bootable disk can be made here; empty if it can."""
-    tools = ["grub-mkimage", "mke2fs", *(["mcopy", "mkfs.vfat"] if firmware.kind == "uefi" else [])]
+    tools = [
+        "grub-mkimage",
+        "mke2fs",
+        *(["mcopy", "mkfs.vfat", "sfdisk"] if firmware.kind == "uefi" else []),
+    ]
     lacking = [tool for tool in tools if process.find(tool) is None]
     if not (grub / firmware.grub / "kernel.img").is_file():
         lacking.append(f"GRUB for {firmware.grub}")
