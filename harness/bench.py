@@ -194,6 +194,7 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
         suite=plan.suite,
         size=dataclasses.asdict(plan.size),
         rounds=dict(plan.rounds),
+        partial=dict(plan.partial),
         blocks=plan.blocks,
         budget_s=plan.budget_s,
         emulated_blocks=plan.emulated_blocks,

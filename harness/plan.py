@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import selection
@@ -12,7 +12,7 @@ from harness.budget import most_blocks, parse_budget
 from harness.errors import HarnessFault, UsageFault
 from harness.limits import Allotment, allot
 from harness.schedule import Arm, Slot, schedule
-from harness.suites import suite
+from harness.suites import Suite, suite
 from results.records import Run, Skipped
 from results.store import new_run_id
 from runtimes.base import Capability, Limits, Runtime
@@ -66,6 +66,8 @@ class Plan:
     """A backend that cannot be prepared is left out, instead of ending the run."""
     options: Mapping[str, str]
     command: tuple[str, ...]
+    partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Backend → workloads in which it takes part, where not in all."""
     budget_s: float | None = None
     """Stop when the claims are settled, or after so long; None: a fixed number of blocks."""
 
@@ -110,6 +112,8 @@ class Plan:
         return (slot.block - 1) // rounds < self.emulated_blocks
 
     def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
+        if slot.workload not in self.partial.get(slot.arm.backend, self.workloads):
+            return False
         workload = self.workloads[slot.workload]
         needed = {
             capability
@@ -163,6 +167,7 @@ def make_plan(
         suite=chosen_suite.name,
         size=chosen_suite.size,
         rounds=chosen_suite.rounds,
+        partial=_partial(chosen_suite, request, named, workloads),
         blocks=blocks,
         emulated_blocks=chosen_suite.emulated_blocks,
         seed=secrets.randbits(32) if request.seed is None else request.seed,
@@ -173,6 +178,19 @@ def make_plan(
         command=request.command,
         budget_s=budget_s,
     )
+
+
+def _partial(
+    chosen: Suite, request: Request, named: Collection[str], workloads: Mapping[str, Workload]
+) -> dict[str, tuple[str, ...]]:
+    """Which backends take part in a few workloads only, unless the command line says more."""
+    if request.workload is not None:
+        return {}
+    return {
+        backend: tuple(selection.choose_workloads(text, workloads))
+        for backend, text in chosen.partial.items()
+        if backend not in named
+    }
 
 
 def plan_of(
@@ -210,6 +228,7 @@ def plan_of(
         suite=run.suite,
         size=Size(**run.size),
         rounds=run.rounds,
+        partial=run.partial,
         blocks=run.blocks,
         emulated_blocks=run.emulated_blocks,
         seed=run.seed,

@@ -235,6 +235,8 @@ class Run:
     """Empty while it runs, or when it was killed: then it can be resumed."""
     program_digests: Mapping[str, str] = field(default_factory=dict)
     """sha256 (hex) of every program that a workload of this run starts, by its path in the box."""
+    partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Backend → workloads in which it takes part, where not in all of them."""
     harness_peak_rss_bytes: int = 0
     """Largest resident set of the measuring process; 0 while it runs."""
     source: str = "bench"
