@@ -10,18 +10,9 @@ from pathlib import Path
 
 from runtimes.base import Limits, RuntimeFault
 from runtimes.cgroups import v1, v2
-from runtimes.cgroups.base import (
-    Account,
-    Bounds,
-    Creation,
-    DeviceRule,
-    Group,
-    Hierarchy,
-    IoLimit,
-    create,
-    parse_cpus,
-)
+from runtimes.cgroups.base import Group, Hierarchy, create, parse_cpus
 from runtimes.cgroups.mounts import parse
+from runtimes.cgroups.specs import Account, Bounds, Creation, DeviceRule, IoLimit
 
 __all__ = [
     "Account",

@@ -7,11 +7,11 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from runtimes.base import CGROUP_PARENT, LimitsRead, RuntimeFault
+from runtimes.cgroups.specs import Account, Bounds, Creation
 
 PERIOD_US = 100_000
 """CFS period: what Docker and every other runtime use."""
@@ -31,94 +31,6 @@ _HINTS = {
     "the host",
     errno.EEXIST: "a run of the same id is under way or was killed; run `invoke clean`",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class IoLimit:
-    """Limits of one block device; ``None`` leaves one alone."""
-
-    major: int
-    minor: int
-    read_bytes_per_s: int | None = None
-    write_bytes_per_s: int | None = None
-    read_operations_per_s: int | None = None
-    write_operations_per_s: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRule:
-    """Devices that may be used; everything that no rule names may not."""
-
-    kind: str
-    """``c``, ``b``, or ``a`` for both."""
-    major: int | None
-    """``None``: any."""
-    minor: int | None
-    access: str = "rwm"
-    """Of read, write and mknod."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits to set; ``None`` leaves one alone."""
-
-    cpus: tuple[int, ...]
-    cpu_quota: float | None = None
-    memory_bytes: int | None = None
-    memory_high_bytes: int | None = None
-    """Above it the kernel reclaims (v2 ``memory.high``; v1 has a soft limit, which is weaker)."""
-    swap_bytes: int = 0
-    """Beside ``memory_bytes``, where that is set."""
-    cpu_weight: int | None = None
-    """1–10,000; 100 is everybody's."""
-    pids_max: int | None = None
-    io: tuple[IoLimit, ...] = ()
-    io_weight: int | None = None
-    """1–10,000; 100 is everybody's."""
-    devices: tuple[DeviceRule, ...] | None = None
-    controllers: frozenset[str] | None = None
-    """v1 controllers to make, and whose limits to set on v2; ``None``: what the limits need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One value for one cgroup file."""
-
-    path: Path
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Creation:
-    """What makes one box's cgroups, in order: for Python or for the launcher to carry out."""
-
-    directories: tuple[Path, ...]
-    writes: tuple[Write, ...]
-    joins: tuple[Path, ...]
-    """Files to which a single-threaded process writes ``0`` to go inside (v1)."""
-    born_in: Path | None
-    """Directory for CLONE_INTO_CGROUP (v2)."""
-    device_program: bytes = b""
-    """eBPF to attach to ``born_in`` (v2); v1 has files for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What one box has used so far; ``None`` where the kernel does not tell."""
-
-    cpu_ns: int | None
-    cpu_user_ns: int | None
-    cpu_system_ns: int | None
-    throttled_ns: int | None
-    memory_bytes: int | None
-    memory_peak_bytes: int | None
-    swap_bytes: int | None
-    oom_kills: int
-    pids: int | None
-    io_read_bytes: int | None
-    io_write_bytes: int | None
-    stalled_ns: Mapping[str, int]
-    """Resource → time in which some process waited for it (PSI; v2 only)."""
 
 
 class Group(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from runtimes.cgroups.base import DeviceRule
+from runtimes.cgroups.specs import DeviceRule
 
 DEFAULT = (
     DeviceRule("a", None, None, "m"),

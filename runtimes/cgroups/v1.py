@@ -14,8 +14,8 @@ from pathlib import Path
 
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.cgroups import base, devices
-from runtimes.cgroups.base import Account, Bounds, Creation, IoLimit, Write
 from runtimes.cgroups.endings import kill_all, readable
+from runtimes.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
 
 USED = ("cpuset", "cpu", "cpuacct", "memory")
 """Each costs a start and a removal together 0.2 ms."""

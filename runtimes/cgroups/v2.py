@@ -17,8 +17,8 @@ from pathlib import Path
 
 from runtimes.base import CGROUP_PARENT, LimitsRead, RuntimeFault
 from runtimes.cgroups import base, devices
-from runtimes.cgroups.base import Account, Bounds, Creation, IoLimit, Write
 from runtimes.cgroups.endings import kill_all, readable
+from runtimes.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
 
 REQUIRED = ("cpuset", "cpu", "memory")
 USED = (*REQUIRED, "pids", "io")

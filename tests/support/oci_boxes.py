@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes.cgroups.base import Bounds
+from runtimes.cgroups.specs import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
 from runtimes.namespaces.build import Attachment, Box

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from runtimes.cgroups import devices
-from runtimes.cgroups.base import DeviceRule
+from runtimes.cgroups.specs import DeviceRule
 
 ACCESS = {"m": 1, "r": 2, "w": 4}
 TYPES = {"b": 1, "c": 2}

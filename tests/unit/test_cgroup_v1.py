@@ -8,7 +8,7 @@ import pytest
 
 from runtimes import cgroups
 from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups import base
+from runtimes.cgroups import base, specs
 from runtimes.cgroups.mounts import parse
 from runtimes.cgroups.v1 import V1
 
@@ -70,7 +70,7 @@ def test_a_creation_names_every_limit_and_every_hierarchy(host: V1) -> None:
 
 def test_swap_is_limited_with_memory_where_the_kernel_accounts_it(host: V1) -> None:
     (host.mounts["memory"] / "memory.memsw.limit_in_bytes").write_text("0")
-    made = host.creation(RUN, "tb-1", base.Bounds((0,), memory_bytes=4096))
+    made = host.creation(RUN, "tb-1", specs.Bounds((0,), memory_bytes=4096))
     assert [item.path.name for item in made.writes][1:] == [
         "memory.limit_in_bytes",
         "memory.memsw.limit_in_bytes",
@@ -80,7 +80,7 @@ def test_swap_is_limited_with_memory_where_the_kernel_accounts_it(host: V1) -> N
 def test_co_mounted_controllers_are_made_and_joined_once(tmp_path: Path) -> None:
     shared = tmp_path / "cpu,cpuacct"
     host = V1({"cpuset": tmp_path / "a", "cpu": shared, "cpuacct": shared, "memory": tmp_path})
-    made = host.creation(RUN, "x", base.Bounds((0,)))
+    made = host.creation(RUN, "x", specs.Bounds((0,)))
     assert len(made.directories) == len(made.joins) == 3
 
 
@@ -141,25 +141,25 @@ def roomy(host: V1, tmp_path: Path) -> V1:
 
 
 def test_a_limit_brings_its_controller_and_no_other(roomy: V1) -> None:
-    plain = roomy.creation(RUN, "x", base.Bounds((0,)))
+    plain = roomy.creation(RUN, "x", specs.Bounds((0,)))
     assert {path.parents[2].name for path in plain.directories} == {
         "cpuset", "cpu", "memory"}  # fmt: skip
-    few = roomy.creation(RUN, "x", base.Bounds((0,), pids_max=9))
-    assert few.writes[-1] == base.Write(few.directories[-1] / "pids.max", "9")
+    few = roomy.creation(RUN, "x", specs.Bounds((0,), pids_max=9))
+    assert few.writes[-1] == specs.Write(few.directories[-1] / "pids.max", "9")
     assert few.directories[-1].parents[2].name == "pids"
 
 
 def test_weights_io_and_devices_are_written_in_v1s_words(roomy: V1) -> None:
-    bounds = base.Bounds(
+    wanted = specs.Bounds(
         (0,),
         memory_bytes=4096,
         memory_high_bytes=1024,
         cpu_weight=200,
-        io=(base.IoLimit(8, 0, write_bytes_per_s=10),),
+        io=(specs.IoLimit(8, 0, write_bytes_per_s=10),),
         io_weight=300,
-        devices=(base.DeviceRule("c", 1, 3, "rw"),),
+        devices=(specs.DeviceRule("c", 1, 3, "rw"),),
     )
-    written = [(one.path.name, one.value) for one in roomy.creation(RUN, "x", bounds).writes]
+    written = [(one.path.name, one.value) for one in roomy.creation(RUN, "x", wanted).writes]
     assert written == [
         ("cpuset.cpus", "0"),
         ("cpu.shares", "2048"),
@@ -173,7 +173,7 @@ def test_weights_io_and_devices_are_written_in_v1s_words(roomy: V1) -> None:
 
 
 def test_controllers_that_are_not_wanted_are_not_made(roomy: V1) -> None:
-    wanted = base.Bounds((0,), 1.0, 4096, controllers=frozenset({"memory"}))
+    wanted = specs.Bounds((0,), 1.0, 4096, controllers=frozenset({"memory"}))
     made = roomy.creation(RUN, "x", wanted)
     assert [path.parents[2].name for path in made.directories] == ["memory"]
     assert [item.path.name for item in made.writes] == ["memory.limit_in_bytes"]

@@ -11,7 +11,7 @@ import pytest
 
 from runtimes import cgroups
 from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups import base, devices, v2
+from runtimes.cgroups import base, devices, specs, v2
 from runtimes.cgroups.v2 import V2
 
 RUN = "3fa9c1"
@@ -86,7 +86,7 @@ def test_a_creation_is_one_directory_that_the_child_is_born_in(host: V2) -> None
 
 def test_swap_is_switched_off_where_the_kernel_accounts_it(host: V2) -> None:
     (host.root / "tarebench" / "memory.swap.max").write_text("max")
-    made = host.creation(RUN, "tb-1", base.Bounds((0,), memory_bytes=4096))
+    made = host.creation(RUN, "tb-1", specs.Bounds((0,), memory_bytes=4096))
     assert made.writes[-1].path.name == "memory.swap.max"
     assert made.writes[-1].value == "0"
 
@@ -146,14 +146,14 @@ def test_removal_goes_from_the_leaves_up_and_is_idempotent(tmp_path: Path) -> No
     assert not (tmp_path / "tarebench").exists()
 
 
-FULL = base.Bounds(
+FULL = specs.Bounds(
     cpus=(0,),
     memory_bytes=1 << 20,
     memory_high_bytes=1 << 19,
     swap_bytes=7,
     cpu_weight=50,
     pids_max=64,
-    io=(base.IoLimit(8, 16, read_bytes_per_s=1000, write_operations_per_s=5),),
+    io=(specs.IoLimit(8, 16, read_bytes_per_s=1000, write_operations_per_s=5),),
     io_weight=200,
     devices=devices.DEFAULT,
 )

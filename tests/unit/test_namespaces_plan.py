@@ -11,7 +11,7 @@ import pytest
 
 import runtimes.launcher
 from runtimes.base import RuntimeFault
-from runtimes.cgroups.base import Bounds
+from runtimes.cgroups.specs import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
 from runtimes.launcher import Plan, Side, Step, segment
