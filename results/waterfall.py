@@ -26,7 +26,7 @@ MARGIN = 0.02
 
 TIERS: Mapping[str, tuple[str, str]] = {
     "oci": ("runc", "The same configuration, carried out by runc."),
-    "containerd": ("containerd", "The same image, run by containerd, its shim and runc."),
+    "containerd": ("containerd", "The same configuration, through containerd, its shim and runc."),
     "docker": ("Docker", "The same image, run by dockerd, containerd, its shim and runc."),
 }
 """Backend → its name on the axis, and what it does more, in the order of the engines."""

@@ -23,7 +23,9 @@ class ContainerdRuntime:
         "default": "containerd and runc on the configuration of ns:default",
         "no-userns": "containerd and runc on the configuration of ns:no-userns, as Docker has it",
     }
-    capabilities = frozenset({Capability.NETWORK, Capability.LIMITS, Capability.STATS})
+    capabilities = frozenset(
+        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+    )
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""

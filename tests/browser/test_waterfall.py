@@ -96,7 +96,7 @@ def test_it_can_be_read_without_script(page: Page) -> None:
     assert "dearest steps" in section.inner_text()
     assert section.locator("svg.chart:visible").count() >= 2
     section.locator("summary", has_text="Every step").click()
-    assert section.locator("table tbody tr:visible").count() == 20
+    assert section.locator("table tbody tr:visible").count() == 21
 
 
 def test_bars_go_from_where_the_one_above_ended(page: Page) -> None:
@@ -108,7 +108,7 @@ def test_bars_go_from_where_the_one_above_ended(page: Page) -> None:
         )
     )
     bars.sort(key=lambda bar: bar["top"])
-    assert len(bars) == len(waterfalls.STEPS) + 4  # twice all together, runc, Docker
+    assert len(bars) == len(waterfalls.STEPS) + 5  # all together twice, and three engines
     told = [bar for bar in bars[:15] if bar["width"] > 10]  # the sixteenth saves
     assert len(told) > 7
     for above, below in pairwise(told):
@@ -116,7 +116,7 @@ def test_bars_go_from_where_the_one_above_ended(page: Page) -> None:
 
 
 def test_a_bar_tells_its_figures_under_the_pointer(page: Page) -> None:
-    mark = page.locator("#waterfall .wide svg").first.locator(".mark").nth(9)
+    mark = page.locator("#waterfall .wide svg").first.locator("[data-tip^='PID namespace']").first
     mark.scroll_into_view_if_needed()
     mark.hover(force=True)
     assert "namespace" in page.locator("#tip").inner_text()
@@ -124,8 +124,8 @@ def test_a_bar_tells_its_figures_under_the_pointer(page: Page) -> None:
 
 
 def test_steps_do_not_swamp_the_rest_of_the_report(page: Page) -> None:
-    assert page.locator("#controls .legend li").count() == 5
-    assert page.locator(".prices tbody tr").count() == 4
+    assert page.locator("#controls .legend li").count() == 6
+    assert page.locator(".prices tbody tr").count() == 5
     assert "ns:wf" not in page.locator("[data-sortable]").first.inner_text()
 
 

@@ -69,9 +69,9 @@ def one(run: Run, *groups: list[dict[str, object]]) -> Waterfall:
 def test_rungs_are_the_steps_in_order_and_then_the_engines(stored: RunDirectory) -> None:
     ladder = rungs(stored.run())
     assert [rung.mechanism for rung in ladder[:2]] == ["fork + exec", "mount namespace"]
-    assert [rung.mechanism for rung in ladder[-3:]] == ["bridge + NAT", "runc", "Docker"]
+    assert [rung.mechanism for rung in ladder[-3:]] == ["runc", "containerd", "Docker"]
     assert [rung.last for rung in ladder].index(True) == 17
-    assert sum(rung.tier for rung in ladder) == 2
+    assert sum(rung.tier for rung in ladder) == 3
 
 
 def test_a_run_without_steps_has_no_waterfall() -> None:
@@ -123,7 +123,7 @@ def test_a_step_over_boxes_without_a_network_says_how_many_it_takes_together(
     falls: dict[tuple[str, str], Waterfall],
 ) -> None:
     steps = falls["network.latency", "rate_per_second"].steps
-    assert [step.together for step in steps] == [1, 1, 1, 1, 1, 13, 1, 1]
+    assert [step.together for step in steps] == [1, 1, 1, 1, 1, 13, 1, 1, 1]
     assert steps[5].rung.mechanism == "bridge + NAT"
 
 
@@ -197,7 +197,7 @@ def test_the_tiers_are_judged_where_a_run_has_them(stored: RunDirectory) -> None
     (verdict,) = [each for each in outcome.judgement.verdicts if each.claim == "engine-tiers"]
     assert verdict.verdict == "supported"
     pairs = {(f.baseline.arm, f.candidate.arm) for f in verdict.findings if f.comparison}
-    assert pairs == {("ns", "oci"), ("oci", "docker")}
+    assert pairs == {("ns", "oci"), ("oci", "containerd"), ("containerd", "docker")}
 
 
 def test_the_tiers_are_not_judged_without_runc(tmp_path: Path) -> None:
