@@ -301,7 +301,7 @@ def _cells(arm: str, falls: Sequence[Fall], others: Sequence[Fall]) -> Iterator[
         if not index:
             yield Cell(text.quantity(row.median, fall.unit) if row else text.NOTHING, "", "plain")
         if row is None or row.change is None:
-            remark = READINGS["first"] if row else "not part of it"
+            remark = READINGS[row.finding] if row else "not part of it"
             yield Cell(text.NOTHING, remark, "plain")
             continue
         remark = row.ends or READINGS[row.finding]

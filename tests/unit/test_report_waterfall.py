@@ -188,6 +188,19 @@ def test_few_blocks_are_drawn_and_nothing_is_claimed(tmp_path: Path) -> None:
     assert not re.search(r">[^<]*\b(nan|None|inf)\b", page.partition("<script>")[0])
 
 
+def test_a_step_without_a_common_block_is_no_beginning(tmp_path: Path) -> None:
+    run = waterfalls.make_run(blocks=2)
+    with RunDirectory.create(tmp_path, run) as directory:
+        for trial, samples in waterfalls.make_trials(run):
+            late = trial.backend in waterfalls.TIERS
+            if (trial.block > 4) == late:
+                directory.append(trial, samples)
+    shown = view_of(directory).waterfall
+    assert shown is not None
+    (runc,) = [row for row in shown.table if row.label == "runc"]
+    assert runc.cells[1].remark == "too few blocks to say"
+
+
 def test_hostile_words_of_a_step_stay_words(tmp_path: Path) -> None:
     run = waterfalls.write(tmp_path, blocks=5, hostile=synthetic.HOSTILE)
     page = render(view_of(run))
