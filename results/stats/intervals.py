@@ -178,6 +178,10 @@ def _worst_cutoff(m: int, n: int, alpha: float) -> int:
     return max(-1, worst)
 
 
+TIE = 1e-9
+"""Log values closer than this are equal: far below what any clock can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Spread:
     """How U varies, by placements."""
@@ -211,10 +215,14 @@ def _spread(x: FloatArray, y: FloatArray) -> _Spread:
 
 
 def _placements(values: FloatArray, others: FloatArray) -> FloatArray:
-    """How many of the others lie below each value, ties as one half."""
+    """How many of the others lie below each value, ties as one half.
+
+    Aligning leaves rounding errors where values were equal: what differs by less is a tie, so
+    that the order of the two arms does not decide.
+    """
     ordered = np.sort(others)
-    below = np.searchsorted(ordered, values, side="left")
-    upto = np.searchsorted(ordered, values, side="right")
+    below = np.searchsorted(ordered, values - TIE, side="left")
+    upto = np.searchsorted(ordered, values + TIE, side="right")
     placed: FloatArray = (below + upto) / 2.0
     return placed
 

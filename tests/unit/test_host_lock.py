@@ -54,10 +54,11 @@ def test_a_second_run_that_measures_is_told_who_does(monkeypatch: pytest.MonkeyP
 
 def test_waiting_ends_with_the_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_lock, "MEASURING", "measuring-test-2")
-    waiting, release, done = threading.Event(), threading.Event(), threading.Event()
+    held, waiting, release, done = (threading.Event() for _ in range(4))
 
     def first() -> None:
         with host_lock.measuring(wait=False, told=print):
+            held.set()
             waiting.wait(10)
             release.wait(10)
 
@@ -67,8 +68,7 @@ def test_waiting_ends_with_the_other_run(monkeypatch: pytest.MonkeyPatch) -> Non
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
-    while not host_lock.is_alive("measuring-test-2"):
-        pass
+    assert held.wait(10)
     threads[1].start()
     assert waiting.wait(10)
     assert not done.is_set()

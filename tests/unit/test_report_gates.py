@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support import synthetic
+
 from reports.view.gates import _findings, _trial_gates
 from results.records import GateFinding, Status, Trial
 
@@ -51,6 +53,6 @@ def test_a_condition_of_a_whole_arm_is_told_elsewhere() -> None:
 
 def test_repeats_are_counted_where_people_see_it() -> None:
     trials = [trial("ns", STEAL, status="invalid"), trial("ns", attempt=2)]
-    (told,) = _trial_gates(trials, frozenset())
+    (told,) = _trial_gates(synthetic.make_run(), trials, frozenset())
     assert told.title == "1 of 2 trials count"
     assert "1 repeats a disturbed one" in told.detail

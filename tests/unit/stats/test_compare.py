@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from results.stats import Comparison, StatsError, compare
@@ -229,6 +229,7 @@ def test_a_change_of_unit_changes_nothing(x: list[float], y: list[float], by: fl
 
 @settings(deadline=None)
 @given(x=values, y=values)
+@example(x=[1.0, 1.0, 539700.0, *[632460.0] * 3], y=[*[0.01171875] * 4, 0.01])
 def test_swapping_the_arms_inverts_the_ratio_and_keeps_the_verdict(
     x: list[float], y: list[float]
 ) -> None:
