@@ -141,9 +141,12 @@ def test_a_box_with_other_bits_is_found(tmp_path: Path) -> None:
 
 def test_a_resumed_run_continues_where_the_journal_ends(tmp_path: Path) -> None:
     stop_in_third = Fault("run", KeyboardInterrupt(), instance="*-2", call=1)
-    with bench_on_paper(
-        tmp_path, {"a": FakeScript(conditions=frozenset(), faults=(stop_in_third,))}
-    ) as paper, pytest.raises(KeyboardInterrupt):
+    with (
+        bench_on_paper(
+            tmp_path, {"a": FakeScript(conditions=frozenset(), faults=(stop_in_third,))}
+        ) as paper,
+        pytest.raises(KeyboardInterrupt),
+    ):
         run_all(paper.context, paper.slots(blocks=4), paper.directory, paper)
     with bench_on_paper(tmp_path, {"a": GOOD}) as paper:
         done = {trial.trial_id for trial in paper.directory.trials()}
