@@ -64,8 +64,14 @@ class Evidence:
     """Arm → the condition because of which nothing can rest on it."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Backend that was asked for → why it could not run."""
+    partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Backend → workloads in which it was planned to take part, where not in all."""
     has_floor: bool = True
     """Whether the run should have its A/A arm; imported ones need not."""
+
+    def planned(self, arm: str, workload: str) -> bool:
+        """Whether the run meant the arm to do this workload."""
+        return workload in self.partial.get(arm.partition(":")[0], (workload,))
 
     def of(self, workload: str, metric: str, arm: str) -> Values:
         """Values of an arm, perhaps none."""
@@ -92,6 +98,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
         cautions=_cautions(frame[frame["valid"]]),
         hopeless=conditions,
         skipped={each.backend: each.reason for each in run.skipped} if run else {},
+        partial=run.partial if run else {},
         has_floor=run is None or run.source == "bench",
     )
 

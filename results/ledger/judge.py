@@ -106,8 +106,12 @@ def _findings(part: Part, court: _Court) -> Iterator[Finding]:
         why = f"{part.workload} was not part of this run"
         yield _unjudged(part, why, awaited=part.optional)
         return
+    # A tier that the suite leaves out of a workload is no missing trial: it is not asked there.
+    asked = [arm for arm in candidates if evidence.planned(arm, part.workload)]
+    if not asked:
+        yield _unjudged(part, f"{spoken(part.candidates)} took no part in {part.workload}")
     for baseline in baselines:
-        for candidate in dict.fromkeys(candidates):
+        for candidate in dict.fromkeys(asked):
             if candidate != baseline:
                 yield _pair(part, baseline, candidate, court)
 

@@ -337,3 +337,15 @@ def test_a_run_without_an_optional_part_is_judged_by_the_others_and_says_so() ->
     assert needed.verdict == "inconclusive"
     assert optional.verdict == "supported"
     assert "storage" in optional.sentence.lower()
+
+
+def test_an_arm_that_was_not_meant_to_do_a_workload_keeps_no_claim_open() -> None:
+    one = claim(part("equivalence", 0.02, candidates=("ns", "oci")))
+    samples = frame(*BASE, rows("ns", times(1.0)), rows("oci", times(1.0), workload="startup.http"))
+    run = synthetic.make_run()
+    arms = (*run.arms, ArmRecord("oci", "default", (), {}, {}))
+    open_ = judge(ledger(one), samples, replace(run, arms=arms)).verdicts[0]
+    planned = replace(run, arms=arms, partial={"oci": ("startup.http",)})
+    settled = judge(ledger(one), samples, planned).verdicts[0]
+    assert open_.verdict == "inconclusive"
+    assert settled.verdict == "supported"
