@@ -14,6 +14,9 @@ from tests.perf.conftest import Recorder
 from tests.support.command_line import invoke
 
 
+pytestmark = pytest.mark.timeout(2400)  # the job itself is what is timed
+
+
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """One quick run with everything cached."""
