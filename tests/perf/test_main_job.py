@@ -13,7 +13,6 @@ from results.store import RunDirectory
 from tests.perf.conftest import Recorder
 from tests.support.command_line import invoke
 
-
 pytestmark = pytest.mark.timeout(2400)  # the job itself is what is timed
 
 
