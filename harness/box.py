@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from harness import throttling
 from harness.context import Context
 from harness.errors import HarnessFault
-from harness.limits import parse_cpu_list
 from runtimes.base import Instance, InstanceSpec, LimitsRead
+from runtimes.cpu_list import parse_cpus
 
 FIRST_BYTE_S = 180.0
 """A full VM that is emulated on a busy host takes more than a minute."""
@@ -121,12 +121,21 @@ def limits_inside(facts: dict[str, str], host_memory_bytes: int) -> LimitsRead:
         total = _number(facts, "memory_total_bytes")
         memory = None if total is None or total >= host_memory_bytes else total
     quota = _number(facts, "cgroup_cpu_max")
-    affinity = facts.get("affinity")
     return LimitsRead(
-        cpus=parse_cpu_list(affinity) if affinity else None,
+        cpus=_cpus(facts.get("affinity", "")),
         cpu_quota=quota,
         memory_bytes=None if memory is None else int(memory),
     )
+
+
+def _cpus(text: str) -> tuple[int, ...] | None:
+    try:
+        return parse_cpus(text) or None
+    except ValueError as error:
+        raise HarnessFault(
+            f"the box reports affinity={text[:40]!r}, which is no list of CPUs: {error}",
+            hint="the agent in the box is not ours: invoke clean --cache",
+        ) from None
 
 
 def _number(facts: dict[str, str], name: str) -> float | None:

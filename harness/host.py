@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessFault
-from harness.limits import format_cpu_list
 from harness.tuning.isolation import boot_id
 from harness.tuning.tree import Tree
 from harness.tuning.undo import UndoFile
+from runtimes.cpu_list import format_cpus
 
 _CPU = Path("/sys/devices/system/cpu")
 _CLOCK = Path("/sys/devices/system/clocksource/clocksource0")
@@ -104,7 +104,7 @@ def _cpu() -> dict[str, Any]:
     return {
         "model": info.get("model name") or info.get("CPU part") or platform.machine(),
         "online": online,
-        "usable": format_cpu_list(os.sched_getaffinity(0)),
+        "usable": format_cpus(os.sched_getaffinity(0)),
         "smt": read(_CPU / "smt/control") or "unknown",
         "governor": _first(read(path) for path in _CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")),
         "driver": _first(read(path) for path in _CPU.glob("cpu[0-9]*/cpufreq/scaling_driver")),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UsageFault
 from harness.tuning.isolation import usable_cpus
 from runtimes.base import Limits
+from runtimes.cpu_list import format_cpus, parse_cpus
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SMALLEST_MEMORY = 128 << 20
@@ -44,33 +44,21 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def parse_cpu_list(text: str) -> tuple[int, ...]:
-    """``0-2,5`` → ``(0, 1, 2, 5)``, as the kernel writes CPU lists.
+def parse_cpuset(text: str) -> tuple[int, ...]:
+    """``0-2,5`` → ``(0, 1, 2, 5)``: at least one CPU.
 
     Raises:
-        UsageFault: not a CPU list.
+        UsageFault: not a CPU list, or an empty one.
     """
-    cpus: set[int] = set()
-    for part in text.strip().split(","):
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
-        if match is None:
-            raise UsageFault(f"{text!r} is not a list of CPUs", hint="write it as 2-3,5")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise UsageFault(f"{part} in {text!r} runs backwards", hint="write it as 2-3,5")
-        cpus.update(range(first, last + 1))
-    return tuple(sorted(cpus))
-
-
-def format_cpu_list(cpus: Iterable[int]) -> str:
-    """``(0, 1, 2, 5)`` → ``0-2,5``."""
-    runs: list[list[int]] = []
-    for cpu in sorted(cpus):
-        if runs and cpu == runs[-1][1] + 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+    try:
+        cpus = parse_cpus(text)
+    except ValueError as error:
+        why = f": {error}"
+    else:
+        if cpus:
+            return cpus
+        why = ""
+    raise UsageFault(f"{text!r} is not a list of CPUs{why}", hint="write it as 2-3,5")
 
 
 def allot(
@@ -93,7 +81,7 @@ def allot(
         UsageFault: more than the host has, or nonsense.
     """
     available = sorted(usable_cpus() if allowed is None else allowed)
-    chosen = parse_cpu_list(cpuset) if cpuset else None
+    chosen = parse_cpuset(cpuset) if cpuset else None
     quota = _quota(cpus, chosen, available)
     if chosen is None:
         chosen = tuple(available[-math.ceil(quota) :])
@@ -101,7 +89,7 @@ def allot(
     if missing:
         raise UsageFault(
             f"CPU {missing[0]} is not one of this process's CPUs",
-            hint=f"available: {format_cpu_list(available)}",
+            hint=f"available: {format_cpus(available)}",
         )
     if quota > len(chosen):
         raise UsageFault(f"{quota:g} CPUs of time do not fit on {len(chosen)} CPUs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,36 +204,33 @@ def _engines(
 def _own_site(site: Site, name: str) -> Site:
     directory = site.state / name
     directory.mkdir(exist_ok=True)
-    return Site(
-        run=site.run,
-        state=directory,
-        cache=site.cache,
-        rootfs=site.rootfs,
-        network=site.network,
-        limits=site.limits,
-        progress=site.progress,
-        options=site.options,
-    )
+    return replace(site, state=directory)
 
 
 def _arm_records(
     plan: Plan, context: Context, runtimes: Mapping[str, Runtime]
 ) -> tuple[ArmRecord, ...]:
-    engines = context.engines
-    daemons = {name: engine.daemon_pids() for name, engine in engines.items()}
+    of_backend = {name: _shared_facts(engine) for name, engine in context.engines.items()}
     steps = _steps(runtimes)
     return tuple(
         ArmRecord(
             backend=arm.backend,
             profile=arm.profile,
             conditions=tuple(sorted(context.conditions(arm.backend, arm.profile))),
-            versions=dict(engines[arm.backend].versions),
-            bits=dict(engines[arm.backend].bits()),
-            daemon_pss_bytes=footprint.pss_bytes(daemons[arm.backend]),
             step=steps.get(arm),
+            **of_backend[arm.backend],
         )
         for arm in plan.arms
     )
+
+
+def _shared_facts(engine: Engine) -> dict[str, Any]:
+    """What is the same for every arm of a backend: read once."""
+    return {
+        "versions": dict(engine.versions),
+        "bits": dict(engine.bits()),
+        "daemon_pss_bytes": footprint.pss_bytes(engine.daemon_pids()),
+    }
 
 
 def _steps(runtimes: Mapping[str, Runtime]) -> dict[Arm, WaterfallStep]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -81,7 +82,7 @@ def _checked(workload: Workload, readings: list[work.Reading]) -> list[work.Read
     for name, _, value in readings:
         if name not in known:
             raise HarnessFault(f"{workload.name} yields a metric that it does not declare: {name}")
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  # NaN
+        if not math.isfinite(value):
             raise HarnessFault(f"{workload.name}: {name} is {value}, which is no measurement")
     return readings
 

@@ -52,6 +52,15 @@ def tail_of(*outputs: bytes) -> str:
     return joined[-TAIL_BYTES:].decode("utf-8", "replace").strip()
 
 
+def tail_of_file(descriptor: int) -> bytes:
+    """Last few KiB of an open file; empty when it cannot be read.  Its offset stays."""
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
+    except OSError:
+        return b""
+
+
 def run(
     argv: Sequence[str],
     *,

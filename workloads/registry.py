@@ -7,14 +7,13 @@ says, is reported and does not keep the others from running.
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args, get_type_hints
 
-from workloads.base import Workload, WorkloadFault
+from workloads.base import Workload
 
 GROUP = "tarebench.workloads"
 
@@ -36,45 +35,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Every registered workload, in the order of names."""
+    """Every registered workload; names are in order in ``workloads``."""
 
     workloads: Mapping[str, Workload]
     broken: tuple[Broken, ...]
-
-    def names(self) -> tuple[str, ...]:
-        """Valid names, sorted."""
-        return tuple(self.workloads)
-
-    def get(self, name: str) -> Workload:
-        """The workload called ``name``.
-
-        Raises:
-            WorkloadFault: there is none; says which are near and which there are, or why the
-                one that is registered cannot be used.
-        """
-        if name in self.workloads:
-            return self.workloads[name]
-        for broken in self.broken:
-            if broken.name == name:
-                raise WorkloadFault(
-                    f"workload {name!r} cannot be used: {broken.reason}",
-                    hint=f"it is registered as {broken.origin}; mend or uninstall that package",
-                )
-        near = difflib.get_close_matches(name, self.workloads, n=1, cutoff=0.5)
-        suggestion = f"did you mean {near[0]}? " if near else ""
-        raise WorkloadFault(
-            f"no workload is called {name!r}",
-            hint=f"{suggestion}valid: {', '.join(self.workloads) or 'none is installed'}",
-        )
-
-    def choose(self, names: Iterable[str]) -> tuple[Workload, ...]:
-        """The workloads called ``names``, each once, sorted by name; all of them for no names.
-
-        Raises:
-            WorkloadFault: as ``get``.
-        """
-        wanted = set(names) or set(self.workloads)
-        return tuple(self.get(name) for name in sorted(wanted))
 
 
 def load(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.limits import format_cpu_list
 from harness.tuning.setting import Setting, mask
 from harness.tuning.tree import Tree
 from runtimes.base import CGROUP_PARENT
+from runtimes.cpu_list import format_cpus
 
 CPU = "/sys/devices/system/cpu"
 KSM = "/sys/kernel/mm/ksm"
@@ -71,7 +71,7 @@ def interrupts(place: Place) -> Iterable[Setting]:
     default = f"{IRQ}/default_smp_affinity"
     if place.tree.read(default) is not None:
         yield Setting("IRQ affinity", default, mask(place.harness_cpus), "mask")
-    cpus = format_cpu_list(place.harness_cpus)
+    cpus = format_cpus(place.harness_cpus)
     for path in sorted(place.tree.paths(IRQ, "[0-9]*/smp_affinity_list"), key=_irq):
         yield Setting("IRQ affinity", path, cpus, "cpus")
 
@@ -95,7 +95,7 @@ def isolation(place: Place) -> Iterable[Setting]:
     """
     if not place.harness_cpus or not unified(place.tree):
         return
-    cpus = format_cpu_list(place.harness_cpus)
+    cpus = format_cpus(place.harness_cpus)
     for path in place.tree.paths(CGROUP, "*/cpuset.cpus"):
         if path.split("/")[-2] != CGROUP_PARENT:
             yield Setting(ISOLATION, path, cpus, "cpus")

@@ -6,9 +6,9 @@ import contextlib
 import os
 
 from harness.errors import HarnessFault
-from harness.tuning.setting import cpus_of
 from harness.tuning.tree import Tree
 from harness.tuning.undo import UndoFile
+from runtimes.cpu_list import parse_cpus
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 EFFECTIVE = "/sys/fs/cgroup/cpuset.cpus.effective"
@@ -34,5 +34,5 @@ def usable_cpus(
         if undo is not None and undo.boot_id == boot_id(tree):
             isolated = any(each.path.endswith("/cpuset.cpus") for each in undo.originals)
             if isolated:
-                return own | cpus_of(tree.read(EFFECTIVE) or "")
+                return own | frozenset(parse_cpus(tree.read(EFFECTIVE) or ""))
     return own

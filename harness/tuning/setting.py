@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.tuning.tree import Tree
+from runtimes.cpu_list import parse_cpus
 
 Form = Literal["word", "choice", "cpus", "mask", "controller"]
 """``choice`` reads ``always [madvise] never``; ``cpus`` is a list as 0-2,5; ``mask`` is hexadecimal
@@ -70,21 +71,8 @@ class Setting:
             if self.form == "mask":
                 return int(value.replace(",", ""), 16)
             if self.form == "cpus":
-                return cpus_of(value)
+                return parse_cpus(value)
         return value
-
-
-def cpus_of(text: str) -> frozenset[int]:
-    """``0-2,5`` → {0, 1, 2, 5}.
-
-    Raises:
-        ValueError: not a CPU list, or an empty one.
-    """
-    found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return frozenset(found)
 
 
 def mask(cpus: frozenset[int]) -> str:

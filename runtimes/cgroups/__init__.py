@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from runtimes.base import Limits, RuntimeFault
+from runtimes.base import InstanceStats, Limits, RuntimeFault
 from runtimes.cgroups import v1, v2
-from runtimes.cgroups.base import Group, Hierarchy, create, parse_cpus
+from runtimes.cgroups.base import Group, Hierarchy, create
 from runtimes.cgroups.mounts import parse
 from runtimes.cgroups.specs import Account, Bounds, Creation, DeviceRule, IoLimit
 
@@ -26,7 +26,7 @@ __all__ = [
     "create",
     "detect",
     "held",
-    "parse_cpus",
+    "stats",
 ]
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -58,6 +58,17 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
 def bounds(limits: Limits) -> Bounds:
     """A box's limits as bounds of its cgroup."""
     return Bounds(limits.cpus, limits.cpu_quota, limits.memory_bytes)
+
+
+def stats(group: Group, pids: Iterable[int], disk_bytes: int) -> InstanceStats:
+    """What exists because of a box whose cgroup is ``group``."""
+    return InstanceStats(
+        pids=tuple(pids),
+        cgroup_memory_bytes=group.memory_bytes(),
+        cgroup_memory_peak_bytes=group.memory_peak_bytes(),
+        cgroup_cpu_ns=group.cpu_ns(),
+        disk_bytes=disk_bytes,
+    )
 
 
 _users: Counter[str] = Counter()

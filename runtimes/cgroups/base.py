@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -256,23 +256,3 @@ def children(path: Path) -> list[Path]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return sorted(entry for entry in path.iterdir() if entry.is_dir())
     return []
-
-
-def format_cpus(cpus: Iterable[int]) -> str:
-    """``0-1,4`` for (0, 1, 4)."""
-    runs: list[list[int]] = []
-    for cpu in sorted(cpus):
-        if runs and runs[-1][1] == cpu - 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(f"{low}-{high}" if high > low else str(low) for low, high in runs)
-
-
-def parse_cpus(text: str) -> tuple[int, ...]:
-    """(0, 1, 4) for ``0-1,4``."""
-    cpus: list[int] = []
-    for part in filter(None, text.strip().split(",")):
-        low, _, high = part.partition("-")
-        cpus.extend(range(int(low), int(high or low) + 1))
-    return tuple(cpus)

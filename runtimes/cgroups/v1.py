@@ -14,8 +14,10 @@ from pathlib import Path
 
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.cgroups import base, devices
-from runtimes.cgroups.endings import kill_all, readable
+from runtimes.cgroups.endings import kill_all
 from runtimes.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
+from runtimes.cpu_list import format_cpus, parse_cpus
+from runtimes.proc import readable
 
 USED = ("cpuset", "cpu", "cpuacct", "memory")
 """Each costs a start and a removal together 0.2 ms."""
@@ -45,7 +47,7 @@ class V1Group:
         period = base.number(self._file("cpu", "cpu.cfs_period_us"))
         memory = base.number(self._file("memory", "memory.limit_in_bytes"))
         return LimitsRead(
-            cpus=base.parse_cpus(cpus) if cpus else None,
+            cpus=parse_cpus(cpus) if cpus else None,
             cpu_quota=quota / period if quota and period and quota > 0 else None,
             memory_bytes=memory if memory is not None and memory < base.UNLIMITED_BYTES else None,
         )
@@ -234,7 +236,7 @@ class V1:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit, in an order that the kernel takes."""
-        yield "cpuset", "cpuset.cpus", base.format_cpus(bounds.cpus)
+        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
         if bounds.cpu_quota is not None:
             yield "cpu", "cpu.cfs_quota_us", str(round(bounds.cpu_quota * base.PERIOD_US))
         if bounds.cpu_weight is not None:

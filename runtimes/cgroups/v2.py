@@ -17,8 +17,10 @@ from pathlib import Path
 
 from runtimes.base import CGROUP_PARENT, LimitsRead, RuntimeFault
 from runtimes.cgroups import base, devices
-from runtimes.cgroups.endings import kill_all, readable
+from runtimes.cgroups.endings import kill_all
 from runtimes.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
+from runtimes.cpu_list import format_cpus, parse_cpus
+from runtimes.proc import readable
 
 REQUIRED = ("cpuset", "cpu", "memory")
 USED = (*REQUIRED, "pids", "io")
@@ -35,7 +37,7 @@ class V2Group:
         cpus = base.read_or_none(self.directory / "cpuset.cpus.effective")
         quota, _, period = (base.read_or_none(self.directory / "cpu.max") or "max").partition(" ")
         return LimitsRead(
-            cpus=base.parse_cpus(cpus) if cpus else None,
+            cpus=parse_cpus(cpus) if cpus else None,
             cpu_quota=int(quota) / int(period) if quota.isdigit() and period else None,
             memory_bytes=base.number(self.directory / "memory.max"),
         )
@@ -229,7 +231,7 @@ class V2:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit."""
-        yield "cpuset", "cpuset.cpus", base.format_cpus(bounds.cpus)
+        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
         if bounds.cpu_quota is not None:
             quota_us = round(bounds.cpu_quota * base.PERIOD_US)
             yield "cpu", "cpu.max", f"{quota_us} {base.PERIOD_US}"

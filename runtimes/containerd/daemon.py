@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -14,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import process
+from runtimes import proc, process
 from runtimes.base import RuntimeFault, Site
-from runtimes.cgroups.endings import readable
 
 READY_S = 30.0
 STOP_S = 10.0
@@ -95,7 +93,7 @@ def _await(child: subprocess.Popen[bytes], address: Path, log: Path) -> None:
     deadline, pidfd = time.monotonic() + READY_S, os.pidfd_open(child.pid)
     try:
         while not _listening(address):
-            if readable(pidfd, 0.01) or time.monotonic() > deadline:
+            if proc.ended(pidfd, 0.01) or time.monotonic() > deadline:
                 raise RuntimeFault(
                     f"the private containerd is not ready after {READY_S:g} s, or has ended",
                     hint="its log ends as shown",
@@ -121,30 +119,18 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def sweep(directory: Path) -> list[str]:
     """End what a killed run left of its containerd and shims; one line for each thing removed."""
-    removed = []
-    for pid in _processes(directory):
-        with contextlib.suppress(ProcessLookupError):
-            pidfd = os.pidfd_open(pid)
-            try:
-                if pid in _processes(directory):  # asked again: the number cannot be reused now
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    readable(pidfd, STOP_S)
-                    removed.append(f"process {pid} of containerd")
-            finally:
-                os.close(pidfd)
+
+    def inside(argv: proc.Arguments) -> bool:
+        """containerd and its shims name the directory in their arguments."""
+        named = "containerd" in proc.program(argv)
+        return named and any(f"{directory}/" in word for word in argv)
+
+    removed = [
+        f"process {pid} of containerd"
+        for pid in proc.matching(inside)
+        if proc.end(pid, inside, patience_s=0.0)
+    ]
     if directory.exists():
         shutil.rmtree(directory, ignore_errors=True)
         removed.append(f"directory {directory}")
     return removed
-
-
-def _processes(directory: Path) -> tuple[int, ...]:
-    """containerd and its shims name the directory in their arguments."""
-    inside, found = f"{directory}/".encode(), []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"containerd" in argv[0] and any(inside in word for word in argv):
-                    found.append(int(entry.name))
-    return tuple(found)

@@ -28,8 +28,7 @@ from runtimes.namespaces.engine import remove_tree
 from runtimes.oci import bundle, nest, rtnetlink
 from runtimes.oci.engine import OciEngine, give_volume
 from runtimes.oci.engine import prepared as oci_prepared
-from runtimes.oci.instance import read_log
-from runtimes.process import ENVIRONMENT
+from runtimes.process import ENVIRONMENT, tail_of, tail_of_file
 
 UNMOUNT_S = 10.0
 START_S = 60.0
@@ -160,7 +159,7 @@ def _await_first_byte(stream_fd: int, log_fd: int) -> None:
         raise RuntimeFault(
             "containerd did not start the container",
             hint="its client's words are below",
-            tail=read_log(log_fd),
+            tail=tail_of(tail_of_file(log_fd)),
         )
 
 

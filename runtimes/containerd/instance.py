@@ -12,10 +12,10 @@ from pathlib import Path
 
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead
-from runtimes.cgroups import Group
-from runtimes.cgroups.endings import readable
+from runtimes.cgroups import Group, stats
 from runtimes.launcher.instance import KILL_S, disk_bytes
-from runtimes.oci.instance import read_log
+from runtimes.proc import readable
+from runtimes.process import tail_of, tail_of_file
 
 
 @dataclass(slots=True)
@@ -46,13 +46,7 @@ class ContainerdInstance:
     def stats(self) -> InstanceStats:
         """See Instance.  The shim is outside of the box's cgroup, and part of its price."""
         helper = () if self._status is not None else (self.shim,)
-        return InstanceStats(
-            pids=(*self.group.pids(), *helper),
-            cgroup_memory_bytes=self.group.memory_bytes(),
-            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
-            cgroup_cpu_ns=self.group.cpu_ns(),
-            disk_bytes=disk_bytes(self.state),
-        )
+        return stats(self.group, (*self.group.pids(), *helper), disk_bytes(self.state))
 
     def address(self) -> tuple[str, int]:
         """See Instance."""
@@ -60,7 +54,7 @@ class ContainerdInstance:
 
     def diagnostics(self) -> str:
         """See Instance."""
-        return read_log(self.log_fd)
+        return tail_of(tail_of_file(self.log_fd))
 
     def wait(self, timeout_s: float) -> int:
         """See Instance.  The status is the client's, which is the container's."""

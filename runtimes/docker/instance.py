@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtimes import proc
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group
-from runtimes.docker import api, cgroup, disk, proc
+from runtimes.cgroups import Group, stats
+from runtimes.docker import api, cgroup, disk
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon
 from runtimes.docker.request import Place, published_port
@@ -54,12 +55,10 @@ class DockerInstance:
         """Its processes, its shim and its port proxies; its cgroup; its layers."""
         group = self._group()
         shims = proc.matching(lambda argv: is_shim(argv, self.identifier))
-        return InstanceStats(
-            pids=tuple(sorted({*group.pids(), *shims, *self._proxies()})),
-            cgroup_memory_bytes=group.memory_bytes(),
-            cgroup_memory_peak_bytes=group.memory_peak_bytes(),
-            cgroup_cpu_ns=group.cpu_ns(),
-            disk_bytes=disk.container_bytes(self.identifier, self._pid, self.data_root),
+        return stats(
+            group,
+            sorted({*group.pids(), *shims, *self._proxies()}),
+            disk.container_bytes(self.identifier, self._pid, self.data_root),
         )
 
     def address(self) -> tuple[str, int]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtimes import process
+from runtimes import proc, process
 from runtimes.base import RuntimeFault, Site
-from runtimes.docker import layout, locate, proc, store, sweep
+from runtimes.docker import layout, locate, store, sweep
 from runtimes.docker.layout import Layout
 
 READY_TIMEOUT_S = 60.0

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runtimes import process
+from runtimes import proc, process
 from runtimes.base import LABEL, RuntimeFault
 from runtimes.cgroups.base import processes
-from runtimes.docker import cgroup, layout, proc
+from runtimes.docker import cgroup, layout
 
 DAEMON_PATIENCE_S = 20.0
 """dockerd waits 15 s for its containers before it kills them."""

@@ -12,7 +12,7 @@ import libvirt
 
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group
+from runtimes.cgroups import Group, stats
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
@@ -89,12 +89,10 @@ class KvmInstance:
 
     def stats(self) -> InstanceStats:
         """QEMU, its kernel threads, its cgroup and its files."""
-        return InstanceStats(
-            pids=(self.hypervisor.pid, *vhost_threads(self.hypervisor.pid)),
-            cgroup_memory_bytes=self.group.memory_bytes(),
-            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
-            cgroup_cpu_ns=self.group.cpu_ns(),
-            disk_bytes=sum(map(allocated_bytes, self.files.own())),
+        return stats(
+            self.group,
+            (self.hypervisor.pid, *vhost_threads(self.hypervisor.pid)),
+            sum(map(allocated_bytes, self.files.own())),
         )
 
     def address(self) -> tuple[str, int]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import shutil
-import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, proc
 from runtimes.base import PREFIX, RuntimeFault
-
-PATIENCE_S = 10.0
 
 
 def clean(state: Path, run: str) -> list[str]:
@@ -20,9 +16,13 @@ def clean(state: Path, run: str) -> list[str]:
 
     Taps vanish with their QEMU; a daemon's domains vanish with it as well, being transient.
     """
+
+    def ours(argv: proc.Arguments) -> bool:
+        return guest_name(argv).startswith(f"{PREFIX}-{run}-")
+
     removed = []
     for pid, name in guests(run):
-        if _kill(pid):
+        if proc.end(pid, ours, patience_s=0.0):
             removed.append(f"guest {name} (process {pid})")
     with contextlib.suppress(RuntimeFault):  # no cgroups at all: nothing of ours in them
         removed += cgroups.detect().remove_all(run)
@@ -32,39 +32,15 @@ def clean(state: Path, run: str) -> list[str]:
     return removed
 
 
-def guests(run: str, proc: Path = Path("/proc")) -> list[tuple[int, str]]:
+def guests(run: str, root: Path = proc.PROC) -> list[tuple[int, str]]:
     """QEMU processes whose guest carries this run's name: ``-name guest=tb-<run>-…``."""
-    found = []
-    for entry in proc.iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            name = guest_name(words)
-            if name.startswith(f"{PREFIX}-{run}-"):
-                found.append((int(entry.name), name))
-    return sorted(found)
+    named = [(pid, guest_name(proc.arguments(pid, root))) for pid in proc.pids(root)]
+    return sorted((pid, name) for pid, name in named if name.startswith(f"{PREFIX}-{run}-"))
 
 
-def guest_name(argv: list[str]) -> str:
+def guest_name(argv: Sequence[str]) -> str:
     """Name of the guest that this command line runs; empty if it is no QEMU."""
     if not argv or "qemu" not in argv[0].rsplit("/", 1)[-1] or "-name" not in argv[:-1]:
         return ""
     value = argv[argv.index("-name") + 1]
     return value.removeprefix("guest=").split(",", 1)[0]
-
-
-def _kill(pid: int) -> bool:
-    """Kill and wait for the end, told by the pidfd; whether there was something to kill."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except OSError:
-        return False
-    try:
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        return bool(poll.poll(PATIENCE_S * 1000))
-    finally:
-        os.close(pidfd)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Account, Group
+from runtimes.cgroups import Account, Group, stats
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
 from runtimes.launcher.started import Started
-from runtimes.process import tail_of
+from runtimes.process import tail_of, tail_of_file
 
 KILL_S = 10.0
 _BLOCK_BYTES = 512
@@ -72,12 +72,10 @@ class LaunchedInstance:
 
     def stats(self) -> InstanceStats:
         """See Instance."""
-        return InstanceStats(
-            pids=self.group.pids(),
-            cgroup_memory_bytes=self.group.memory_bytes(),
-            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
-            cgroup_cpu_ns=self.group.cpu_ns(),
-            disk_bytes=0 if self.writable is None else disk_bytes(self.writable),
+        return stats(
+            self.group,
+            self.group.pids(),
+            0 if self.writable is None else disk_bytes(self.writable),
         )
 
     def address(self) -> tuple[str, int]:
@@ -95,10 +93,7 @@ class LaunchedInstance:
 
     def diagnostics(self) -> str:
         """See Instance."""
-        parts = []
-        with contextlib.suppress(OSError):
-            size = os.fstat(self.log_fd).st_size
-            parts.append(os.pread(self.log_fd, 4096, max(0, size - 4096)))
+        parts = [tail_of_file(self.log_fd)]
         with contextlib.suppress(OSError, RuntimeFault):
             if kills := self.group.oom_kills():
                 parts.append(f"the kernel killed {kills} for the memory limit".encode())

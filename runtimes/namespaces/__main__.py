@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import RuntimeFault
+from runtimes.cpu_list import parse_cpus
 from runtimes.launcher.program import opened
 from runtimes.namespaces import build, seccomp, userns, view
 from runtimes.namespaces.build import Box
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if profile.network in build.LINKED:  # there is no testbed here
         profile = replace(profile, network=NetworkMode.NONE)
     name = secrets.token_hex(3)
-    cpus = cgroups.parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
+    cpus = parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
     hierarchy = cgroups.detect()
     layers = tuple(Path(layer).resolve() for layer in options.layers.split(":"))
     own = _state() / name

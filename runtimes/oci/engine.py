@@ -27,9 +27,9 @@ from runtimes.namespaces.view import Places
 from runtimes.oci import bundle, nest, profiles, rtnetlink, shim
 from runtimes.oci.configuration import Configuration
 from runtimes.oci.describe import describe
-from runtimes.oci.instance import Control, OciInstance, delete, read_log
+from runtimes.oci.instance import Control, OciInstance, delete
 from runtimes.oci.profiles import PROFILES
-from runtimes.process import ENVIRONMENT
+from runtimes.process import ENVIRONMENT, tail_of, tail_of_file
 
 STAGE = ".stage"
 ROOT = ".runtime"
@@ -107,7 +107,9 @@ class OciEngine:
         except BaseException as error:
             _end(started, control, group)
             if isinstance(error, RuntimeFault):
-                raise RuntimeFault(str(error), hint=error.hint, tail=read_log(log_fd)) from None
+                raise RuntimeFault(
+                    str(error), hint=error.hint, tail=tail_of(tail_of_file(log_fd))
+                ) from None
             raise
         endpoint = (self.site.network.host_address, spec.lease.port)
         return OciInstance(

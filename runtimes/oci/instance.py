@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import time
@@ -14,11 +13,11 @@ from pathlib import Path
 from runtimes import process
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group
-from runtimes.cgroups.endings import readable
+from runtimes.cgroups import Group, stats
 from runtimes.launcher.instance import KILL_S, disk_bytes
 from runtimes.launcher.started import Started
-from runtimes.process import tail_of
+from runtimes.proc import readable
+from runtimes.process import tail_of, tail_of_file
 
 CONTROL_S = 30.0
 DELETE_S = 30.0
@@ -90,13 +89,7 @@ class OciInstance:
     def stats(self) -> InstanceStats:
         """See Instance.  The shim is outside of the box's cgroup, and part of its price."""
         helper = () if self.shim.ended() else (self.shim.pid,)
-        return InstanceStats(
-            pids=(*self.group.pids(), *helper),
-            cgroup_memory_bytes=self.group.memory_bytes(),
-            cgroup_memory_peak_bytes=self.group.memory_peak_bytes(),
-            cgroup_cpu_ns=self.group.cpu_ns(),
-            disk_bytes=disk_bytes(self.state),
-        )
+        return stats(self.group, (*self.group.pids(), *helper), disk_bytes(self.state))
 
     def address(self) -> tuple[str, int]:
         """See Instance."""
@@ -104,7 +97,7 @@ class OciInstance:
 
     def diagnostics(self) -> str:
         """See Instance."""
-        return read_log(self.log_fd)
+        return tail_of(tail_of_file(self.log_fd))
 
     def wait(self, timeout_s: float) -> int:
         """See Instance."""
@@ -128,14 +121,6 @@ class OciInstance:
         self.stop(timeout_s=0.0)
         self._removed = True
         self.undo.close()
-
-
-def read_log(descriptor: int) -> str:
-    """The end of what runtime and container wrote to their standard error."""
-    with contextlib.suppress(OSError):
-        size = os.fstat(descriptor).st_size
-        return tail_of(os.pread(descriptor, 4096, max(0, size - 4096)))
-    return ""
 
 
 def delete(runtime: Path, root: Path, name: str) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from runtimes.cgroups import Bounds, DeviceRule, IoLimit, parse_cpus
-from runtimes.cgroups.base import PERIOD_US, format_cpus
+from runtimes.cgroups import Bounds, DeviceRule, IoLimit
+from runtimes.cgroups.base import PERIOD_US
 from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
 from runtimes.cgroups.v1 import shares
+from runtimes.cpu_list import format_cpus, parse_cpus
 from runtimes.oci.fields import BundleFault, Fields
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -153,9 +154,10 @@ def _file(unified: Fields, name: str, prefix: str = "") -> int | None:
 
 def _cpu_list(cpu: Fields) -> tuple[int, ...]:
     text = cpu.text("cpus", "")
-    if not re.fullmatch(r"(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?", text):
-        raise BundleFault(cpu.at("cpus"), f"{text!r} is no list of CPUs")
-    return parse_cpus(text)
+    try:
+        return parse_cpus(text)
+    except ValueError as error:
+        raise BundleFault(cpu.at("cpus"), f"{text!r} is no list of CPUs: {error}") from None
 
 
 def _quota(cpu: Fields) -> float | None:

@@ -16,10 +16,10 @@ import pytest
 from harness import testbed
 from harness.places import places
 from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
-from runtimes.cgroups.endings import readable
 from runtimes.containerd import ContainerdRuntime, daemon
 from runtimes.containerd.engine import ContainerdEngine, prepared
 from runtimes.containerd.instance import ContainerdInstance
+from runtimes.proc import readable
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytestmark = pytest.mark.root

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import netns, process
+from runtimes import netns, proc, process
 from runtimes.agent import AgentFault
 from runtimes.base import BOX_PORT, LABEL, InstanceSpec, Limits, RuntimeFault, Site
-from runtimes.docker import DockerRuntime, api, layout, locate, proc, store, sweep
+from runtimes.docker import DockerRuntime, api, layout, locate, store, sweep
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.instance import DockerInstance
 from runtimes.docker.private import PrivateDaemon

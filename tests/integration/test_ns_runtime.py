@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from runtimes import cgroups, netns, process
-from runtimes.cgroups.endings import readable
 from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
 from runtimes.namespaces.engine import STAGE
+from runtimes.proc import readable
 from tests.support.ns_bench import LIMITS, PROGRAM, Bench, opened_bench, shell
 
 pytestmark = pytest.mark.root

@@ -11,6 +11,7 @@ from runtimes.base import Limits, LimitsRead, RuntimeFault
 from runtimes.cgroups import base, specs
 from runtimes.cgroups.mounts import parse
 from runtimes.cgroups.v1 import V1
+from runtimes.cpu_list import format_cpus, parse_cpus
 
 RUN = "3fa9c1"
 HYBRID = """\
@@ -127,8 +128,8 @@ def test_a_refused_write_names_file_value_and_cause(tmp_path: Path) -> None:
     ("text", "cpus"), [("0-1,3", (0, 1, 3)), ("", ()), ("5\n", (5,)), ("0-3", (0, 1, 2, 3))]
 )
 def test_cpu_lists_are_read_as_the_kernel_writes_them(text: str, cpus: tuple[int, ...]) -> None:
-    assert base.parse_cpus(text) == cpus
-    assert base.format_cpus(cpus) == text.strip()
+    assert parse_cpus(text) == cpus
+    assert format_cpus(cpus) == text.strip()
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageFault
-from harness.limits import allot, format_cpu_list, parse_cpu_list, parse_memory
+from harness.limits import allot, parse_cpuset, parse_memory
+from runtimes.cpu_list import format_cpus
 
 EIGHT = frozenset(range(8))
 
@@ -24,13 +25,13 @@ def test_a_memory_limit_that_is_none_is_refused(text: str) -> None:
 
 @given(st.sets(st.integers(0, 4095), min_size=1, max_size=64))
 def test_cpu_lists_survive_a_round_trip(cpus: set[int]) -> None:
-    assert parse_cpu_list(format_cpu_list(cpus)) == tuple(sorted(cpus))
+    assert parse_cpuset(format_cpus(cpus)) == tuple(sorted(cpus))
 
 
 @pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "1,,2", "-1"])
 def test_a_cpu_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageFault):
-        parse_cpu_list(text)
+        parse_cpuset(text)
 
 
 def test_the_box_gets_the_highest_cpus_and_the_harness_the_rest() -> None:

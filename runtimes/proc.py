@@ -86,11 +86,16 @@ def open_pid(pid: int) -> int | None:
         return None
 
 
+def readable(descriptor: int, timeout_s: float, events: int = select.POLLIN) -> bool:
+    """Whether ``descriptor`` becomes ready within ``timeout_s``."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    return bool(poll.poll(max(0.0, timeout_s) * 1000))
+
+
 def ended(pidfd: int, timeout_s: float) -> bool:
     """Wait until the process has ended; ``False`` when it still runs after ``timeout_s``."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0.0, timeout_s) * 1000))
+    return readable(pidfd, timeout_s)
 
 
 def send(pidfd: int, number: int) -> None:
@@ -102,7 +107,8 @@ def send(pidfd: int, number: int) -> None:
 def end(pid: int, belongs: Callable[[Arguments], bool], *, patience_s: float) -> bool:
     """End a process: SIGTERM, then SIGKILL after ``patience_s``.
 
-    ``belongs`` is asked again once the pidfd is held, so that a reused pid is never hit.
+    ``belongs`` is asked once the pidfd is held, so that a reused pid is never hit; it is asked
+    about an empty argv where the process has ended meanwhile.
 
     Returns:
         Whether there was such a process.
