@@ -6,6 +6,7 @@ import errno
 import os
 
 from runtimes.base import RuntimeFault
+from runtimes.launcher import overlay
 from runtimes.launcher.operations import (
     Address,
     Attach,
@@ -72,11 +73,11 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (Mount, errno.EPERM): "/proc or /sys of the host is itself partly hidden (a container?), and "
     "the kernel allows no fuller view in a user namespace: run on the host, or use profile "
     "no-userns",
-    (Mount, errno.ENOSPC): "too many mounts (/proc/sys/fs/mount-max) or too many layers "
-    "(500 on Linux 5 and later): squash the image",
+    (Mount, errno.ENOSPC): "too many mounts: see /proc/sys/fs/mount-max",
     (MakeOverlay, errno.ENODEV): "the kernel does not know overlay: modprobe overlay",
-    (MakeOverlay, errno.ENOSPC): "too many mounts (/proc/sys/fs/mount-max) or too many layers "
-    "(500 on Linux 5 and later): squash the image",
+    (MakeOverlay, errno.ENOSPC): "too many mounts: see /proc/sys/fs/mount-max",
+    (MakeOverlay, errno.ENOENT): "a layer, or the instance's own directory, is gone",
+    (MakeOverlay, errno.ENOTDIR): "a layer is no directory",
     (MakeOverlay, errno.ENOSYS): _OLD_KERNEL,
     (MakeOverlay, errno.ELOOP): "overlay inside overlay is nested too deeply (2): keep the state "
     "directory (TAREBENCH_STATE) on a plain file system",
@@ -139,5 +140,8 @@ def explain(plan: Plan, index: int, code: int) -> LaunchFault:
         )
     operation = plan.steps[index].operation
     hint = _HINTS.get((type(operation), code)) or _GENERAL.get(code, "")
+    if isinstance(operation, MakeOverlay) and operation.depth > (limit := overlay.deepest()):
+        cause = f"{errno.errorcode[code]}: too many lower layers (limit {limit} on this kernel)"
+        hint = "squash the image"
     words = f"{operation.verb} {operation.thing}".strip()
     return LaunchFault(f"{words}: {cause}", operation=operation, code=code, hint=hint)

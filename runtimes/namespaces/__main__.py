@@ -1,4 +1,4 @@
-"""``python -m runtimes.namespaces run --layers DIR[:DIR…] -- CMD``: one box by hand.
+"""``python -m runtimes.namespaces run --layers DIR… -- CMD``: one box by hand.
 
 Standard streams are inherited and the exit status is passed on (128 + signal for a killed
 command; 125 where the box could not be started).
@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from runtimes import cgroups
 from runtimes.base import RuntimeFault
 from runtimes.cpu_list import parse_cpus
 from runtimes.launcher.program import opened
-from runtimes.namespaces import build, seccomp, userns, view
+from runtimes.namespaces import build, roots, seccomp, userns, view
 from runtimes.namespaces.build import Box
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.engine import remove_tree
@@ -35,7 +35,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m runtimes.namespaces", description=__doc__)
     run = parser.add_subparsers(dest="what", required=True).add_parser("run", help="run a command")
-    run.add_argument("--layers", required=True, help="directories, topmost first, parted by ':'")
+    run.add_argument(
+        "--layers",
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="read-only layers, topmost first; one word may hold several, parted by ':'",
+    )
     run.add_argument(
         "--profile",
         default="default",
@@ -62,13 +68,12 @@ def run(options: argparse.Namespace) -> int:
     name = secrets.token_hex(3)
     cpus = parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
     hierarchy = cgroups.detect()
-    layers = tuple(Path(layer).resolve() for layer in options.layers.split(":"))
+    layers = roots.Stack(tuple(directories(options.layers)))
     own = _state() / name
     places = Places(own / "box", own / "stage")
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(_cache(), _tell))
         stack.callback(remove_tree, own)
-        view.make_stage(places, len(layers))
         stack.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)
         bounds = cgroups.Bounds(
@@ -76,14 +81,13 @@ def run(options: argparse.Namespace) -> int:
         )
         line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
         mapped = stack.enter_context(userns.mapped(launcher, line)) if profile.user else None
-        passed = () if mapped is None else (mapped,)
-        launcher.prepare(view.staged(layers, places, mapped), passed)
+        roots.prepare(launcher, layers, places, mapped)
         if not profile.pivot:
             launcher.prepare(view.native_root(places))
         box = Box(
             profile=profile,
             hostname=options.hostname,
-            layers=layers,
+            depth=layers.depth,
             places=places,
             argv=tuple(options.command),
             environment={**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")},
@@ -93,6 +97,20 @@ def run(options: argparse.Namespace) -> int:
         )
         started = launcher.start(build.plan(box))
         return started.wait(YEARS_S)
+
+
+def directories(words: Sequence[str]) -> Iterator[Path]:
+    """Layers as the command line names them.
+
+    Raises:
+        RuntimeFault: one of them is no directory.
+    """
+    for word in words:
+        for part in [word] if Path(word).is_dir() else word.split(":"):
+            layer = Path(part).resolve()
+            if not layer.is_dir():
+                raise RuntimeFault(f"layer {layer} is not a directory", hint="see --layers")
+            yield layer
 
 
 def _state() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from runtimes.launcher.operations import (
     WriteFile,
 )
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import capabilities, view
+from runtimes.namespaces import capabilities, roots, view
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
 
@@ -73,11 +73,11 @@ class Box:
 
     profile: Profile
     hostname: str
-    layers: Sequence[Path]
-    """Topmost first."""
     places: Places
     argv: tuple[str, ...]
     environment: Mapping[str, str]
+    depth: int = 1
+    """How many layers are staged for it."""
     creation: Creation | None = None
     controllers: Mapping[str, Path] | None = None
     """v1 controllers for the box's own view; ``None`` on v2."""
@@ -157,10 +157,11 @@ def join_steps(creation: Creation | None) -> list[Operation]:
 def _root(box: Box, owner: int) -> list[Operation]:
     profile, places = box.profile, box.places
     if not profile.overlay:
-        return [view.read_only_root(places, mapped=profile.user)] if profile.pivot else []
+        root = roots.read_only_root(box.depth, places, mapped=profile.user)
+        return [root] if profile.pivot else []
     return [
-        *view.make_directories(places, owner),
-        view.overlay(box.layers, places, mapped=profile.user, volatile=profile.volatile),
+        *roots.make_directories(places, owner),
+        roots.overlay(box.depth, places, mapped=profile.user, volatile=profile.volatile),
     ]
 
 

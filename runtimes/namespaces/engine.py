@@ -15,7 +15,7 @@ from runtimes.launcher import Launcher, instance
 from runtimes.launcher.instance import HeldRoot, LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.launcher.started import Started
-from runtimes.namespaces import build, enter, seccomp, userns, view
+from runtimes.namespaces import build, enter, roots, seccomp, userns, view
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.links import Links
@@ -106,7 +106,6 @@ class NamespaceEngine:
         return Box(
             profile=profile,
             hostname=spec.name,
-            layers=(self.site.rootfs.directory,),
             places=places,
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
@@ -157,7 +156,6 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         stage = site.state / STAGE
         stack.callback(remove_tree, stage)
         places = Places(site.state, stage)
-        view.make_stage(places, layers=1)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
@@ -168,9 +166,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         mapped = None
         if any(profile.user for profile in wanted):
             mapped = stack.enter_context(userns.mapped(launcher, line))
-        layers = (site.rootfs.directory,)
-        passed = () if mapped is None else (mapped,)
-        launcher.prepare(view.staged(layers, places, mapped), passed)
+        roots.prepare(launcher, roots.of(site.rootfs.directory), places, mapped)
         if any(not profile.pivot for profile in wanted):
             launcher.prepare(view.native_root(places))
         yield NamespaceEngine(

@@ -1,4 +1,4 @@
-"""The box's view of files, as operations: overlay root, /dev, /proc, /sys, what is hidden.
+"""The box's view of files, as operations: /dev, /proc, /sys, what is hidden; see also roots.py.
 
 Paths are those of Docker's default (moby daemon/pkg/oci/defaults.go).  What needs the host's
 privileges the launcher makes as detached mounts, before the child is; the child attaches them, and
@@ -8,21 +8,18 @@ mounts itself what shows its own namespaces.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import VOLUME_PATH, RuntimeFault
+from runtimes.base import VOLUME_PATH
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
     Attach,
     Bind,
-    BindIdmapped,
-    CloneTree,
     MakeDirectory,
     MakeMount,
     MakeNode,
-    MakeOverlay,
     MakeTmpfs,
     Mask,
     Mount,
@@ -109,75 +106,28 @@ class Places:
 
     @property
     def plain(self) -> Path:
-        """Where the launcher sees the topmost layer read-only."""
+        """Where the launcher sees all layers together, read-only."""
         return self.stage / "plain"
 
-    def mapped(self, index: int) -> Path:
-        """Where the launcher sees a layer with mapped ids."""
-        return self.stage / f"mapped{index}"
+    @property
+    def own(self) -> Path:
+        """Where layers are found by their number."""
+        return self.stage / "own"
 
+    @property
+    def mapped(self) -> Path:
+        """Where layers with mapped ids are found by their number."""
+        return self.stage / "mapped"
 
-def make_stage(places: Places, layers: int) -> None:
-    """The mount points, once per run."""
-    points = [places.mapped(index) for index in range(layers)]
-    for point in (places.root, places.native, places.plain, *points):
-        point.mkdir(parents=True, exist_ok=True)
+    @property
+    def home(self) -> Path:
+        """Where the launcher sees the directory that all layers are in, with mapped ids."""
+        return self.stage / "home"
 
-
-def staged(layers: Sequence[Path], places: Places, user_namespace_fd: int | None) -> Plan:
-    """What the launcher mounts in its own namespace, once per run: the layers, read-only.
-
-    They are there as they are, and as a user namespace's map shows them.  So files of root
-    outside are files of root inside without a copy, and no start pays for it.
-    """
-    flags = RDONLY | NODEV
-    steps: list[Operation] = [
-        Bind(str(layers[0]), str(places.plain), recursive=False, attributes=flags)
-    ]
-    if user_namespace_fd is not None:
-        steps.extend(
-            BindIdmapped(str(layer), str(places.mapped(index)), user_namespace_fd, flags)
-            for index, layer in enumerate(layers)
-        )
-    return Plan(tuple(Step(Side.LAUNCHER, "staged", one) for one in steps))
-
-
-def make_directories(places: Places, owner: int) -> list[Operation]:
-    """The instance's directories.  The upper one becomes ``/``, which root owns."""
-    return [
-        MakeDirectory(str(places.state), 0o755),
-        MakeDirectory(str(places.upper), 0o755, owner, owner),
-        MakeDirectory(str(places.work), 0o700, owner, owner),
-    ]
-
-
-def overlay(
-    layers: Sequence[Path], places: Places, *, mapped: bool, volatile: bool = False
-) -> Operation:
-    """The root: ``layers`` (topmost first) below the instance's own; the overlay is the host's.
-
-    Raises:
-        RuntimeFault: a path that overlayfs' option syntax cannot say.
-    """
-    lower = [places.mapped(index) if mapped else layer for index, layer in enumerate(layers)]
-    for path in (*lower, places.state):
-        if set(str(path)) & set(':,\\"'):
-            raise RuntimeFault(
-                f"overlay cannot take the path {path}", hint="use one without : , \\ and quotes"
-            )
-    words = ":".join(map(str, lower))
-    if len(words) + 2 * len(str(places.state)) > 3900:  # mount(2) takes one page
-        raise RuntimeFault(
-            f"{len(lower)} layers with long paths do not fit in one overlay mount",
-            hint="squash the image, or use shorter directories",
-        )
-    upper, work = str(places.upper), str(places.work)
-    return MakeOverlay(ROOT_SLOT, words, upper, work, str(places.root), volatile)
-
-
-def read_only_root(places: Places, *, mapped: bool) -> Operation:
-    """The root filesystem itself as the root."""
-    return CloneTree(ROOT_SLOT, str(places.mapped(0) if mapped else places.plain))
+    def make(self) -> None:
+        """Make the stage."""
+        for point in (self.root, self.native, self.plain, self.own, self.mapped, self.home):
+            point.mkdir(parents=True, exist_ok=True)
 
 
 def volume(directory: Path, places: Places) -> Operation:

@@ -19,7 +19,6 @@ from pathlib import Path
 from runtimes import cgroups
 from runtimes.base import RuntimeFault
 from runtimes.launcher.program import opened
-from runtimes.namespaces import view
 from runtimes.namespaces.__main__ import CANNOT_START, YEARS_S
 from runtimes.namespaces.engine import remove_tree
 from runtimes.namespaces.view import Places
@@ -53,7 +52,7 @@ def run(bundle: Path) -> int:
         cache = Path(os.environ.get("TAREBENCH_CACHE", "/var/cache/tarebench"))
         launcher = stack.enter_context(opened(cache, _tell))
         stack.callback(remove_tree, own)
-        view.make_stage(places, layers=0)
+        places.make()
         launcher.prepare(plan.staged(one, bundle.resolve(), places))
         stack.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)

@@ -18,7 +18,7 @@ from runtimes.launcher import Launcher
 from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.launcher.started import Started
-from runtimes.namespaces import build, userns, view
+from runtimes.namespaces import build, roots, userns
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.engine import read_digest, remove_tree
 from runtimes.namespaces.links import Links
@@ -137,7 +137,6 @@ class OciEngine:
         return Box(
             profile=NS_PROFILES[PROFILES[spec.profile].like],
             hostname=spec.name,
-            layers=(self.site.rootfs.directory,),
             places=Places(self.site.state / spec.name, self.site.state / STAGE),
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
@@ -211,7 +210,6 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         stage = site.state / STAGE
         stack.callback(remove_tree, stage)
         places = Places(site.state, stage)
-        view.make_stage(places, layers=1)
         stack.callback(remove_tree, site.state / ROOT)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
@@ -219,6 +217,5 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
         needs_user = any(NS_PROFILES[PROFILES[name].like].user for name in wanted)
         mapped = stack.enter_context(userns.mapped(launcher, line)) if needs_user else None
-        passed = () if mapped is None else (mapped,)
-        launcher.prepare(view.staged((site.rootfs.directory,), places, mapped), passed)
+        roots.prepare(launcher, roots.of(site.rootfs.directory), places, mapped)
         yield OciEngine(site, launcher, program, programs, hierarchy, links, versions)

@@ -20,7 +20,7 @@ from runtimes.launcher.operations import (
     Operation,
 )
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build, view
+from runtimes.namespaces import build, roots, view
 from runtimes.namespaces.build import Box
 
 
@@ -48,9 +48,9 @@ def root_steps(box: Box) -> list[Operation]:
 
 
 def _directories(box: Box) -> list[Operation]:
-    """As view.make_directories, in an instance's directory that is there already."""
+    """As roots.make_directories, in an instance's directory that is there already."""
     owner = build.FIRST_ID if box.profile.user else 0
-    made = view.make_directories(box.places, owner) if box.profile.overlay else []
+    made = roots.make_directories(box.places, owner) if box.profile.overlay else []
     return [
         one
         for one in made
@@ -61,5 +61,5 @@ def _directories(box: Box) -> list[Operation]:
 def _root(box: Box) -> Operation:
     profile = box.profile
     if profile.overlay:
-        return view.overlay(box.layers, box.places, mapped=profile.user, volatile=profile.volatile)
-    return view.read_only_root(box.places, mapped=profile.user)
+        return roots.overlay(box.depth, box.places, mapped=profile.user, volatile=profile.volatile)
+    return roots.read_only_root(box.depth, box.places, mapped=profile.user)

@@ -252,11 +252,13 @@ def test_concurrent_starts_do_not_meet(bench: Bench) -> None:
 
 def test_a_failed_start_is_told_exactly_and_undone(bench: Bench) -> None:
     before = traces(bench)
-    spec = bench.spec(0)
-    gone = replace(bench.site.rootfs, directory=Path("/nonexistent/rootfs"))
-    broken = replace(bench.engine, site=replace(bench.site, rootfs=gone))
-    with pytest.raises(LaunchFault, match=r"/nonexistent/rootfs.*ENOENT"):
-        broken.start(replace(spec, profile="no-userns"))
+    root = bench.site.rootfs.directory
+    root.rename(root.with_name("gone"))
+    try:
+        with pytest.raises(LaunchFault, match=r"mount overlay on .* \(1 layer of .*: ENOENT"):
+            bench.engine.start(bench.spec(0, "no-userns"))
+    finally:
+        root.with_name("gone").rename(root)
     assert traces(bench) == before
     assert [path.name for path in bench.site.state.iterdir()] == [STAGE]
 

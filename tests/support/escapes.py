@@ -130,7 +130,6 @@ def run_in(
     box = build.Box(
         profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
         hostname="box",
-        layers=(arena.site.rootfs.directory,),
         places=Places(arena.site.state / name, arena.site.state / ".stage"),
         argv=(PROGRAM, *argv),
         environment=ENVIRONMENT,

@@ -14,7 +14,7 @@ from runtimes.base import Limits, Network
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import HeldRoot
 from runtimes.launcher.program import opened
-from runtimes.namespaces import build, seccomp, userns, view
+from runtimes.namespaces import build, roots, seccomp, userns
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.engine import remove_state, remove_tree
 from runtimes.namespaces.links import Links
@@ -60,7 +60,6 @@ class Starter:
         box = Box(
             profile=profile,
             hostname=name,
-            layers=(self.root,),
             places=Places(self.state / name, self.state / "stage"),
             argv=TRUE,
             environment=ENVIRONMENT,
@@ -121,13 +120,12 @@ def starter(
     hierarchy = cgroups.detect()
     line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
     places = Places(state, state / "stage")
-    view.make_stage(places, layers=1)
     with contextlib.ExitStack() as stack:
         stack.callback(remove_tree, state)
         launcher = stack.enter_context(opened(cache, lambda _: None))
         stack.enter_context(cgroups.held(hierarchy, run))
         mapped = stack.enter_context(userns.mapped(launcher, line))
-        launcher.prepare(view.staged((root,), places, mapped), (mapped,))
+        roots.prepare(launcher, roots.of(root), places, mapped)
         silence = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         stack.callback(os.close, silence)
         links = None if network is None else Links(network.host_netns)

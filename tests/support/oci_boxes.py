@@ -30,7 +30,6 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
     return Box(
         profile=PROFILES[profile],
         hostname="tb-1",
-        layers=(Path("/cache/root"),),
         places=Places(Path("/state/tb-1"), Path("/state/stage")),
         argv=("/agent", "-x"),
         environment={"PATH": "/bin", "HOME": "/root"},

@@ -20,10 +20,10 @@ def fault_of(operation: ops.Operation, code: int) -> tuple[str, str]:
     ("operation", "code", "words", "hint"),
     [
         (
-            ops.Mount("overlay", "/s/root", "overlay", 0, "lowerdir=/a"),
+            ops.MakeOverlay(0, "/s/own", 2, "/s/upper", "/s/work", "/s/root"),
             errno.ENOSPC,
-            "mount overlay on /s/root (lowerdir=/a): ENOSPC",
-            "squash the image",
+            "mount overlay on /s/root (2 layers of /s/own, writable in /s/upper): ENOSPC",
+            "mount-max",
         ),
         (ops.Execute(("/x",), (), init=True), errno.ENOENT, "execute /x: ENOENT", "interpreter"),
         (ops.Clone(0x20000000), errno.ENOSPC, "clone the child with namespaces pid", "max_"),

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 import runtimes.launcher
-from runtimes.base import RuntimeFault
 from runtimes.cgroups.specs import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
 from runtimes.launcher import Plan, Side, Step, segment
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build, capabilities, view
+from runtimes.namespaces import build, capabilities
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
 from runtimes.namespaces.profiles import NetworkMode
@@ -35,7 +34,6 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
     return Box(
         profile=PROFILES[profile],
         hostname="tb-1",
-        layers=(Path("/cache/root"),),
         places=Places(Path("/state/tb-1"), Path("/state/stage")),
         argv=("/agent",),
         environment={"PATH": "/bin"},
@@ -109,21 +107,6 @@ def test_host_network_is_entered_before_the_clone_and_not_left() -> None:
     assert not clone.flags & kernel.CLONE_NEWNET
 
 
-def test_with_a_user_namespace_layers_are_seen_through_its_map() -> None:
-    places = Places(Path("/state/tb-1"), Path("/state/stage"))
-    staged = view.staged((Path("/cache/root"),), places, 9)
-    bound = only(staged, ops.BindIdmapped)[0].operation
-    assert isinstance(bound, ops.BindIdmapped)
-    assert bound.user_namespace_fd == 9
-    assert bound.attributes & kernel.RDONLY
-    overlay = only(build.plan(box()), ops.MakeOverlay)[0].operation
-    assert isinstance(overlay, ops.MakeOverlay)
-    assert overlay.lower == bound.target
-    plain = only(build.plan(box("no-userns")), ops.MakeOverlay)[0].operation
-    assert isinstance(plain, ops.MakeOverlay)
-    assert plain.lower == "/cache/root"
-
-
 def test_on_v1_the_child_goes_inside_first_and_on_v2_it_is_born_inside() -> None:
     first, second = build.plan(box(host=V1_HOST)), build.plan(box(host=V2_HOST))
     assert len(only(first, ops.JoinCgroup)) == 3
@@ -137,29 +120,6 @@ def test_on_v1_the_child_goes_inside_first_and_on_v2_it_is_born_inside() -> None
         assert not clone.flags & (kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWNET)
         steps = kinds(plan, Side.CHILD)
         assert steps.index("Unshare") == steps.count("JoinCgroup")
-
-
-def test_many_layers_are_stacked_topmost_first() -> None:
-    layers = (Path("/a"), Path("/b"), Path("/c"))
-    step = view.overlay(layers, Places(Path("/s"), Path("/stage")), mapped=False)
-    assert isinstance(step, ops.MakeOverlay)
-    assert (step.lower, step.upper, step.work) == ("/a:/b:/c", "/s/upper", "/s/work")
-
-
-@pytest.mark.parametrize("path", ["/a:b", "/a,b", '/a"b', "/a\\b"])
-def test_a_path_that_overlay_would_misread_is_refused(path: str) -> None:
-    with pytest.raises(RuntimeFault, match="overlay cannot take the path"):
-        view.overlay((Path(path),), Places(Path("/s"), Path("/stage")), mapped=False)
-
-
-def test_more_layers_than_one_mount_can_say_are_refused_with_advice() -> None:
-    with pytest.raises(RuntimeFault, match="do not fit") as caught:
-        view.overlay(
-            [Path("/x" * 40 + str(n)) for n in range(100)],
-            Places(Path("/s"), Path("/stage")),
-            mapped=False,
-        )
-    assert "squash" in caught.value.hint
 
 
 def test_the_default_capabilities_are_those_of_docker() -> None:

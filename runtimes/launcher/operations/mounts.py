@@ -169,14 +169,16 @@ class MakeNode(OnPath):
 class MakeOverlay(Plain):
     """An overlay as a detached mount, held in a slot until the child attaches it.
 
-    ``lower`` may be relative to nothing but ``/``; ``point`` is a directory of the launcher's
-    own, used for an instant where the options are longer than fsconfig(2) takes.
+    Its layers are the entries ``0`` (the topmost), ``1`` and so on of the directory ``layers``.
+    Without an upper directory it is read-only, and needs two layers.  ``point`` is a directory of
+    the launcher's own, used for an instant where fsconfig(2) does not take the options.
     """
 
     CODE: ClassVar[int] = 31
     verb: ClassVar[str] = "mount"
     slot: int
-    lower: str
+    layers: str
+    depth: int
     upper: str
     work: str
     point: str
@@ -184,13 +186,15 @@ class MakeOverlay(Plain):
 
     @property
     def thing(self) -> str:
-        return f"overlay (lowerdir={self.lower},upperdir={self.upper},workdir={self.work})"
+        above = f", writable in {self.upper}" if self.upper else ""
+        count = "1 layer" if self.depth == 1 else f"{self.depth} layers"
+        return f"overlay on {self.point} ({count} of {self.layers}{above})"
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.slot, self.volatile)
+        return (self.slot, self.volatile, self.depth)
 
     def strings(self) -> tuple[str | bytes, ...]:
-        return (self.lower, self.upper, self.work, self.point)
+        return (self.layers, self.upper, self.work, self.point)
 
 
 @dataclass(frozen=True, slots=True)

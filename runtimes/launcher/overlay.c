@@ -1,0 +1,105 @@
+/* The overlay of a box's root: any number of layers, which are entries "0" (the topmost), "1", "2"…
+ * of one directory.  So a layer's own path may be long or hold whatever overlayfs' options use as
+ * marks, and the box, which can read its mount's options, sees no path of the host's there. */
+#include "detached.h"
+
+#include <stdio.h>
+#include <sys/mount.h>
+
+enum { READ_ONLY = 1, NO_DEVICES = 4 };     /* a layer may bring the host's disk as a node */
+enum { OPTION_BYTES = 255 };                /* fsconfig(2) takes no longer values */
+enum { PAGE_BYTES = 4096 };                 /* mount(2) takes no more options; 500 layers fit */
+
+static int begin(const char *upper, const char *work, int is_volatile)
+{
+    int fs = (int)syscall(NR_FSOPEN, "overlay", FS_CLOEXEC);
+    if (fs < 0)
+        return -1;
+    if (set(fs, "source", "overlay") || set(fs, "index", "off"))
+        return -1;
+    if (*upper && (set(fs, "upperdir", upper) || set(fs, "workdir", work) ||
+                   (is_volatile && set(fs, "volatile", NULL))))
+        return -1;
+    return fs;
+}
+
+/* One layer after the other (Linux 6.7); how many were taken. */
+static uint64_t append(int fs, uint64_t depth)
+{
+    char name[24];
+    uint64_t done = 0;
+    for (; done < depth; done++) {
+        snprintf(name, sizeof name, "%llu", (unsigned long long)done);
+        if (set(fs, "lowerdir+", name))
+            break;
+    }
+    return done;
+}
+
+/* All layers in one option. */
+static int joined(char *text, size_t size, uint64_t depth)
+{
+    size_t used = 0;
+    for (uint64_t i = 0; i < depth; i++) {
+        int n = snprintf(text + used, size - used, "%s%llu", i ? ":" : "", (unsigned long long)i);
+        if (n < 0 || (size_t)n >= size - used) {
+            errno = E2BIG;
+            return -1;
+        }
+        used += (size_t)n;
+    }
+    return 0;
+}
+
+/* mount(2) takes a page of options where fsconfig(2) takes 255 characters of each: attached for
+ * an instant, in the launcher's own mount namespace. */
+static int by_mount(const struct step *step, const char *lower)
+{
+    char data[PAGE_BYTES], writable[PAGE_BYTES] = "";
+    char *upper = step->strings[1], *work = step->strings[2], *point = step->strings[3];
+    int n = 0;
+    if (*upper)
+        n = snprintf(writable, sizeof writable, ",upperdir=%s,workdir=%s%s", upper, work,
+                     step->numbers[1] ? ",volatile" : "");
+    int all = snprintf(data, sizeof data, "index=off,lowerdir=%s%s", lower, writable);
+    if (n < 0 || all < 0 || (size_t)n >= sizeof writable || (size_t)all >= sizeof data) {
+        errno = E2BIG;
+        return -1;
+    }
+    if (mount("overlay", point, "overlay", MS_NODEV | (*upper ? 0 : MS_RDONLY), data))
+        return -1;
+    int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, point, TREE_CLONE | O_CLOEXEC);
+    int reason = errno;
+    umount2(point, MNT_DETACH);
+    errno = reason;
+    return tree;
+}
+
+/* numbers: slot, whether volatile, how many layers
+ * strings: the directory that they are in, upper and work (empty: read-only), a mount point */
+int op_make_overlay(struct context *context, const struct step *step)
+{
+    char **s = step->strings, lower[PAGE_BYTES];
+    uint64_t depth = step->numbers[2], taken = 0;
+    uint32_t *length = step->lengths;
+    int fits = length[1] <= OPTION_BYTES && length[2] <= OPTION_BYTES, fs = -1;
+    if (chdir(s[0]))
+        return -errno;
+    if (fits) {
+        fs = begin(s[1], s[2], step->numbers[1] != 0);
+        if (fs < 0)
+            return -errno;
+        taken = append(fs, depth);
+        if (taken < depth && (taken || errno != EINVAL))
+            return -errno;
+    }
+    if (taken < depth) {    /* a kernel that does not know lowerdir+, or paths that are too long */
+        if (joined(lower, sizeof lower, depth))
+            return -errno;
+        if (!fits || strlen(lower) > OPTION_BYTES)
+            return hold(context, step->numbers[0], by_mount(step, lower));
+        if (set(fs, "lowerdir", lower))
+            return -errno;
+    }
+    return hold(context, step->numbers[0], finish(fs, NO_DEVICES | (*s[1] ? 0 : READ_ONLY)));
+}

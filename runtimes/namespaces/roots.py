@@ -1,0 +1,142 @@
+"""A root's read-only layers, as operations: one directory is a stack of one.
+
+Layers are prepared once per run: in the stage they are entries ``0`` (the topmost), ``1`` and so
+on of two directories, as they are and as a user namespace's map shows them.  A start names only
+such a directory and how deep the stack is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.base import RuntimeFault
+from runtimes.launcher import Launcher, Plan, Side, Step
+from runtimes.launcher.operations import (
+    Attach,
+    Bind,
+    BindIdmapped,
+    CloneTree,
+    MakeDirectory,
+    MakeOverlay,
+    Operation,
+)
+from runtimes.launcher.operations.base import NODEV, RDONLY
+from runtimes.namespaces.view import ROOT_SLOT, Places
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers of a root."""
+
+    layers: tuple[Path, ...]
+    """Topmost first."""
+    home: Path | None = None
+    """A directory, on one file system, that all of them are in: mapping ids in it maps them all.
+    Without it each layer is mapped by a mount of its own, which every start then copies."""
+
+    @property
+    def depth(self) -> int:
+        """How many layers there are."""
+        return len(self.layers)
+
+
+def of(directory: Path) -> Stack:
+    """A root filesystem in one directory."""
+    return Stack((directory,))
+
+
+def prepare(
+    launcher: Launcher, stack: Stack, places: Places, user_namespace_fd: int | None
+) -> None:
+    """Make a stack ready for starts, once per run.
+
+    ``user_namespace_fd`` is of the namespace whose map profiles with a user namespace see the
+    layers through; ``None`` where there is no such profile.
+
+    Raises:
+        LaunchFault: a layer is missing, too many of them, or ids cannot be mapped there.
+    """
+    make_stage(places, stack)
+    passed = () if user_namespace_fd is None else (user_namespace_fd,)
+    launcher.prepare(staged(stack, places, user_namespace_fd), passed)
+
+
+def make_stage(places: Places, stack: Stack) -> None:
+    """Mount points and names of layers."""
+    places.make()
+    for number, layer in enumerate(stack.layers):
+        (places.own / str(number)).symlink_to(layer)
+        mapped = places.mapped / str(number)
+        if stack.home is None:
+            mapped.mkdir()
+        else:
+            mapped.symlink_to(places.home / layer.relative_to(stack.home))
+
+
+def staged(stack: Stack, places: Places, user_namespace_fd: int | None) -> Plan:
+    """What the launcher mounts in its own namespace, once per run.
+
+    That is the layers as a user namespace's map shows them, so that files of root outside are
+    files of root inside without a copy, and all layers together, read-only.
+    """
+    return Plan(
+        tuple(
+            Step(Side.LAUNCHER, "staged", one)
+            for one in (*_mapped(stack, places, user_namespace_fd), *_together(stack, places))
+        )
+    )
+
+
+def _mapped(stack: Stack, places: Places, user_namespace_fd: int | None) -> list[Operation]:
+    if user_namespace_fd is None:
+        return []
+    if stack.home is not None:
+        pairs = [(stack.home, places.home)]
+    else:
+        pairs = [(layer, places.mapped / str(n)) for n, layer in enumerate(stack.layers)]
+    flags = RDONLY | NODEV
+    return [BindIdmapped(str(one), str(point), user_namespace_fd, flags) for one, point in pairs]
+
+
+def _together(stack: Stack, places: Places) -> list[Operation]:
+    if stack.depth == 1:
+        layer, plain = str(stack.layers[0]), str(places.plain)
+        return [Bind(layer, plain, recursive=False, attributes=RDONLY | NODEV)]
+    return [_read_only(places, places.own, stack.depth), Attach(ROOT_SLOT, str(places.plain))]
+
+
+def make_directories(places: Places, owner: int) -> list[Operation]:
+    """The instance's directories.  The upper one becomes ``/``, which root owns."""
+    return [
+        MakeDirectory(str(places.state), 0o755),
+        MakeDirectory(str(places.upper), 0o755, owner, owner),
+        MakeDirectory(str(places.work), 0o700, owner, owner),
+    ]
+
+
+def overlay(depth: int, places: Places, *, mapped: bool, volatile: bool = False) -> Operation:
+    """The root: the staged layers below the instance's own; the overlay is the host's.
+
+    Raises:
+        RuntimeFault: a path that overlayfs' option syntax cannot say.
+    """
+    if set(str(places.state)) & set(':,\\"'):
+        raise RuntimeFault(
+            f"overlay cannot take the path {places.state}",
+            hint="set TAREBENCH_STATE to one without : , \\ and quotes",
+        )
+    layers = str(places.mapped if mapped else places.own)
+    upper, work, point = str(places.upper), str(places.work), str(places.root)
+    return MakeOverlay(ROOT_SLOT, layers, depth, upper, work, point, volatile)
+
+
+def read_only_root(depth: int, places: Places, *, mapped: bool) -> Operation:
+    """The staged layers themselves as the root."""
+    if depth > 1:
+        return _read_only(places, places.mapped if mapped else places.own, depth)
+    return CloneTree(ROOT_SLOT, str(places.mapped / "0" if mapped else places.plain))
+
+
+def _read_only(places: Places, layers: Path, depth: int) -> Operation:
+    return MakeOverlay(ROOT_SLOT, str(layers), depth, "", "", str(places.root))
