@@ -23,19 +23,6 @@ static int begin(const char *upper, const char *work, int is_volatile)
     return fs;
 }
 
-/* One layer after the other (Linux 6.7); how many were taken. */
-static uint64_t append(int fs, uint64_t depth)
-{
-    char name[24];
-    uint64_t done = 0;
-    for (; done < depth; done++) {
-        snprintf(name, sizeof name, "%llu", (unsigned long long)done);
-        if (set(fs, "lowerdir+", name))
-            break;
-    }
-    return done;
-}
-
 /* All layers in one option. */
 static int joined(char *text, size_t size, uint64_t depth)
 {
@@ -49,6 +36,22 @@ static int joined(char *text, size_t size, uint64_t depth)
         used += (size_t)n;
     }
     return 0;
+}
+
+/* The layers in one option, or, without one, one after the other (Linux 6.7).  Kernels before 6.5
+ * take any option there and refuse it only here, at the end. */
+static int by_context(const struct step *step, const char *lower, uint64_t depth)
+{
+    char name[24], **s = step->strings;
+    int fs = begin(s[1], s[2], step->numbers[1] != 0);
+    if (fs < 0 || (lower && set(fs, "lowerdir", lower)))
+        return -1;
+    for (uint64_t i = 0; !lower && i < depth; i++) {
+        snprintf(name, sizeof name, "%llu", (unsigned long long)i);
+        if (set(fs, "lowerdir+", name))
+            return -1;
+    }
+    return finish(fs, NO_DEVICES | (*s[1] ? 0 : READ_ONLY));
 }
 
 /* mount(2) takes a page of options where fsconfig(2) takes 255 characters of each: attached for
@@ -80,26 +83,19 @@ static int by_mount(const struct step *step, const char *lower)
 int op_make_overlay(struct context *context, const struct step *step)
 {
     char **s = step->strings, lower[PAGE_BYTES];
-    uint64_t depth = step->numbers[2], taken = 0;
+    uint64_t depth = step->numbers[2];
     uint32_t *length = step->lengths;
-    int fits = length[1] <= OPTION_BYTES && length[2] <= OPTION_BYTES, fs = -1;
+    int fits = length[1] <= OPTION_BYTES && length[2] <= OPTION_BYTES;
     if (chdir(s[0]))
         return -errno;
-    if (fits) {
-        fs = begin(s[1], s[2], step->numbers[1] != 0);
-        if (fs < 0)
-            return -errno;
-        taken = append(fs, depth);
-        if (taken < depth && (taken || errno != EINVAL))
-            return -errno;
+    int listed = !joined(lower, sizeof lower, depth);
+    int brief = listed && strlen(lower) <= OPTION_BYTES, made = -1;
+    if (fits)
+        made = by_context(step, brief ? lower : NULL, depth);
+    if (!fits || (made < 0 && errno == EINVAL && !brief)) {
+        if (!listed)
+            return -E2BIG;
+        made = by_mount(step, lower);
     }
-    if (taken < depth) {    /* a kernel that does not know lowerdir+, or paths that are too long */
-        if (joined(lower, sizeof lower, depth))
-            return -errno;
-        if (!fits || strlen(lower) > OPTION_BYTES)
-            return hold(context, step->numbers[0], by_mount(step, lower));
-        if (set(fs, "lowerdir", lower))
-            return -errno;
-    }
-    return hold(context, step->numbers[0], finish(fs, NO_DEVICES | (*s[1] ? 0 : READ_ONLY)));
+    return hold(context, step->numbers[0], made);
 }
