@@ -92,7 +92,7 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
     help={
         "backend": "all (the default), or names such as native,ns,docker,kvm:micro or ns:wf-*",
         "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
-        "suite": "quick, standard, full or waterfall",
+        "suite": "quick, standard, full, waterfall or felter",
         "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
         "budget": "add blocks until every claim is settled, at most for this long, e.g. 10m or 2h",
         "seed": "seed of the random order; default a new one",

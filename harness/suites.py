@@ -43,7 +43,8 @@ SUITES: Mapping[str, Suite] = {
             blocks=5,  # the fewest that give an interval: see results.stats
             emulated_blocks=1,
             size=Size(iterations=1, seconds=1),
-            workload="cpu,memory,network,startup.http,footprint",
+            workload="cpu.sysbench,cpu.openssl,memory.stream,memory.latency,network.throughput,"
+            "network.latency,network.http,startup.http,footprint",
             partial={"oci": "startup.http,footprint", "containerd": "startup.http,footprint"},
             rounds={"startup.http": 2},
         ),
@@ -74,6 +75,19 @@ SUITES: Mapping[str, Suite] = {
             workload="startup,cpu.sysbench,memory.stream,system.call,network.latency,"
             "storage.random-read",
             rounds={"startup.idle": 8, "startup.http": 2},
+        ),
+        Suite(
+            "felter",
+            "half an hour: the list of Felter et al. (IBM, 2014) with today's software, for the "
+            "report to lay beside what they published",
+            blocks=5,  # as quick
+            emulated_blocks=1,
+            size=Size(iterations=1, seconds=1),
+            # Theirs: native, Docker with the host's network and with NAT, KVM untuned and tuned.
+            backend="docker?,docker:host-net?,kvm?,kvm:tuned?",
+            workload="cpu.linpack,memory.stream,memory.random-access,network.throughput,"
+            "network.throughput-back,network.latency,network.latency-udp,storage.sequential-read,"
+            "storage.sequential-write,storage.deep-read,storage.deep-write,storage.deep-mix",
         ),
     )
 }

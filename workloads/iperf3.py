@@ -1,7 +1,11 @@
-"""TCP throughput from the box to the peer, by iperf3's JSON."""
+"""TCP throughput between box and peer, one direction at a time, by iperf3's JSON.
+
+The box always connects, also where the peer sends: no port has to be published for it.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +33,7 @@ def timeout_s(size: Size) -> float:
     return 60.0 + 5.0 * size.seconds
 
 
-def _work(size: Size) -> CommandWork:
+def _work(size: Size, *, back: bool) -> CommandWork:
     # The server serves one test after another; the trial engine ends it after the last.
     server = Service(
         argv=(_IPERF3, "-s", "-p", _PORT, "--forceflush"),
@@ -38,11 +42,12 @@ def _work(size: Size) -> CommandWork:
         ready=b"Server listening",
     )
     argv = (_IPERF3, "-J", "-c", "{peer}", "-p", _PORT, "-t", str(size.seconds))
+    argv += ("-R",) if back else ()
     return CommandWork(Command(argv, timeout_s(size)), size.iterations, (server,))
 
 
 def parse(output: Output) -> tuple[Measurement, ...]:
-    """Read ``iperf3 -J``: what the server received, and how often the box had to send again.
+    """Read ``iperf3 -J``: what the peer received, and how often the box had to send again.
 
     iperf3 exits 0 also where its JSON says ``error``.  Where the sender's kernel does not count
     retransmits, that metric is left out.
@@ -50,13 +55,27 @@ def parse(output: Output) -> tuple[Measurement, ...]:
     Raises:
         WorkloadFault: on an error, a test of another kind, or numbers that contradict each other.
     """
+    return _parse(output, back=False)
+
+
+def parse_back(output: Output) -> tuple[Measurement, ...]:
+    """The same of ``iperf3 -J -R``, where the peer sends and the box receives.
+
+    Raises:
+        WorkloadFault: as ``parse``.
+    """
+    return _parse(output, back=True)
+
+
+def _parse(output: Output, *, back: bool) -> tuple[Measurement, ...]:
     reader = Reader.of("iperf3", output)
     report = json_reading.document(reader, output)
     if "error" in report:
         raise reader.fault(f"it says: {str(report['error'])[:200]}")
     test = json_reading.object_at(reader, report, "start", "test_start")
-    if test.get("protocol") != "TCP" or test.get("reverse") != 0:
-        raise reader.fault("this was not a TCP test from the box to the peer")
+    if test.get("protocol") != "TCP" or test.get("reverse") != int(back):
+        direction = "from the peer to the box" if back else "from the box to the peer"
+        raise reader.fault(f"this was not a TCP test {direction}")
     rate = _received(reader, json_reading.object_at(reader, report, "end", "sum_received"))
     sent = json_reading.object_at(reader, report, "end", "sum_sent")
     if "retransmits" not in sent:
@@ -66,7 +85,7 @@ def parse(output: Output) -> tuple[Measurement, ...]:
 
 
 def _received(reader: Reader, received: Mapping[str, Any]) -> float:
-    """Bytes per second at the server; the rate that iperf3 states must agree."""
+    """Bytes per second at the receiver; the rate that iperf3 states must agree."""
     count = json_reading.number_at(reader, received, "bytes", at_least=1, at_most=1e18)
     seconds = json_reading.number_at(reader, received, "seconds", at_least=1e-3, at_most=1e6)
     stated = json_reading.number_at(reader, received, "bits_per_second", at_least=1, at_most=1e14)
@@ -76,17 +95,24 @@ def _received(reader: Reader, received: Mapping[str, Any]) -> float:
     return rate
 
 
-IPERF3 = Workload(
-    name="network.throughput",
-    resource="network",
-    title="TCP throughput, box to peer (iperf3)",
-    metrics=(
-        Metric("received_bytes_per_second", "B/s", "higher", primary=True),
-        Metric("retransmits", "1", "lower"),
-    ),
-    work=_work,
-    parse=parse,
-    program=_IPERF3,
-    packages=("iperf3",),
-    needs_network=True,
+def _workload(name: str, title: str, *, back: bool) -> Workload:
+    return Workload(
+        name=name,
+        resource="network",
+        title=title,
+        metrics=(
+            Metric("received_bytes_per_second", "B/s", "higher", primary=True),
+            Metric("retransmits", "1", "lower"),
+        ),
+        work=functools.partial(_work, back=back),
+        parse=parse_back if back else parse,
+        program=_IPERF3,
+        packages=("iperf3",),
+        needs_network=True,
+    )
+
+
+IPERF3 = _workload("network.throughput", "TCP throughput, box to peer (iperf3)", back=False)
+IPERF3_BACK = _workload(
+    "network.throughput-back", "TCP throughput, peer to box (iperf3)", back=True
 )

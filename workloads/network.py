@@ -6,8 +6,8 @@ box and its path to the wire differ.  One module for each tool; this one names t
 
 from __future__ import annotations
 
-from workloads.iperf3 import IPERF3
-from workloads.sockperf import SOCKPERF
+from workloads.iperf3 import IPERF3, IPERF3_BACK
+from workloads.sockperf import SOCKPERF, SOCKPERF_UDP
 from workloads.wrk import HTTP
 
-__all__ = ["HTTP", "IPERF3", "SOCKPERF"]
+__all__ = ["HTTP", "IPERF3", "IPERF3_BACK", "SOCKPERF", "SOCKPERF_UDP"]

@@ -1,4 +1,4 @@
-"""Round trips over one TCP connection, box to peer and back, by sockperf's ping-pong."""
+"""Round trips, box to peer and back, over one TCP connection or by UDP: sockperf's ping-pong."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def timeout_s(size: Size) -> float:
     return 60.0 + 5.0 * size.seconds
 
 
-def _work(size: Size) -> CommandWork:
+def _work(size: Size, protocol: tuple[str, ...]) -> CommandWork:
     server = Service(
-        argv=(_SOCKPERF, "server", "--tcp", "-p", _PORT),
+        argv=(_SOCKPERF, "server", *protocol, "-p", _PORT),
         side=Side.PEER,
         timeout_s=60.0,
         ready=b"to block on socket",
@@ -44,7 +44,7 @@ def _work(size: Size) -> CommandWork:
     # clock is the CPU's counter, calibrated against the system's at start; --no-rdtsc would
     # stretch the discarded warm-up by the CPU's GHz (3.7), which leaves nothing of one second.
     argv = (
-        *(_SOCKPERF, "ping-pong", "--tcp", "-i", "{peer}", "-p", _PORT),
+        *(_SOCKPERF, "ping-pong", *protocol, "-i", "{peer}", "-p", _PORT),
         *("-t", str(size.seconds), "-m", "64", "--full-rtt"),
     )
     return CommandWork(Command(argv, timeout_s(size)), size.iterations, (server,))
@@ -106,17 +106,25 @@ def _percentiles_us(reader: Reader) -> dict[float, float]:
     return printed
 
 
-SOCKPERF = Workload(
-    name="network.latency",
-    resource="network",
-    title="TCP round trip, box to peer (sockperf)",
-    metrics=(
-        Metric("latency_mean_ns", "ns", "lower"),
-        *(Metric(name, "ns", "lower", primary=name == "latency_p50_ns") for name in _PERCENTILES),
-    ),
-    work=_work,
-    parse=parse,
-    program=_SOCKPERF,
-    packages=("sockperf",),
-    needs_network=True,
-)
+def _workload(name: str, title: str, protocol: tuple[str, ...]) -> Workload:
+    return Workload(
+        name=name,
+        resource="network",
+        title=title,
+        metrics=(
+            Metric("latency_mean_ns", "ns", "lower"),
+            *(
+                Metric(each, "ns", "lower", primary=each == "latency_p50_ns")
+                for each in _PERCENTILES
+            ),
+        ),
+        work=lambda size: _work(size, protocol),
+        parse=parse,
+        program=_SOCKPERF,
+        packages=("sockperf",),
+        needs_network=True,
+    )
+
+
+SOCKPERF = _workload("network.latency", "TCP round trip, box to peer (sockperf)", ("--tcp",))
+SOCKPERF_UDP = _workload("network.latency-udp", "UDP round trip, box to peer (sockperf)", ())

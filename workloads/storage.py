@@ -6,8 +6,9 @@ to the device (fdatasync), which the box must not swallow.  Queue depth 1: what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from workloads import json_reading
 from workloads.base import (
@@ -21,9 +22,9 @@ from workloads.base import (
 )
 from workloads.reading import Reader, fewest_observations
 
-_FIO = "/usr/bin/fio"
-_FILE = "/volume/fio"
-_FILE_BYTES = 64 << 20
+FIO = "/usr/bin/fio"
+FILE = "/volume/fio"
+FILE_BYTES = 64 << 20
 _MOST_IOPS = 1e9
 _MOST_BYTES_PER_S = 1e13
 _MOST_NS = 1e12
@@ -57,7 +58,7 @@ def argv(access: Access, seconds: int) -> tuple[str, ...]:
     """The fio command line of one iteration."""
     flush = (f"--fdatasync={access.flush_each}",) if access.flush_each else ()
     return (
-        *(_FIO, "--name=volume", f"--filename={_FILE}", f"--size={_FILE_BYTES}"),
+        *(FIO, "--name=volume", f"--filename={FILE}", f"--size={FILE_BYTES}"),
         *(f"--rw={access.pattern}", f"--bs={access.block_bytes}", "--ioengine=psync"),
         *("--direct=1", "--iodepth=1", "--randrepeat=1", "--time_based", *flush),
         *(f"--runtime={seconds}", "--output-format=json"),
@@ -73,22 +74,9 @@ def parse(access: Access, output: Output) -> tuple[Measurement, ...]:
         WorkloadFault: on an error, another job, or numbers that contradict each other.
     """
     reader = Reader.of("fio", output)
-    report = json_reading.document(reader, output)
-    jobs = report.get("jobs")
-    if not isinstance(jobs, list) or len(jobs) != 1 or not isinstance(jobs[0], dict):
-        raise reader.fault("its JSON has not exactly one job")
-    if json_reading.number_at(reader, jobs[0], "error", at_least=0, at_most=1e6) != 0:
-        raise reader.fault(f"it says: error {jobs[0]['error']}")
-    figures = json_reading.object_at(reader, jobs[0], access.side)
+    figures = json_reading.object_at(reader, only_job(reader, output), access.side)
     count = json_reading.number_at(reader, figures, "total_ios", at_least=1, at_most=1e15)
-    rate = json_reading.number_at(reader, figures, "iops", at_least=1e-3, at_most=_MOST_IOPS)
-    speed = json_reading.number_at(
-        reader, figures, "bw_bytes", at_least=1, at_most=_MOST_BYTES_PER_S
-    )
-    if not 0.9 < speed / access.block_bytes / rate < 1.1:
-        raise reader.fault(
-            f"{rate:g} operations of {access.block_bytes} bytes are not {speed:g} B/s"
-        )
+    rate, speed = rates(reader, figures, access.block_bytes)
     latency = json_reading.object_at(reader, figures, "clat_ns")
     mean = json_reading.number_at(reader, latency, "mean", at_least=1, at_most=_MOST_NS)
     found = [
@@ -105,6 +93,36 @@ def parse(access: Access, output: Output) -> tuple[Measurement, ...]:
     return tuple(found)
 
 
+def only_job(reader: Reader, output: Output) -> Mapping[str, Any]:
+    """The one job of fio's JSON, which ended without an error.
+
+    Raises:
+        WorkloadFault: it is not JSON, has another number of jobs, or says that there was an error.
+    """
+    report = json_reading.document(reader, output)
+    jobs = report.get("jobs")
+    if not isinstance(jobs, list) or len(jobs) != 1 or not isinstance(jobs[0], dict):
+        raise reader.fault("its JSON has not exactly one job")
+    if json_reading.number_at(reader, jobs[0], "error", at_least=0, at_most=1e6) != 0:
+        raise reader.fault(f"it says: error {jobs[0]['error']}")
+    return jobs[0]
+
+
+def rates(reader: Reader, figures: Mapping[str, Any], block_bytes: int) -> tuple[float, float]:
+    """Operations and bytes per second of one direction.
+
+    Raises:
+        WorkloadFault: one is missing or no sane number, or they contradict each other.
+    """
+    rate = json_reading.number_at(reader, figures, "iops", at_least=1e-3, at_most=_MOST_IOPS)
+    speed = json_reading.number_at(
+        reader, figures, "bw_bytes", at_least=1, at_most=_MOST_BYTES_PER_S
+    )
+    if not 0.9 < speed / block_bytes / rate < 1.1:
+        raise reader.fault(f"{rate:g} operations of {block_bytes} bytes are not {speed:g} B/s")
+    return rate, speed
+
+
 def _workload(name: str, title: str, access: Access) -> Workload:
     def work(size: Size) -> CommandWork:
         command = Command(argv(access, size.seconds), timeout_s=120.0 + 10.0 * size.seconds)
@@ -117,7 +135,7 @@ def _workload(name: str, title: str, access: Access) -> Workload:
         metrics=METRICS,
         work=work,
         parse=lambda output: parse(access, output),
-        program=_FIO,
+        program=FIO,
         packages=("fio",),
         needs_volume=True,
     )

@@ -90,7 +90,12 @@ def test_the_installed_cpu_tools_are_understood(workload: Workload) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("server", [iperf3.IPERF3, sockperf.SOCKPERF], indirect=True)
+@pytest.mark.parametrize(
+    "server",
+    [iperf3.IPERF3, iperf3.IPERF3_BACK, sockperf.SOCKPERF, sockperf.SOCKPERF_UDP],
+    indirect=True,
+    ids=lambda workload: workload.name,
+)
 def test_a_ready_server_serves_one_client_after_another(
     server: list[str], request: pytest.FixtureRequest
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from workloads import cpu, iperf3, memory, sockperf, wrk
+from workloads import cpu, deep_storage, iperf3, linpack, memory, random_access, sockperf, wrk
 from workloads.base import Measurement, Output
 
 DATA = Path(__file__).parents[1] / "data" / "workloads"
@@ -18,10 +18,15 @@ GOOD: dict[str, Parser] = {
     "openssl-3.5-shape.txt": cpu.parse_openssl,
     "memory-stream-1.txt": memory.parse_stream,
     "memory-latency-1.txt": memory.parse_latency,
+    "linpack-1.txt": linpack.parse,
+    "random-access-1.txt": random_access.parse,
     "iperf3-3.12.json": iperf3.parse,
+    "iperf3-3.12-reverse.json": iperf3.parse_back,
     "iperf3-3.19-shape.json": iperf3.parse,
     "sockperf-3.7.txt": sockperf.parse,
     "sockperf-3.8-shape.txt": sockperf.parse,
+    "sockperf-3.7-udp.txt": sockperf.parse,
+    "fio-3.33-deep-mix.json": deep_storage.parse_mix,
     "wrk-4.1.0.txt": wrk.parse,
     "sysbench-1.0.20-emulated.txt": cpu.parse_sysbench,
     "sockperf-3.7-emulated.txt": sockperf.parse,

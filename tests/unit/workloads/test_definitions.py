@@ -6,7 +6,19 @@ import pytest
 from support.recordings import output
 
 from runtimes.base import AGENT_PATH, BOX_PORT
-from workloads import cpu, footprint, memory, network, startup, storage, system, web
+from workloads import (
+    cpu,
+    deep_storage,
+    footprint,
+    linpack,
+    memory,
+    network,
+    random_access,
+    startup,
+    storage,
+    system,
+    web,
+)
 from workloads.base import (
     CommandWork,
     FootprintWork,
@@ -21,15 +33,22 @@ from workloads.registry import faults_of
 COMMANDS = (
     cpu.SYSBENCH_CPU,
     cpu.OPENSSL_SHA256,
+    linpack.LINPACK,
     memory.STREAM,
     memory.RANDOM_LATENCY,
+    random_access.RANDOM_ACCESS,
     network.IPERF3,
+    network.IPERF3_BACK,
     network.SOCKPERF,
+    network.SOCKPERF_UDP,
     network.HTTP,
     storage.RANDOM_READ,
     storage.RANDOM_WRITE,
     storage.SEQUENTIAL_READ,
     storage.SEQUENTIAL_WRITE,
+    deep_storage.DEEP_READ,
+    deep_storage.DEEP_WRITE,
+    deep_storage.DEEP_MIX,
     system.CALL,
     system.FAULT,
     system.SWITCH,

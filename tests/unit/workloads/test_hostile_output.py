@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.recordings import GOOD, Parser, output, recorded
 
-from workloads import cpu, iperf3, memory, sockperf, wrk
+from workloads import cpu, deep_storage, iperf3, linpack, memory, random_access, sockperf, wrk
 from workloads.base import WorkloadFault
 
 PARSERS = sorted(set(GOOD.values()), key=lambda parser: (parser.__module__, parser.__name__))
@@ -21,6 +21,9 @@ METRICS = {
         cpu.OPENSSL_SHA256,
         memory.STREAM,
         memory.RANDOM_LATENCY,
+        linpack.LINPACK,
+        random_access.RANDOM_ACCESS,
+        deep_storage.DEEP_MIX,
         iperf3.IPERF3,
         sockperf.SOCKPERF,
         wrk.HTTP,

@@ -6,7 +6,7 @@ import pytest
 from support.recordings import changed, output, recorded
 
 from workloads.base import WorkloadFault
-from workloads.iperf3 import parse
+from workloads.iperf3 import IPERF3_BACK, parse, parse_back
 
 
 @pytest.mark.parametrize("recording", ["iperf3-3.12.json", "iperf3-3.19-shape.json"])
@@ -26,6 +26,16 @@ def test_an_error_in_the_json_is_an_error_although_iperf3_exits_0() -> None:
 def test_a_test_in_the_other_direction_is_refused() -> None:
     with pytest.raises(WorkloadFault, match="from the box to the peer"):
         parse(output(recorded("iperf3-3.12-reverse.json")))
+    with pytest.raises(WorkloadFault, match="from the peer to the box"):
+        parse_back(output(recorded("iperf3-3.12.json")))
+
+
+def test_from_the_peer_to_the_box_it_is_the_box_that_counts_bytes() -> None:
+    end = json.loads(recorded("iperf3-3.12-reverse.json"))["end"]
+    values = dict(IPERF3_BACK.parse(output(recorded("iperf3-3.12-reverse.json"))))
+    expected = end["sum_received"]["bytes"] / end["sum_received"]["seconds"]
+    assert values["received_bytes_per_second"] == pytest.approx(expected)
+    assert values["retransmits"] == end["sum_sent"]["retransmits"] > 0
 
 
 def test_a_kernel_that_counts_no_retransmits_costs_only_that_metric() -> None:

@@ -52,3 +52,9 @@ def test_half_round_trips_and_empty_measurements_are_refused(recording: str) -> 
 def test_output_of_another_kind_is_refused(old: str, new: str, why: str) -> None:
     with pytest.raises(WorkloadFault, match=why):
         parse(changed("sockperf-3.7.txt", old, new))
+
+
+def test_udp_is_read_like_tcp() -> None:
+    values = dict(parse(output(recorded("sockperf-3.7-udp.txt"))))
+    assert values["latency_p50_ns"] == pytest.approx(11116)
+    assert values["latency_mean_ns"] == pytest.approx(20128)
