@@ -18,6 +18,7 @@ from markupsafe import Markup
 from reports import text
 from reports.charts import (
     Chart,
+    beside_charts,
     ecdf_chart,
     footprint_charts,
     forest_charts,
@@ -57,6 +58,7 @@ def render(view: ReportView, ledger: LedgerView | None = None) -> str:
             script=_own(script),
             policy=_policy(script),
             speed=speed_charts(view.metrics),
+            beside_charts=beside_charts(view.beside),
             ecdfs=[chart for metric in starts[:1] if (chart := ecdf_chart(metric))],
             phases=phases_chart(view.phases),
             phase_labels=[label for _, label, _ in PHASES],

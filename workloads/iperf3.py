@@ -41,8 +41,8 @@ def _work(size: Size, *, back: bool) -> CommandWork:
         timeout_s=60.0,
         ready=b"Server listening",
     )
-    argv = (_IPERF3, "-J", "-c", "{peer}", "-p", _PORT, "-t", str(size.seconds))
-    argv += ("-R",) if back else ()
+    direction = ("-R",) if back else ()
+    argv = (_IPERF3, "-J", "-c", "{peer}", "-p", _PORT, "-t", str(size.seconds), *direction)
     return CommandWork(Command(argv, timeout_s(size)), size.iterations, (server,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reports.charts.beside import beside_charts
 from reports.charts.footprint import footprint_charts
 from reports.charts.forest import forest_charts
 from reports.charts.mechanisms import mechanisms_chart
@@ -12,6 +13,7 @@ from reports.charts.waterfall import waterfall_chart
 
 __all__ = [
     "Chart",
+    "beside_charts",
     "ecdf_chart",
     "footprint_charts",
     "forest_charts",

@@ -1,65 +1,26 @@
 """The first chart: each arm's ratio to native with its interval, per workload.
 
-Right is faster.  One scale for all, set by what really ran; an emulated arm far off it is an
-arrow at the edge with its figure.  Small dots are blocks, the large mark their median, the bar
-its interval; the band is what native shows against native.
+Small dots are blocks, the large mark their median, the bar its interval; the band is what native
+shows against native.  Where nothing ran off the scale, all charts share it: see ratios.py.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from reports import text
-from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
-from reports.view.model import Effect, MetricView
+from reports.charts import ratios
+from reports.charts.ratios import Canvas, Frame, Scale
+from reports.charts.svg import Chart
+from reports.view.model import MetricView
 from reports.view.prices import SPEEDS
-
-WIDE_PX, NARROW_PX = 960, 350
-ROW_PX, NARROW_ROW_PX, HEAD_PX, FOOT_PX = 23, 40, 30, 42
-LEAST, MOST = 0.2, 5.0
-"""The scale never goes further: beyond are arrows."""
-TICKS = (0.2, 0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Limits of the common axis."""
-
-    low: float
-    high: float
-
-    def holds(self, ratio: float) -> bool:
-        """Whether ``ratio`` is on the axis."""
-        return self.low <= ratio <= self.high
-
-
-@dataclass(frozen=True, slots=True)
-class Canvas:
-    """Where the rows of one chart go."""
-
-    axes: Axes
-    scale: Scale
-    marks: Marks
-    narrow: bool
-
-    @property
-    def row_px(self) -> int:
-        """Height of one arm's row; a narrow one has its words above its mark."""
-        return NARROW_ROW_PX if self.narrow else ROW_PX
 
 
 def speed_charts(metrics: Sequence[MetricView]) -> tuple[Chart, ...]:
     """One chart per resource, all on one scale; resources without any ratio are left out."""
     shown = [metric for metric in metrics if metric.primary and metric.resource in SPEEDS]
     shown = [metric for metric in shown if any(e.ratio for e in metric.effects)]
-    scale = _scale(shown)
+    scale = ratios.scale_of(effect for metric in shown for effect in metric.effects)
     return tuple(
         _chart(resource, [m for m in shown if m.resource == resource], scale)
         for resource in SPEEDS
@@ -67,22 +28,19 @@ def speed_charts(metrics: Sequence[MetricView]) -> tuple[Chart, ...]:
     )
 
 
-def _scale(metrics: Sequence[MetricView]) -> Scale:
-    reach = [0.9, 1.1]
-    for metric in metrics:
-        for effect in metric.effects:
-            if not effect.arm.hollow:
-                reach += [effect.ratio or 1.0, effect.low or 1.0, effect.high or 1.0, *effect.pairs]
-    low, high = max(LEAST, min(reach)), min(MOST, max(reach))
-    return Scale(low / 1.06, high * 1.06)
-
-
 def _chart(resource: str, metrics: Sequence[MetricView], scale: Scale) -> Chart:
     title = f"{SPEEDS[resource]}: ratio to native"
     description = " ".join(_sentences(metrics))
+    rows = sum(len(metric.effects) for metric in metrics)
+    frame = Frame(len(metrics), rows, scale, title, description)
+
+    def fill(canvas: Canvas) -> None:
+        y = 0.0
+        for metric in metrics:
+            y = _workload(canvas, metric, y)
+
     wide, narrow = (
-        _draw(f"speed-{resource}-{size}", metrics, scale, (title, description))
-        for size in ("wide", "narrow")
+        ratios.draw(f"speed-{resource}-{size}", frame, fill) for size in ("wide", "narrow")
     )
     return Chart(f"speed-{resource}", title, description, wide, narrow, resource)
 
@@ -93,151 +51,10 @@ def _sentences(metrics: Sequence[MetricView]) -> Iterator[str]:
         yield f"{metric.title}: {', '.join(said)}."
 
 
-def _draw(name: str, metrics: Sequence[MetricView], scale: Scale, said: tuple[str, str]) -> str:
-    narrow = name.endswith("narrow")
-    rows = sum(len(metric.effects) for metric in metrics)
-    height = rows * (NARROW_ROW_PX if narrow else ROW_PX) + len(metrics) * HEAD_PX + FOOT_PX
-    left, right = (0.02, 0.98) if narrow else (0.21, 0.80)
-    with theme.style(name):
-        figure = theme.figure(NARROW_PX if narrow else WIDE_PX, height)
-        axes = figure.add_axes((left, FOOT_PX / height, right - left, 1 - FOOT_PX / height))
-        canvas = Canvas(axes, scale, Marks(), narrow)
-        _prepare(canvas, height - FOOT_PX)
-        y = 0.0
-        for metric in metrics:
-            y = _workload(canvas, metric, y)
-        return render(figure, canvas.marks, name, *said)
-
-
-def _prepare(canvas: Canvas, height: float) -> None:
-    """Axis in pixels downwards, logarithmic ratios across."""
-    axes, scale = canvas.axes, canvas.scale
-    axes.set_xscale("log")
-    axes.set_xlim(scale.low, scale.high)
-    axes.set_ylim(height, 0)
-    ticks = [tick for tick in TICKS if scale.holds(tick)]
-    while len(ticks) > (5 if canvas.narrow else 9):
-        ticks = [tick for index, tick in enumerate(ticks) if index % 2 == 0 or tick == 1.0]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
-    axes.yaxis.set_major_locator(NullLocator())
-    axes.tick_params(length=0, pad=6)
-    axes.grid(visible=True, axis="x", color=theme.GRID, linewidth=1)
-    axes.set_axisbelow(True)
-    axes.axvline(1.0, color=theme.MUTED, linewidth=1.2, zorder=1.5)
-    axes.spines[:].set_visible(False)
-    below = -34 / height
-    for x, side, words in ((0, "left", "← slower than native"), (1, "right", "faster →")):
-        axes.text(
-            *(x, below, words),
-            transform=axes.transAxes,
-            ha=side,
-            va="center",
-            fontsize=11,
-            color=theme.MUTED,
-        )
-
-
 def _workload(canvas: Canvas, metric: MetricView, top: float) -> float:
     """Draw one workload's rows from ``top`` down; where the next begins."""
-    first = top + HEAD_PX
-    bottom = first + len(metric.effects) * canvas.row_px
-    _band(canvas, metric, first - 2, bottom - 2)
-    canvas.axes.text(
-        0 if canvas.narrow else -0.355,
-        first - 12,
-        metric.title,
-        transform=canvas.axes.get_yaxis_transform(),
-        fontweight="bold",
-        va="center",
-        bbox={"facecolor": theme.SURFACE, "edgecolor": "none", "pad": 2.0},
-    )
+    first, bottom = ratios.group(canvas, metric.title, len(metric.effects), top)
+    ratios.band(canvas, metric, first - 2, bottom - 2)
     for index, effect in enumerate(metric.effects):
-        _row(canvas, metric, effect, first + index * canvas.row_px)
+        ratios.row(canvas, metric.title, effect, first + index * canvas.row_px)
     return bottom
-
-
-def _band(canvas: Canvas, metric: MetricView, top: float, bottom: float) -> None:
-    if metric.floor is None:
-        return
-    low = max(1 / metric.floor.ratio, canvas.scale.low)
-    high = min(metric.floor.ratio, canvas.scale.high)
-    band = Rectangle((low, top), high - low, bottom - top, color=theme.BAND, linewidth=0, zorder=1)
-    canvas.axes.add_patch(band)
-    proof = "" if metric.floor.proven else " (largest seen; too few trials for an interval)"
-    tip = f"native against native: ±{text.percent(metric.floor.effect, 1)}{proof}"
-    canvas.marks.add(band, "band", f"{metric.title}, {tip}")
-
-
-def _row(canvas: Canvas, metric: MetricView, effect: Effect, top: float) -> None:
-    y = top + canvas.row_px - 13
-    _labels(canvas, effect, top + 10)
-    if effect.ratio is None:
-        return
-    scale, slot = canvas.scale, effect.arm.slot
-    colour = theme.arm_colour(slot)
-    tip = (
-        f"{metric.title}, {effect.arm.label}: {_figure(effect)}, {effect.n} trials. "
-        f"{effect.reading}"
-    )
-    if not scale.holds(effect.ratio):
-        _arrow(canvas, effect, y, tip)
-        return
-    dots = [pair for pair in effect.pairs if scale.holds(pair)]
-    points = canvas.axes.plot(
-        dots, [y] * len(dots), "o", color=colour, alpha=0.35, ms=5, mew=0, zorder=2
-    )
-    canvas.marks.add(points[0], f"a{slot}", tip)
-    if effect.low is not None and effect.high is not None:
-        ends = [max(effect.low, scale.low), min(effect.high, scale.high)]
-        dash = (0, (2, 1.2)) if effect.arm.hollow else "-"
-        bar = canvas.axes.plot(ends, [y, y], linestyle=dash, color=colour, lw=2.6, zorder=3)
-        canvas.marks.add(bar[0], f"a{slot}", tip)
-    _mark(canvas, effect, (effect.ratio, y), tip)
-
-
-def _labels(canvas: Canvas, effect: Effect, y: float) -> None:
-    across = canvas.axes.get_yaxis_transform()
-    said = _figure(effect)
-    if canvas.narrow:
-        line = f"{effect.arm.label}: {said}"
-        canvas.axes.text(0, y, line, transform=across, va="center", fontsize=11)
-        return
-    canvas.axes.text(-0.012, y, effect.arm.label, transform=across, ha="right", va="center")
-    canvas.axes.text(1.015, y, said, transform=across, va="center", fontsize=11)
-
-
-def _mark(
-    canvas: Canvas, effect: Effect, at: tuple[float, float], tip: str, marker: str = ""
-) -> None:
-    colour = theme.arm_colour(effect.arm.slot)
-    drawn = canvas.axes.plot(
-        *([at[0]], [at[1]]),
-        marker=marker or theme.MARKERS[effect.arm.slot],
-        markersize=8,
-        markerfacecolor=theme.SURFACE if effect.arm.hollow or effect.low is None else colour,
-        markeredgecolor=colour,
-        markeredgewidth=1.8,
-        linestyle="",
-        zorder=4,
-        clip_on=False,
-    )
-    canvas.marks.add(drawn[0], f"a{effect.arm.slot}", tip)
-
-
-def _arrow(canvas: Canvas, effect: Effect, y: float, tip: str) -> None:
-    scale = canvas.scale
-    left = (effect.ratio or 1.0) < scale.low
-    edge = math.log(scale.high / scale.low) * 0.012
-    x = scale.low * math.exp(edge) if left else scale.high / math.exp(edge)
-    _mark(canvas, effect, (x, y), f"{tip} (off the scale)", "<" if left else ">")
-
-
-def _figure(effect: Effect) -> str:
-    if effect.ratio is None:
-        return effect.note
-    if effect.low is None or effect.high is None:
-        return f"{text.times(effect.ratio)}  (no interval)"
-    low, high = (text.times(end).removesuffix("×") for end in (effect.low, effect.high))
-    return f"{text.times(effect.ratio)}  [{low} – {high}]"

@@ -10,6 +10,7 @@ import pandas as pd
 from reports import text
 from reports.view.answer import answer
 from reports.view.arms import BASELINE, arm_views
+from reports.view.beside import beside
 from reports.view.effects import CONFIDENCE
 from reports.view.environment import command, environment, machine
 from reports.view.gates import failures, gates
@@ -70,6 +71,7 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
         confidence=CONFIDENCE,
         methods=tuple(method for method in methods if method),
         waterfall=waterfall_view(whole, everything, arms),
+        beside=beside(metrics),
     )
 
 

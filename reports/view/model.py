@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from reports.view.beside import BesideView
     from reports.view.waterfall import WaterfallView
 
 Level = Literal["stop", "caution", "good", "info"]
@@ -206,3 +207,5 @@ class ReportView:
     """How ratios and their intervals were made, for the reader who argues."""
     waterfall: WaterfallView | None = None
     """Where the cost comes from; None where the run has no waterfall."""
+    beside: BesideView | None = None
+    """Published figures beside the run's own; None where they have nothing in common."""

@@ -8,7 +8,9 @@ from typing import cast
 from harness.plan import Plan, Request, make_plan
 from harness.prepare import _loses_limits, _steps
 from harness.schedule import Arm
+from harness.selection import choose_workloads
 from harness.suites import SUITES, suite
+from reports.view.counterparts import COUNTERPARTS
 from results.records import WaterfallStep
 from runtimes import registry, variations
 from runtimes.base import Availability, Capability, Runtime
@@ -112,6 +114,22 @@ def test_the_suite_takes_every_step_of_ns_and_what_there_is_beside_it() -> None:
 def test_suites_name_workloads_that_exist() -> None:
     for each in SUITES.values():
         assert set(each.rounds) <= set(WORKLOADS)
+        assert choose_workloads(each.workload, WORKLOADS)
+
+
+def test_quick_takes_named_workloads_so_that_a_new_one_does_not_lengthen_it() -> None:
+    assert len(choose_workloads(suite("quick").workload, WORKLOADS)) == 9
+
+
+def test_felters_arms_and_list_are_taken_where_they_can_be_had() -> None:
+    runtimes = {each: _able(runtime) for each, runtime in registry.load().runtimes.items()}
+    made = make_plan(Request(suite="felter", cpus="1"), runtimes, WORKLOADS)
+    assert {"docker", "docker:host-net", "kvm", "kvm:tuned"} <= {
+        arm.backend if arm.profile == "default" else f"{arm.backend}:{arm.profile}"
+        for arm in made.arms
+    }
+    assert made.tolerant
+    assert set(made.workloads) <= {each.workload for each in COUNTERPARTS}
 
 
 def _able(runtime: Runtime) -> Runtime:
