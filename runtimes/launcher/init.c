@@ -28,13 +28,14 @@ static bool reap(pid_t main_child, int *code)
     return ended;
 }
 
+/* Closes all others.  A negative descriptor is none. */
 void let_go_of_everything_but(int first, int second)
 {
     int low = first < second ? first : second, high = first < second ? second : first;
     if (low > 0)
         syscall(SYS_close_range, 0u, (unsigned)low - 1, 0u);
-    if (low >= 0 && high > low + 1)
-        syscall(SYS_close_range, (unsigned)low + 1, (unsigned)high - 1, 0u);
+    if (high > low + 1)
+        syscall(SYS_close_range, (unsigned)(low < 0 ? 0 : low + 1), (unsigned)high - 1, 0u);
     syscall(SYS_close_range, (unsigned)high + 1, ~0u, 0u);
 }
 

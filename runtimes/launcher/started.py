@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runtimes.launcher.faults import LaunchFault, explain
-from runtimes.launcher.operations import Execute, Hold
 from runtimes.launcher.plan import Plan
 
 _RECORD = struct.Struct("=IIqQ")
@@ -127,15 +126,12 @@ def read_status(
 ) -> Started:
     """Follow a start until the program runs.
 
-    Without an init, READY is told just before the exec, and the pipe's end (it closes on exec)
-    tells that it succeeded; with one, READY is told after it.
-
     Raises:
         LaunchFault: see Launcher.start.
     """
     told = _Told()
     try:
-        _listen(told, status, timeout_s, to_the_end=not _told_after_exec(plan))
+        _listen(told, status, timeout_s)
         _check(plan, told)
         pidfd = os.pidfd_open(told.pid)
     except BaseException as error:
@@ -155,7 +151,7 @@ def read_done(plan: Plan, status: int, timeout_s: float) -> None:
     """
     told = _Told()
     try:
-        _listen(told, status, timeout_s, to_the_end=True)
+        _listen(told, status, timeout_s)
     except TimeoutError as error:
         raise silent(str(error)) from None
     if told.failure is not None:
@@ -164,25 +160,23 @@ def read_done(plan: Plan, status: int, timeout_s: float) -> None:
         raise silent("the launcher ended without a word")
 
 
-def _listen(told: _Told, status: int, timeout_s: float, *, to_the_end: bool) -> None:
-    """Read records until the program runs; after a failure until the child's pid is known.
+def _listen(told: _Told, status: int, timeout_s: float) -> None:
+    """Wait until nobody has anything more to tell, then take all records at once.
 
-    The two sides write independently: a child's failure may arrive before its pid does.
+    The launcher closes the pipe when its part of the plan is done; the child's end closes on exec,
+    or its init lets go of it.  Asked for no event, poll(2) sleeps through records and wakes at
+    that end: a harness that is woken takes a CPU from the box that is being made.
     """
-    deadline = time.monotonic() + timeout_s
     poller = select.poll()
-    poller.register(status, select.POLLIN)
-    rest = b""
-    while not (told.pid if told.failure else told.ready_ns and not to_the_end):
-        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError(f"still starting after {timeout_s:g} s")
-        piece = os.read(status, 65536)
-        if not piece:
-            return
-        rest += piece
-        whole = len(rest) - len(rest) % _RECORD.size
-        told.take(rest[:whole])
-        rest = rest[whole:]
+    poller.register(status, 0)
+    ended = poller.poll(timeout_s * 1000)
+    if not ended:
+        os.set_blocking(status, False)
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(status, _RECORD.size * 256):
+            told.take(piece)
+    if not ended:
+        raise TimeoutError(f"still starting after {timeout_s:g} s")
 
 
 def _check(plan: Plan, told: _Told) -> None:
@@ -190,11 +184,6 @@ def _check(plan: Plan, told: _Told) -> None:
         raise explain(plan, *told.failure)
     if not told.ready_ns or not told.pid:
         raise silent("the launcher ended without a word")
-
-
-def _told_after_exec(plan: Plan) -> bool:
-    last = plan.steps[-1].operation
-    return isinstance(last, Hold) or (isinstance(last, Execute) and last.init)
 
 
 def silent(why: str) -> LaunchFault:
