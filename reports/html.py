@@ -28,7 +28,7 @@ from reports.charts import (
     waterfall_chart,
 )
 from reports.view.ledger import LedgerView
-from reports.view.model import Gate, MetricView, ReportView
+from reports.view.model import Gate, MetricView, PhaseBar, ReportView
 from reports.view.startup import PHASES
 from reports.view.waterfall import WaterfallView
 
@@ -61,7 +61,7 @@ def render(view: ReportView, ledger: LedgerView | None = None) -> str:
             beside_charts=beside_charts(view.beside),
             ecdfs=[chart for metric in starts[:1] if (chart := ecdf_chart(metric))],
             phases=phases_chart(view.phases),
-            phase_labels=[label for _, label, _ in PHASES],
+            phase_labels=_phase_labels(view.phases),
             footprint=footprint_charts(view.metrics, view.daemons),
             fall=view.waterfall,
             charts=_waterfall(view.waterfall),
@@ -102,6 +102,12 @@ def _forests(ledger: LedgerView | None) -> dict[str, tuple[Chart, ...]]:
         return {}
     charts = forest_charts(forest for card in ledger.cards for forest in card.forests)
     return {card.id: charts.get(card.id, ()) for card in ledger.cards}
+
+
+def _phase_labels(bars: Sequence[PhaseBar]) -> list[tuple[int, str]]:
+    """Number and label of each phase that some arm has."""
+    seen = {segment.phase for bar in bars for segment in bar.segments}
+    return [(number, label) for number, (phase, label, _) in enumerate(PHASES) if phase in seen]
 
 
 @dataclass(frozen=True, slots=True)

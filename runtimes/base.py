@@ -49,6 +49,8 @@ PHASES = (
     "process",
     "running",
     "user_space",
+    "engine",
+    "contained",
     "first_byte",
     "http_200",
     "stop_request",
@@ -60,6 +62,8 @@ PHASES = (
 process: the box's first process exists (the clone; QEMU; a created container has none yet).
 running: its first instruction (the agent's exec; a guest's firmware or kernel).
 user_space: a guest's kernel is done and its first process runs.
+engine: inside a guest, the engine that is to start the box answers.
+contained: inside a guest, the container's main process has been executed.
 stopped: its processes are gone.  removed: nothing of it is left.
 
 A runtime's ``marks`` may hold further instants of its own.

@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from reports.view.arms import SLOT_COUNT
+from reports.view.startup import PHASES
 
 INK, MUTED, GRID, SURFACE, BAND, ON_PHASE, FIELD, GAIN = (
     f"#fe01{number:02x}" for number in range(8)
@@ -29,7 +30,7 @@ VARIABLES: Mapping[str, str] = {
     FIELD: "var(--field)",
     GAIN: "var(--gain)",
     **{f"#fe00{slot:02x}": f"var(--arm-{slot})" for slot in range(SLOT_COUNT)},
-    **{f"#fe02{phase:02x}": f"var(--phase-{phase})" for phase in range(8)},
+    **{f"#fe02{phase:02x}": f"var(--phase-{phase})" for phase in range(len(PHASES))},
 }
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "p", "h", "<", ">", "d")

@@ -14,6 +14,13 @@ SLOTS = {"native": 0, "native:aa": 1, "ns": 2, "docker": 3, "kvm": 4, "oci": 5, 
 
 SLOT_COUNT = 12
 
+MEANING = {
+    AGAIN: "native again (A/A)",
+    "kvm:nested-ns": "container in a VM (ns)",
+    "kvm:nested-docker": "container in a VM (Docker)",
+}
+"""Arms whose names do not say what they are."""
+
 UNJUDGED = ("emulated", "simulated")
 """Conditions under which an arm's figures are drawn hollow and judged by nobody."""
 
@@ -48,6 +55,5 @@ def _condition(arm: ArmRecord) -> str:
 
 
 def _label(name: str, condition: str) -> str:
-    if name == AGAIN:
-        return "native again (A/A)"
-    return f"{text.name(name, 32)}, {condition}" if condition else text.name(name, 32)
+    words = MEANING.get(name) or text.name(name, 32)
+    return f"{words}, {condition}" if condition else words

@@ -13,8 +13,14 @@ PHASES = (
     ("process", "first process", ("request",)),
     ("running", "first instruction", ("process", "request")),
     ("user_space", "guest's kernel", ("running", "process", "request")),
+    ("engine", "engine in the guest", ("user_space",)),
+    ("contained", "container in the guest", ("engine", "user_space")),
     ("created", "box created", ("request",)),
-    ("first_byte", "first byte", ("user_space", "running", "created", "request")),
+    (
+        "first_byte",
+        "first byte",
+        ("contained", "engine", "user_space", "running", "created", "request"),
+    ),
     ("http_200", "first HTTP 200", ("first_byte", "created", "request")),
     ("stopped", "stopped", ("stop_request", "http_200")),
     ("removed", "removed", ("stopped",)),
@@ -46,8 +52,10 @@ def _durations(instants: Mapping[str, int]) -> Mapping[str, float]:
     for phase, others in ALIASES.items():
         at = next((known[name] for name in others if name in known), None)
         if phase not in known and at is not None:
-            # The launcher's own report: it may reach us after the box's first byte has.
-            known[phase] = min(at, known.get("first_byte", at))
+            known[phase] = at
+    for phase in ("running", "contained"):  # reports that may come after the box's first byte has
+        if phase in known:
+            known[phase] = min(known[phase], known.get("first_byte", known[phase]))
     if "running" in known:
         known.pop("created", None)
     elif "started" in known:  # the engine's call returned: what the metric created_ns counts, too

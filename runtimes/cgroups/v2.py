@@ -192,6 +192,8 @@ class V2:
 
     root: Path
     version: str = "v2"
+    swap: bool | None = None
+    """Whether swap is accounted; ``None``: as this kernel has it.  For a guest's, it is told."""
 
     @property
     def controllers(self) -> None:
@@ -252,6 +254,8 @@ class V2:
 
     def _has_swap_limit(self) -> bool:
         """The file is in every cgroup but the root, if the kernel accounts swap at all."""
+        if self.swap is not None:
+            return self.swap
         return (self.root / CGROUP_PARENT / "memory.swap.max").exists()
 
     def group(self, run: str, name: str) -> V2Group:

@@ -9,7 +9,8 @@ but for the change times of its inodes (mke2fs copies them from the directory).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,7 @@ _PER_FILE_BYTES = 2 * _BLOCK_BYTES
 _SPARE_BYTES = 4 << 30
 """What a box may write to its root; a container has its host's free space."""
 _JOURNAL_MIB = 32
+_EMPTY_BYTES = 8 << 20
 
 _PACKAGES: Mapping[Kind, str] = {
     "ext4": "e2fsprogs",
@@ -73,13 +75,43 @@ def disk_image(
     return entry
 
 
+def empty_image(
+    directories: Sequence[str], cache: Path, progress: Callable[[str], None] = lambda _: None
+) -> Path:
+    """Image of a file system with nothing but ``directories``; from the cache, or made at once.
+
+    As ``disk_image``, it is shared: attach it below a copy-on-write layer.
+
+    Raises:
+        RuntimeFault: as ``disk_image``.
+    """
+    named = hashlib.sha256("\n".join(directories).encode()).hexdigest()
+    entry = cache / "disks" / f"empty-{named[:16]}-{FORMAT}.ext4"
+    if _whole(entry):
+        storage.mark_used(entry)
+        return entry
+    with storage.building(
+        entry, needed_bytes=_EMPTY_BYTES, progress=progress, what="the empty image"
+    ) as scratch:
+        for name in directories:
+            (scratch / "tree" / name).mkdir(parents=True)
+        image = scratch / "image"
+        _run(_ext4(scratch / "tree", _SPARE_BYTES, image), "ext4")
+        image.chmod(0o444)
+        storage.publish(image, entry)
+    return entry
+
+
 def _whole(entry: Path) -> bool:
     """An image gets its name by a rename once it is whole; only emptiness can go unnoticed."""
     return entry.is_file() and entry.stat().st_size > 0
 
 
 def _make(rootfs: Rootfs, image: Path, kind: Kind) -> None:
-    argv = _COMMANDS[kind](rootfs, image)
+    _run(_COMMANDS[kind](rootfs, image), kind)
+
+
+def _run(argv: list[str], kind: Kind) -> None:
     if process.find(argv[0]) is None:
         raise RuntimeFault(
             f"{argv[0]} is not installed: it makes {kind} images",
@@ -88,16 +120,20 @@ def _make(rootfs: Rootfs, image: Path, kind: Kind) -> None:
     process.run(argv, timeout_s=_TIMEOUT_S, env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)})
 
 
-def _ext4(rootfs: Rootfs, image: Path) -> list[str]:
+def _ext4_of(rootfs: Rootfs, image: Path) -> list[str]:
+    return _ext4(rootfs.directory, _ext4_size_bytes(rootfs), image)
+
+
+def _ext4(tree: Path, size_bytes: int, image: Path) -> list[str]:
     """With a journal, which no file system that people write to is without.
 
     Its blocks are zeroes and take no space until a guest writes to its own layer.
     """
     extended = f"hash_seed={_UUID},root_owner=0:0,lazy_itable_init=1,nodiscard"
     return [
-        *("mke2fs", "-q", "-F", "-t", "ext4", "-d", str(rootfs.directory)),
+        *("mke2fs", "-q", "-F", "-t", "ext4", "-d", str(tree)),
         *("-b", str(_BLOCK_BYTES), "-m", "0", "-L", "tarebench", "-U", _UUID, "-E", extended),
-        *("-J", f"size={_JOURNAL_MIB}", str(image), f"{_ext4_size_bytes(rootfs) // 1024}k"),
+        *("-J", f"size={_JOURNAL_MIB}", str(image), f"{size_bytes // 1024}k"),
     ]
 
 
@@ -124,7 +160,7 @@ def _squashfs(rootfs: Rootfs, image: Path) -> list[str]:
 
 
 _COMMANDS: Mapping[Kind, Callable[[Rootfs, Path], list[str]]] = {
-    "ext4": _ext4,
+    "ext4": _ext4_of,
     "erofs": _erofs,
     "squashfs": _squashfs,
 }

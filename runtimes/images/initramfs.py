@@ -73,7 +73,9 @@ def pack(entries: Iterable[Entry]) -> bytes:
     return b"".join(records)
 
 
-def contents(init: bytes, modules: Sequence[tuple[str, bytes]]) -> list[Entry]:
+def contents(
+    init: bytes, modules: Sequence[tuple[str, bytes]], programs: Sequence[Entry] = ()
+) -> list[Entry]:
     """What the kernel unpacks; modules are loaded in the order given."""
     names = [f"lib/{place:02d}-{name}.ko" for place, (name, _) in enumerate(modules)]
     return [
@@ -84,7 +86,17 @@ def contents(init: bytes, modules: Sequence[tuple[str, bytes]]) -> list[Entry]:
         regular("init", init, 0o755),
         regular("modules", "".join(f"/{name}\n" for name in names).encode()),
         *(regular(name, data) for name, (_, data) in zip(names, modules, strict=True)),
+        *programs,
     ]
+
+
+def appended(archive: Path, entries: Iterable[Entry], target: Path) -> None:
+    """Make ``target``: an archive with more files behind it, as the kernel takes them.
+
+    Raises:
+        OSError: no space, or no archive.
+    """
+    target.write_bytes(archive.read_bytes() + pack(entries))
 
 
 def _publish(data: bytes, target: Path) -> Path:
@@ -115,21 +127,34 @@ def compile_init(cache: Path, source: Path = INIT_SOURCE) -> Path:
 
 
 def build(
-    kernel: Kernel, modules: Sequence[Module], cache: Path, progress: Callable[[str], None]
+    kernel: Kernel,
+    modules: Sequence[Module],
+    cache: Path,
+    progress: Callable[[str], None],
+    programs: Sequence[Entry] = (),
 ) -> Path:
     """The initramfs for ``kernel``, cached by everything that goes into it.
+
+    Args:
+        kernel: what boots it.
+        modules: of that kernel, first to load first.
+        cache: where it is kept.
+        progress: told what is being done.
+        programs: further files.
 
     Raises:
         RuntimeFault: init cannot be compiled or a module cannot be read.
     """
     init = compile_init(cache).read_bytes()
     stamps = [(module.name, *_stamp(module.path)) for module in modules]
-    key = hashlib.sha256(init + repr((kernel.release, stamps)).encode()).hexdigest()[:16]
+    further = pack(programs) if programs else b""
+    key = hashlib.sha256(init + further + repr((kernel.release, stamps)).encode()).hexdigest()[:16]
     target = cache / f"initramfs-{key}"
     if target.exists():
         return target
     progress(f"building the initramfs for {kernel.release}")
-    archive = pack(contents(init, [(module.name, read_module(module)) for module in modules]))
+    read = [(module.name, read_module(module)) for module in modules]
+    archive = pack(contents(init, read, programs))
     return _publish(archive, target)
 
 

@@ -10,17 +10,22 @@ from pathlib import Path
 
 from runtimes.base import RuntimeFault, Site
 from runtimes.images import initramfs
-from runtimes.images.disk import disk_image
+from runtimes.images.disk import disk_image, empty_image
 from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
 from runtimes.images.stock import stock_image
 from runtimes.images.vmlinux import plain_kernel
 from runtimes.kvm import host
+from runtimes.kvm.inner import plans
 from runtimes.kvm.profiles import Start
 from runtimes.kvm.shapes import SHAPES, Shape
+from runtimes.launcher import compiled
 from runtimes.process import run
 
 DIGEST_PATH = "/opt/tarebench/rootfs.digest"
 TOOL_TIMEOUT_S = 60.0
+
+INNER_NEEDED = (*NEEDED, "overlay", "veth", "bridge")
+"""What a guest needs to make a container of its own."""
 
 LEGACY_NEEDED = ("virtio_pci", "virtio_console", "ata_piix", "sd_mod", "e1000", "ext4")
 """What a guest with emulated devices needs; kernels made for guests lack e1000."""
@@ -61,6 +66,7 @@ def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
         "disk": lambda: _from_disk(site, architecture),
         "ide": lambda: _direct(site, legacy_kernel(), LEGACY_NEEDED),
         "quick": lambda: _quick(site, kernel, architecture),
+        "ns": lambda: _around_ns(site, kernel),
         "plain": lambda: _direct(site, kernel, NEEDED),
     }
     made: dict[str, Prepared] = {}
@@ -74,6 +80,8 @@ def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
 def _way(shape: Shape) -> str:
     if shape.start == "disk":
         return "disk"
+    if shape.inner:
+        return shape.inner
     if shape.bus == "ide":
         return "ide"
     return "quick" if shape.quick else "plain"
@@ -104,6 +112,17 @@ def _quick(site: Site, kernel: Kernel, architecture: str) -> tuple[Start, str]:
     plain = plain_kernel(kernel.image, site.cache / "kvm", site.progress)
     firmware = host.quick_firmware(architecture)
     return Start(usual.image, plain or usual.kernel, usual.initramfs, firmware), release
+
+
+def _around_ns(site: Site, kernel: Kernel) -> tuple[Start, str]:
+    """The shared image as the inner box's lower layer, an empty disk as the guest's own root."""
+    modules = resolve(read_index(kernel.modules), INNER_NEEDED)
+    launcher = compiled(site.cache, site.progress)
+    programs = [initramfs.regular("launcher", launcher.read_bytes(), 0o755)]
+    made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress, programs)
+    lower = disk_image(site.rootfs, site.cache, "ext4", site.progress)
+    empty = empty_image(plans.directories(), site.cache, site.progress)
+    return Start(empty, kernel.image, made, lower=lower), kernel.release
 
 
 def _from_disk(site: Site, architecture: str) -> tuple[Start, str]:
@@ -146,11 +165,12 @@ def digest_in(start: Start) -> str:
     Raises:
         RuntimeFault: it holds none.
     """
-    argv = ["debugfs", "-R", f"cat {DIGEST_PATH}", f"{start.image}?offset={start.offset_bytes}"]
+    image = start.lower or start.image
+    argv = ["debugfs", "-R", f"cat {DIGEST_PATH}", f"{image}?offset={start.offset_bytes}"]
     done = run(argv, timeout_s=TOOL_TIMEOUT_S, hint="apt-get install e2fsprogs")
     text = done.stdout.decode("ascii", "replace").strip()
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
-        raise RuntimeFault(f"{start.image} holds no {DIGEST_PATH}", hint="invoke clean --cache")
+        raise RuntimeFault(f"{image} holds no {DIGEST_PATH}", hint="invoke clean --cache")
     return text
 
 

@@ -27,6 +27,7 @@ class Disk:
     """Past the host's page cache (O_DIRECT), with native asynchronous I/O."""
     iothread: bool = False
     """Served by a thread of its own."""
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The instant in which a guest's user space begins: its first process says so on the console.
+"""What a guest says on its console, and when: above all, that its user space begins.
 
 The console is a file that QEMU writes; inotify tells of each write, so the instant is the host's.
 """
@@ -10,7 +10,9 @@ import os
 import select
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from runtimes.kvm import watching
 from runtimes.kvm.marks import Marks
@@ -18,21 +20,32 @@ from runtimes.kvm.marks import Marks
 USER_SPACE = b"tarebench-init: user space"
 """Said by init.c, and by the full VM's initramfs."""
 
+ONLY_USER_SPACE: Mapping[bytes, str] = MappingProxyType({USER_SPACE: "user_space"})
+
 READ_LIMIT_BYTES = 1 << 20
 """A guest that babbles is not listened to any longer than this."""
 
 
 class ConsoleWatch:
-    """Marks ``console`` at the guest's first byte and ``user_space`` at its first process."""
+    """Marks ``console`` at the guest's first byte, and each of its words when it is said."""
 
-    def __init__(self, path: Path, marks: Marks) -> None:
-        """Make the file and watch it until the word is there or ``close``.
+    def __init__(
+        self, path: Path, marks: Marks, words: Mapping[bytes, str] = ONLY_USER_SPACE
+    ) -> None:
+        """Make the file and watch it until all words are there or ``close``.
+
+        Args:
+            path: the console's file.
+            marks: gets the instants.
+            words: what is said, and the mark that it makes.
 
         Raises:
             RuntimeFault: it cannot be watched.
         """
         path.touch()
-        self._path, self._marks = path, marks
+        self._path, self._marks, self._words = path, marks, words
+        self.complete = threading.Event()
+        """All that was to be said has been said."""
         self._watch = watching.watch(path)
         self._enough = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._look, name=f"{path.name}", daemon=True)
@@ -60,9 +73,12 @@ class ConsoleWatch:
             said = self._said()
             if said:
                 self._marks.set("console", now_ns)
-            if USER_SPACE in said:
-                self._marks.set("user_space", now_ns)
-            if USER_SPACE in said or len(said) == READ_LIMIT_BYTES:
+            heard = [mark for word, mark in self._words.items() if word in said]
+            for mark in heard:
+                self._marks.set(mark, now_ns)
+            if len(heard) == len(self._words):
+                self.complete.set()
+            if self.complete.is_set() or len(said) == READ_LIMIT_BYTES:
                 return
 
     def _said(self) -> bytes:

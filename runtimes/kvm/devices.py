@@ -65,6 +65,8 @@ def _disk(devices: Element, config: Disk) -> Element:
         SubElement(backing, "source", file=str(config.backing))
         SubElement(backing, "backingStore")
     SubElement(disk, "target", dev=config.target, bus=config.bus)
+    if config.read_only:
+        SubElement(disk, "readonly")
     return disk
 
 

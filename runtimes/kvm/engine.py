@@ -21,6 +21,7 @@ from runtimes.kvm.connection import Connection
 from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
+from runtimes.kvm.inner import orders
 from runtimes.kvm.instance import KvmInstance, remove_files
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files, Platform, machine, tap_name
@@ -44,6 +45,8 @@ class KvmEngine:
     virtualisation: Virtualisation
     hierarchy: cgroups.Hierarchy
     versions: Mapping[str, str]
+    filter: bytes = b""
+    """seccomp's, for boxes that ``ns`` makes in a guest."""
     states: dict[str, Saved] = field(default_factory=dict, init=False)
     """Profile → the state that its guests are restored from."""
     _made: list[KvmInstance] = field(default_factory=list, init=False)
@@ -76,13 +79,17 @@ class KvmEngine:
         """``start``; from a saved state, or, for the guest that will be saved, without one."""
         marks = Marks({"api_call": time.monotonic_ns()})
         config, files = self._plan(spec)
+        told = orders.given(self.platform, spec, self.filter)
         self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
             self._make_disks(files, state.overlay if state else self._overlay(spec))
+            shared = self.assets.profiles[spec.profile].start.initramfs
+            if told.is_inner and shared is not None:
+                told.write(shared, files.initramfs)
             group = self._group(spec)
             undo.callback(group.remove)
-            console = ConsoleWatch(files.console, marks)
+            console = ConsoleWatch(files.console, marks, told.words)
             undo.callback(console.close)
             self.connection.listen(spec.name, marks.hear)
             undo.callback(self.connection.unlisten, spec.name)
@@ -107,6 +114,7 @@ class KvmEngine:
             console=console,
             host_address=self.site.network.host_address,
             stream=stream,
+            orders=told,
         )
         self._made = [*(each for each in self._made if not each.removed), instance]
         return instance

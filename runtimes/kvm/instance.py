@@ -18,12 +18,17 @@ from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import named
 from runtimes.kvm.hypervisor import Hypervisor
+from runtimes.kvm.inner import readback
+from runtimes.kvm.inner.orders import Orders
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
 from runtimes.process import TAIL_BYTES
 
 RELEASE_S = 10.0
 """How long libvirt may take to let go of a guest whose QEMU is gone."""
+
+SAID_S = 10.0
+"""How long a guest whose agent has spoken may take to say which limits its container has."""
 
 BLOCK_BYTES = 512
 """Unit of st_blocks (stat(2))."""
@@ -68,6 +73,7 @@ class KvmInstance:
     console: ConsoleWatch
     host_address: str
     stream: FdStream
+    orders: Orders
     agent: Agent = field(init=False)
     marks: Mapping[str, int] = field(init=False)
     """Instants of the phases, from libvirt's events and the pidfd."""
@@ -79,13 +85,20 @@ class KvmInstance:
         self.marks = self.phases.instants
 
     def limits(self) -> LimitsRead:
-        """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it."""
+        """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it.
+
+        Of a container in the guest: the least of these and of its own, which init reads back.
+        """
         if self.hypervisor.pid not in self.group.pids():
             raise RuntimeFault(f"QEMU of {self.spec.name} is not in its cgroup")
         enforced = self.group.limits()
         with translated(f"ask for the memory of {self.spec.name}"):
             memory_bytes = self.domain.maxMemory() * 1024
-        return LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes)
+        read = LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes)
+        if not self.orders.is_inner:
+            return read
+        self.console.complete.wait(SAID_S)
+        return self.orders.limits(read, tail(self.files.console), self.spec)
 
     def stats(self) -> InstanceStats:
         """QEMU, its kernel threads, its cgroup and its files."""
@@ -148,6 +161,10 @@ class KvmInstance:
         """Why the channel ended, if the guest is gone and nobody asked it to go."""
         if self._stopping or not self.hypervisor.wait(2.0):
             return None
+        inner = readback.failure(tail(self.files.console), self.orders.plans)
+        if inner is not None:
+            words = f"inside the guest {self.spec.name}: {inner}"
+            return RuntimeFault(words, hint=inner.hint, tail=self.diagnostics())
         how = self.hypervisor.how or "an unknown cause"
         hint = "killed by hand, or out of memory: see dmesg"
         if "guest_off" not in self.marks:

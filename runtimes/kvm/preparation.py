@@ -15,6 +15,7 @@ from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.profiles import Platform
 from runtimes.kvm.proof import Proof
 from runtimes.kvm.shapes import SHAPES
+from runtimes.namespaces import seccomp
 
 
 @contextlib.contextmanager
@@ -42,6 +43,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
         hierarchy = cgroups.detect()
         stack.enter_context(cgroups.held(hierarchy, site.run))
         platform = Platform(
+            run=site.run,
             architecture=name,
             accelerator="kvm" if proved.works else "tcg",
             emulator=emulator,
@@ -55,7 +57,11 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
             topology=topology.read(site.limits.cpus),
         )
         versions = _versions(connection, made.kernel.release, proved, kind, platform)
-        engine = KvmEngine(site, connection, made, platform, proved, kind, hierarchy, versions)
+        inner = any(SHAPES[profile].inner == "ns" for profile in profiles)
+        program = seccomp.compile_filter() if inner else b""
+        engine = KvmEngine(
+            site, connection, made, platform, proved, kind, hierarchy, versions, program
+        )
         stack.callback(engine.forget_states)
         stack.callback(engine.close)
         engine.save_states()

@@ -8,6 +8,7 @@ from pathlib import Path
 from runtimes.base import InstanceSpec
 from runtimes.images.kernel import CONSOLES
 from runtimes.kvm.config import Accelerator, DirectBoot, Disk, MachineConfig, Nic, Uefi
+from runtimes.kvm.inner import plans
 from runtimes.kvm.shapes import PROFILES, SHAPES, Shape
 from runtimes.kvm.topology import Topology
 
@@ -36,6 +37,8 @@ class Files:
     console: Path
     variables: Path
     """UEFI's, where the guest has any."""
+    initramfs: Path
+    """With what makes the inner box, where there is one."""
     volume: Path | None = None
     """Raw image of the volume's disk, in the volume's directory."""
 
@@ -47,13 +50,14 @@ class Files:
             channel=state / f"{name}.sock",
             console=state / f"{name}.console",
             variables=state / f"{name}.vars",
+            initramfs=state / f"{name}.initramfs",
             volume=volume / "disk.raw" if volume else None,
         )
 
     def own(self) -> tuple[Path, ...]:
         """Those that take space because of this instance."""
         volume = (self.volume,) if self.volume else ()
-        return (self.overlay, self.console, self.variables, *volume)
+        return (self.overlay, self.console, self.variables, self.initramfs, *volume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,16 @@ class Start:
     """UEFI's variables as delivered."""
     offset_bytes: int = 0
     """Where in ``image`` the root file system begins."""
+    lower: Path | None = None
+    """The inner box's root filesystem, a raw read-only disk beside ``image``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
     """What all instances of a run share."""
 
+    run: str
+    """Its short id."""
     architecture: str
     accelerator: Accelerator
     emulator: Path
@@ -93,12 +101,21 @@ class Platform:
     topology: Topology | None = None
 
 
-def identity(platform: Platform, spec: InstanceSpec, disk: str) -> list[str]:
-    """Who this instance is, in the words that init and the full VM's script read."""
+def identity(
+    platform: Platform, spec: InstanceSpec, volume: str, *, addressed: bool = True
+) -> list[str]:
+    """Who this instance is, in the words that init and the full VM's script read.
+
+    Args:
+        platform: of the run.
+        spec: the instance.
+        volume: the volume's device.
+        addressed: the guest has the address itself, not a box in it.
+    """
     words = [f"tb.host={spec.name}"]
     if spec.volume is not None:
-        words.append(f"tb.volume=/dev/{disk}b")
-    if platform.bridge:
+        words.append(f"tb.volume={volume}")
+    if platform.bridge and addressed:
         words += [
             f"tb.ip={spec.lease.address}/{platform.prefix_length}",
             f"tb.gw={platform.gateway}",
@@ -111,16 +128,29 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
     """The guest kernel's command line; what init reads of it is told in guest/init.c."""
     quick = (*QUICK_COMMON, *QUICK_OPTIONS[platform.architecture]) if shape.quick else ()
     disk = "sd" if shape.bus == "ide" else "vd"
-    return " ".join(
-        [
-            f"console={CONSOLES[platform.architecture]}",
-            *COMMON_OPTIONS,
-            *quick,
-            f"tb.root=/dev/{disk}a",
-            "tb.fstype=ext4",
-            *(["tb.snapshot"] if shape.start == "saved" else identity(platform, spec, disk)),
-        ]
-    )
+    words = [
+        f"console={CONSOLES[platform.architecture]}",
+        *COMMON_OPTIONS,
+        *quick,
+        f"tb.root=/dev/{disk}a",
+        "tb.fstype=ext4",
+    ]
+    if shape.start == "saved":
+        return " ".join([*words, "tb.snapshot"])
+    if shape.inner == "ns":
+        return " ".join([*words, *_around_the_box(platform, spec)])
+    return " ".join([*words, *identity(platform, spec, f"/dev/{disk}b")])
+
+
+def _around_the_box(platform: Platform, spec: InstanceSpec) -> list[str]:
+    """A guest whose second disk is the box's root filesystem, and which lends the box its wire."""
+    bridge = [f"tb.bridge={plans.BRIDGE}", f"tb.mtu={platform.mtu}"] if platform.bridge else []
+    return [
+        *identity(platform, spec, "/dev/vdc", addressed=False),
+        *bridge,
+        "tb.lower=/dev/vdb",
+        f"tb.group={plans.group(platform.run, spec.name)}",
+    ]
 
 
 def tap_name(run: str, slot: int) -> str:
@@ -142,14 +172,14 @@ def machine(
         machine=shape.machines[platform.architecture],
         emulator=platform.emulator,
         cpus=topology.cpus if topology else spec.limits.cpus,
-        memory_bytes=spec.limits.memory_bytes,
+        memory_bytes=spec.limits.memory_bytes + shape.reserve_bytes,
         disks=_disks(shape, start, files),
         nic=_nic(platform, shape, spec, tap),
         channel=files.channel,
         console=files.console,
-        boot=_direct(platform, shape, start, spec),
+        boot=_direct(platform, shape, start, spec, files),
         firmware=_firmware(start, files),
-        identity=" ".join(identity(platform, spec, "vd")) if from_disk else "",
+        identity=" ".join(identity(platform, spec, "/dev/vdb")) if from_disk else "",
         flat_pci=shape.flat_pci,
         usual_devices=shape.usual_devices,
         host_cpu=shape.host_cpu,
@@ -161,11 +191,12 @@ def machine(
 
 
 def _direct(
-    platform: Platform, shape: Shape, start: Start, spec: InstanceSpec
+    platform: Platform, shape: Shape, start: Start, spec: InstanceSpec, files: Files
 ) -> DirectBoot | None:
     if start.kernel is None or start.initramfs is None:
         return None
-    return DirectBoot(start.kernel, start.initramfs, command_line(platform, shape, spec))
+    initramfs = files.initramfs if shape.inner else start.initramfs
+    return DirectBoot(start.kernel, initramfs, command_line(platform, shape, spec))
 
 
 def _firmware(start: Start, files: Files) -> Path | Uefi | None:
@@ -177,8 +208,10 @@ def _firmware(start: Start, files: Files) -> Path | Uefi | None:
 def _disks(shape: Shape, start: Start, files: Files) -> tuple[Disk, ...]:
     stem = "hd" if shape.bus == "ide" else "vd"
     disks = [Disk(files.overlay, "qcow2", f"{stem}a", start.image)]
+    if start.lower is not None:
+        disks.append(Disk(start.lower, "raw", f"{stem}b", read_only=True))
     if files.volume is not None:
-        disks.append(Disk(files.volume, "raw", f"{stem}b"))
+        disks.append(Disk(files.volume, "raw", f"{stem}{'abc'[len(disks)]}"))
     return tuple(
         replace(disk, bus=shape.bus, direct=shape.tuned, iothread=shape.tuned) for disk in disks
     )

@@ -10,6 +10,7 @@ from typing import Literal
 from runtimes.kvm.config import Bus
 
 Start = Literal["direct", "disk", "saved"]
+Inner = Literal["", "ns", "docker"]
 
 MODERN: Mapping[str, str] = MappingProxyType({"x86_64": "q35", "aarch64": "virt"})
 
@@ -32,6 +33,11 @@ class Shape:
     tuned: bool = False
     """Everything that the host offers: topology, huge pages, vhost, queues, direct I/O."""
     bus: Bus = "virtio"
+    inner: Inner = ""
+    """The box is a container in the guest, made by this."""
+    reserve_bytes: int = 0
+    """What the guest has beside the box's memory limit, for its kernel and whoever makes the
+    container: docs/adr/0024-limits-of-a-container-in-a-vm.md."""
 
 
 DEFAULT = Shape(
@@ -72,6 +78,12 @@ SHAPES: Mapping[str, Shape] = {
         MICRO,
         summary="micro, restored from a state that was saved just before its agent started",
         start="saved",
+    ),
+    "nested-ns": replace(
+        DEFAULT,
+        summary="a container in a VM: an ns box in default's guest, on cgroup v2",
+        inner="ns",
+        reserve_bytes=128 << 20,
     ),
 }
 

@@ -27,18 +27,22 @@ def mapped(launcher: Launcher, line: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def holding(line: str, lifeline_fd: int) -> Plan:
+    """A process in a user namespace with id map ``line``, until its lifeline is cut."""
+    steps: list[tuple[Side, Operation]] = [
+        (Side.LAUNCHER, Clone(CLONE_NEWUSER)),
+        (Side.LAUNCHER, IdMap(line, line)),
+        (Side.LAUNCHER, Post()),
+        (Side.CHILD, Wait()),
+        (Side.CHILD, Hold(lifeline_fd)),
+    ]
+    return Plan(tuple(Step(side, "idmap", operation) for side, operation in steps))
+
+
 def _open_mapped(launcher: Launcher, line: str) -> int:
     lifeline, held = os.pipe()
     try:
-        steps: list[tuple[Side, Operation]] = [
-            (Side.LAUNCHER, Clone(CLONE_NEWUSER)),
-            (Side.LAUNCHER, IdMap(line, line)),
-            (Side.LAUNCHER, Post()),
-            (Side.CHILD, Wait()),
-            (Side.CHILD, Hold(lifeline)),
-        ]
-        plan = Plan(tuple(Step(side, "idmap", operation) for side, operation in steps))
-        started = launcher.start(plan, pass_fds=(lifeline,))
+        started = launcher.start(holding(line, lifeline), pass_fds=(lifeline,))
         try:
             return os.open(f"/proc/{started.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         finally:

@@ -57,6 +57,7 @@ def test_every_profile_is_described_in_a_line() -> None:
 
 def test_each_restored_guest_is_told_another_seed_its_address_and_the_time() -> None:
     platform = Platform(
+        run="abc123",
         architecture="x86_64",
         accelerator="tcg",
         emulator=Path("/usr/bin/qemu"),

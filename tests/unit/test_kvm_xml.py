@@ -27,6 +27,7 @@ LEASE = Lease(slot=3, address="198.19.0.5", mac="02:7b:00:00:00:05", port=20003)
 
 def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform:
     return Platform(
+        run="abc123",
         architecture=architecture,
         accelerator="kvm" if accelerator == "kvm" else "tcg",
         emulator=Path(f"/usr/bin/qemu-system-{architecture}"),

@@ -12,6 +12,9 @@
  *   tb.ip=A.B.C.D/PREFIX tb.gw=A.B.C.D tb.mtu=N    of eth0
  *   tb.agent=PATH tb.port=NAME           agent and virtio-serial port (by its name)
  *   tb.probe                             say so on the console and power off: nothing is mounted
+ *   tb.lower=/dev/vda                    a read-only disk with ext4 for /lower
+ *   tb.bridge=NAME                       put eth0 on a bridge, without an address
+ *   tb.group=DIRECTORY                   run an inner box (box.h), which is in this cgroup
  *   tb.snapshot                          before the agent: say "ready" on its port, then wait for a
  *                                        line of tb.host, tb.ip …, for the copy that was restored
  */
@@ -36,6 +39,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "box.h"
 #include "network.h"
 
 #define DEVICE_WAIT_MS 10000
@@ -87,24 +91,27 @@ static int next_uevent(int events, long from_ms)
     return 1;
 }
 
-static void mount_disk(int events, const char *disk, const char *where, const char *type)
+static void mount_disk(int events, const char *disk, const char *where, const char *type,
+                       unsigned long flags)
 {
     long from_ms = now_ms();
     while (access(disk, F_OK) < 0)
         if (!next_uevent(events, from_ms))
             fail("no disk", disk);
     /* The image's inode tables are filled by the first mount (lazily): not while we measure. */
-    mount_or_fail(disk, where, type, MS_NOATIME,
+    mount_or_fail(disk, where, type, MS_NOATIME | flags,
                   strcmp(type, "ext4") == 0 ? "noinit_itable" : NULL);
 }
 
 static void mount_disks(int events)
 {
     char *root = option_or("tb.root", "/dev/vda"), *type = option_or("tb.fstype", "ext4");
-    char *volume = option("tb.volume");
-    mount_disk(events, root, "/root", type);
+    char *volume = option("tb.volume"), *lower = option("tb.lower");
+    mount_disk(events, root, "/root", type, 0);
+    if (lower)
+        mount_disk(events, lower, "/root/lower", type, MS_RDONLY);
     if (volume)
-        mount_disk(events, volume, "/root/volume", "ext4");
+        mount_disk(events, volume, "/root/volume", "ext4", 0);
 }
 
 /* Node of the virtio-serial port called `name`, e.g. /dev/vport1p1. */
@@ -218,6 +225,29 @@ static void wait_for_identity(const char *port)
     set_up_network();
 }
 
+/* Reap until `child` is gone: orphans of the box as well. */
+static int wait_for(pid_t child, const char *what)
+{
+    int status = 0;
+    for (pid_t gone = 0; gone != child;) {
+        gone = waitpid(-1, &status, 0);
+        if (gone < 0 && errno != EINTR)
+            fail("cannot wait for", what);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int run_box(const char *port, const char *group)
+{
+    int fd = open(port, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        fail("cannot open", port);
+    pid_t box = run_plans(fd);
+    close(fd);
+    say_limits(group);
+    return wait_for(box, "the box");
+}
+
 static int run_agent(const char *port)
 {
     char *agent = option_or("tb.agent", "/opt/tarebench/agent");
@@ -225,7 +255,6 @@ static int run_agent(const char *port)
     char *const environment[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL=C.UTF-8", "HOME=/root", NULL};
-    int status = 0;
     pid_t child = fork();
     if (child == 0) {
         setsid();
@@ -233,12 +262,7 @@ static int run_agent(const char *port)
         say("tarebench-init: cannot execute %s: %s", agent, strerror(errno));
         _exit(127);
     }
-    for (pid_t gone = 0; gone != child;) {
-        gone = waitpid(-1, &status, 0); /* orphans of the box are reaped here as well */
-        if (gone < 0 && errno != EINTR)
-            fail("cannot wait for", agent);
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return wait_for(child, agent);
 }
 
 int main(void)
@@ -259,7 +283,11 @@ int main(void)
     load_modules();
     set_host_name();
     set_up_network();
+    bridge_network();
     mount_disks(events);
+    char *group = option("tb.group");
+    if (group)
+        take_box();
     char node[128], *port = option_or("tb.port", "io.tarebench.agent");
     wait_for_port(events, port, node, sizeof node);
     furnish();
@@ -267,6 +295,6 @@ int main(void)
     say("tarebench-init: kernel took %lld us", booted.tv_sec * 1000000LL + booted.tv_nsec / 1000);
     if (strstr(cmdline, "tb.snapshot"))
         wait_for_identity(node);
-    say("tarebench-init: agent exited with %d", run_agent(node));
+    say("tarebench-init: agent exited with %d", group ? run_box(node, group) : run_agent(node));
     power_off();
 }

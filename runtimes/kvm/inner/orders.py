@@ -1,0 +1,78 @@
+"""What one guest is told to make inside, as files of its initramfs, and what it is to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes.base import InstanceSpec, LimitsRead, RuntimeFault
+from runtimes.images import initramfs
+from runtimes.kvm.console import ONLY_USER_SPACE
+from runtimes.kvm.inner import plans, readback
+from runtimes.kvm.profiles import Platform
+from runtimes.kvm.shapes import SHAPES
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Nothing, for a guest that is the box itself."""
+
+    entries: tuple[initramfs.Entry, ...] = ()
+    words: Mapping[bytes, str] = field(default_factory=lambda: ONLY_USER_SPACE)
+    """For the console: see ConsoleWatch."""
+    plans: plans.Requests = ()
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether the box is a container in the guest."""
+        return bool(self.entries)
+
+    def write(self, shared: Path, target: Path) -> None:
+        """Make the guest's own initramfs of the shared one.
+
+        Raises:
+            RuntimeFault: no space.
+        """
+        try:
+            initramfs.appended(shared, self.entries, target)
+        except OSError as error:
+            raise RuntimeFault(
+                f"cannot make the guest's initramfs {target}: {error.strerror}",
+                hint="free space where TAREBENCH_STATE is, or set it elsewhere",
+            ) from None
+
+    def limits(self, outer: LimitsRead, console: str, spec: InstanceSpec) -> LimitsRead:
+        """What binds the inner box, as its guest has told.
+
+        Raises:
+            RuntimeFault: it has told nothing.
+        """
+        inner = readback.limits(console)
+        if inner is None:
+            raise RuntimeFault(
+                f"the guest {spec.name} does not say which limits its container has",
+                hint="the end of its console is in the tail",
+                tail=console,
+            )
+        return readback.narrowed(outer, inner, spec.limits)
+
+
+def given(platform: Platform, spec: InstanceSpec, program: bytes) -> Orders:
+    """The orders of ``spec``'s guest.
+
+    Args:
+        platform: of the run.
+        spec: the instance.
+        program: the seccomp filter of ``ns``.
+    """
+    if SHAPES[spec.profile].inner != "ns":
+        return Orders()
+    wire = plans.Wire(platform.prefix_length, platform.gateway, platform.mtu)
+    asked = plans.requests(spec, platform.run, wire if platform.bridge else None, program)
+    words = {
+        **ONLY_USER_SPACE,
+        readback.CONTAINED: "contained",
+        readback.LIMITS: "limited",
+    }
+    return Orders((initramfs.regular("plans", plans.pack(asked)),), words, asked)

@@ -1,0 +1,126 @@
+"""A container in a VM: an ``ns`` box in a guest, under the limits that every box has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import testbed as wire  # by name, its Testbed would look like a test
+from harness.box import limits_inside
+from runtimes import netns
+from runtimes.base import BOX_PORT, Engine, Instance, InstanceSpec, Limits, Site
+from runtimes.kvm import KvmRuntime, leftovers
+from tests.support.tiny_rootfs import missing, tiny_rootfs
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+RUNTIME = KvmRuntime()
+RUN = "4e5354"
+LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=192 << 20)
+BOOT_S = 90.0
+
+
+def _why_not() -> str:
+    availability = RUNTIME.availability({})
+    return "" if availability.ok else availability.reason
+
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    rootfs = tiny_rootfs(tmp_path_factory.mktemp("rootfs"))
+    # Not below pytest's own directory: paths of libvirt's sockets would be too long.
+    home = Path(tempfile.mkdtemp(prefix="tb", dir="/var/tmp"))
+    (home / "s").mkdir()
+    with wire.testbed(RUN) as bed:
+        site = Site(RUN, home / "s", home / "c", rootfs, bed, LIMITS, lambda _: None)
+        with RUNTIME.prepare(site, frozenset({"nested-ns"})) as made:
+            yield made
+        assert [path for path in site.state.rglob("*") if path.is_file()] == []
+    assert leftovers.guests(RUN) == []
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def box(engine: Engine) -> Iterator[Instance]:
+    site: Site = engine.site  # type: ignore[attr-defined]  # KvmEngine's
+    lease = site.network.lease(1)  # type: ignore[attr-defined]  # Testbed's
+    instance = engine.start(InstanceSpec(f"tb-{RUN}-1", "nested-ns", LIMITS, lease))
+    try:
+        instance.agent.hello(BOOT_S)
+        yield instance
+        instance.stop(30)
+        assert "agent exited with 0" in instance.diagnostics()
+    finally:
+        instance.remove()
+
+
+def test_the_innermost_box_has_the_limits_of_every_box(box: Instance) -> None:
+    read = box.limits()
+    assert (read.cpus, read.cpu_quota) == (LIMITS.cpus, LIMITS.cpu_quota)
+    assert read.memory_bytes == LIMITS.memory_bytes
+    inside = limits_inside(box.agent.facts(30), 1 << 50)
+    assert inside.cpu_quota == LIMITS.cpu_quota
+    assert inside.memory_bytes == LIMITS.memory_bytes
+    assert inside.cpus is not None
+    assert len(inside.cpus) == len(LIMITS.cpus)
+
+
+def test_it_is_a_whole_box_of_ns_on_another_kernel(box: Instance) -> None:
+    facts = box.agent.facts(30)
+    assert facts["hostname"] == box.spec.name
+    assert facts["pid"] == "2", "under a tiny init of its own"
+    assert (facts["no_new_privs"], facts["seccomp"]) == ("1", "2")
+    assert facts["cap_eff"] == "00000000a80425fb"
+    shown = box.agent.run(["cat", "/proc/1/uid_map", "/proc/self/cgroup"], timeout_s=30)
+    assert shown.stdout.decode().split() == ["0", "100000", "65536", "0::/"]
+    mounts = box.agent.run(["cat", "/proc/mounts"], timeout_s=30).stdout.decode()
+    assert mounts.startswith("overlay / overlay rw,nodev")
+    written = box.agent.run(["sh", "-c", "echo 1 > /proc/sysrq-trigger"], timeout_s=30)
+    assert written.status != 0
+
+
+def test_its_phases_are_the_vms_and_then_the_containers(box: Instance) -> None:
+    order = [box.marks[name] for name in ("process", "running", "user_space", "contained")]
+    assert order == sorted(order)
+
+
+def test_the_peer_reaches_the_box_and_the_box_the_peer(engine: Engine, box: Instance) -> None:
+    network = engine.site.network  # type: ignore[attr-defined]  # KvmEngine's
+    argv = ["httpd", "-f", "-p", str(BOX_PORT), "-h", "/opt/tarebench"]
+    served = box.agent.spawn(argv, timeout_s=60)
+    up = f"until wget -qO- http://127.0.0.1:{BOX_PORT}/rootfs.digest; do sleep 0.1; done"
+    assert box.agent.run(["sh", "-c", up], timeout_s=30).status == 0
+    address, port = box.address()
+
+    def get() -> bytes:
+        url = f"http://{address}:{port}/rootfs.digest"
+        with urllib.request.urlopen(url, timeout=20) as answer:  # our own server
+            return bytes(answer.read())
+
+    read = netns.inside(network.peer_netns, get).decode().strip()
+    assert read == engine.bits()["rootfs"] == box.agent.facts(30)["rootfs_digest"]
+    served.kill(9)
+    refused = box.agent.run(["nc", "-w", "10", network.peer_address, "9"], timeout_s=60)
+    assert b"refused" in refused.stderr, "the peer's own answer"
+
+
+def test_memory_beyond_the_limit_ends_the_program_and_not_the_guest(box: Instance) -> None:
+    """The guest is larger than the limit: so the limit is met, and by the box's own cgroup."""
+    hungry = "x=0123456789abcdef; while :; do x=$x$x; done"
+    done = box.agent.run(["sh", "-c", hungry], timeout_s=120)
+    assert done.status == -9
+    assert box.agent.run(["echo", "alive"], timeout_s=30).stdout == b"alive\n"
