@@ -20,7 +20,7 @@ from invoke.tasks import task
 
 from harness import claims as own_claims
 from harness import clean as cleaning
-from harness import development, tables
+from harness import development, layer_store, tables
 from harness import doctor as examination
 from harness import option_values as values
 from harness import perf as targets
@@ -363,6 +363,7 @@ def clean(_: Invocation, cache: bool = False) -> None:
     """Remove everything that killed runs left on this host; living runs are left alone."""
     where = places()
     removed = cleaning.clean_all(where.state, load_runtimes().runtimes)
+    removed += layer_store.clean(where.cache)
     if cache:
         removed += cleaning.clean_cache(where.cache)
     for line in removed:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import host_lock
+from harness import host_lock, layer_store
 from harness.testbed import NETNS_DIRECTORY, remove_testbed
 from runtimes.base import CGROUP_PARENT, Runtime
 
@@ -73,11 +73,14 @@ def clean_cache(cache: Path) -> list[str]:
     with host_lock.measuring(wait=False, told=lambda _: None):
         removed = []
         for entry in _entries(cache):
-            if entry.is_dir() and not entry.is_symlink():
+            if entry == layer_store.home(cache) and (runs := layer_store.in_use(cache)):
+                removed.append(f"{entry} is in use by run {', '.join(runs)}: left alone")
+            elif entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
+                removed.append(f"cache {entry}")
             else:
                 entry.unlink()
-            removed.append(f"cache {entry}")
+                removed.append(f"cache {entry}")
         return removed
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness import host
+from harness import host, layer_store
 from harness.errors import HarnessFault
 from harness.limits import allot
 from harness.places import Places
 from harness.tuning.isolation import boot_id
 from harness.tuning.tree import Tree
 from harness.tuning.undo import UndoFile
-from runtimes.base import Runtime
+from runtimes.base import Runtime, RuntimeFault
 from runtimes.process import find
 
 State = Literal["works", "caution", "missing"]
@@ -47,6 +47,7 @@ def examine(
     facts = host.facts()
     rows += [row for check in _CHECKS if (row := check(facts)) is not None]
     rows.append(_space(places))
+    rows += _layers(places)
     rows.append(tuned(UndoFile(), Tree()))
     return rows
 
@@ -225,6 +226,19 @@ def _space(places: Places) -> Row:
             "make 3 GiB free, or set TAREBENCH_CACHE to another disk",
         )
     return Row("disk space", "works", f"{free >> 30} GiB free for {places.cache}")
+
+
+def _layers(places: Places) -> list[Row]:
+    """How large the layer store is, where there is one."""
+    try:
+        found = layer_store.examine(places.cache)
+    except RuntimeFault as fault:
+        return [Row("layer store", "caution", str(fault), fault.hint)]
+    if found is None:
+        return []
+    used = f", in use by run {', '.join(found.living)}" if found.living else ""
+    why = f"{found.images} images, {found.layers} layers, {found.size_bytes >> 20} MiB{used}"
+    return [Row("layer store", "works", why, "python -m runtimes.images.oci gc --limit BYTES")]
 
 
 _CHECKS: Sequence[Callable[[Mapping[str, Any]], Row | None]] = (

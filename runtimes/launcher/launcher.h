@@ -84,6 +84,9 @@ enum record { MARK = 1, FAILED = 2, CHILD_PID = 3, READY = 4, DONE = 5 };
 void status_add(enum record kind, uint32_t index, int64_t value);
 void status_flush(int fd);
 
+/* search.c */
+int execute_by_name(char **argv, char **environment);
+
 /* init.c */
 int init_run(pid_t main_child, int lifeline_fd);
 void let_go_of_everything_but(int first, int second);

@@ -97,7 +97,7 @@ def _pack(step: Step, *, ends: bool) -> bytes:
         unsigned = [number & 0xFFFF_FFFF_FFFF_FFFF for number in numbers]
         parts.append(struct.pack(f"={len(unsigned)}Q", *unsigned))
     for text in strings:
-        data = text if isinstance(text, bytes) else text.encode()
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
         if isinstance(text, str) and b"\0" in data:
             raise ValueError(f"NUL in {text!r}")
         parts += (_LENGTH.pack(len(data)), data, b"\0")

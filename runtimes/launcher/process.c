@@ -138,13 +138,14 @@ int op_children_in(struct context *context, const struct step *step)
     return negative(setns(passed_fd(context, step->numbers[0]), CLONE_NEWPID));
 }
 
-/* numbers: uid, gid */
+/* numbers: uid, gid; strings: further groups, an array of gid_t */
 int op_identity(struct context *context, const struct step *step)
 {
     (void)context;
     uid_t uid = (uid_t)step->numbers[0];
     gid_t gid = (gid_t)step->numbers[1];
-    if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+    size_t count = step->lengths[0] / sizeof(gid_t);
+    if (setgroups(count, count ? (gid_t *)(void *)step->strings[0] : NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
         return -errno;
     return 0;
 }
@@ -241,8 +242,7 @@ static int become(const struct step *step, uint64_t arguments)
     int error = go_to(step->strings[0]);
     if (error)
         return error;
-    execve(copy[0], copy, environment);
-    return -errno;
+    return execute_by_name(copy, environment);
 }
 
 /* numbers: argv length, whether under an init, lifeline descriptor (-1: none)

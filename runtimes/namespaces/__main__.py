@@ -1,7 +1,14 @@
-"""``python -m runtimes.namespaces run --layers DIR… -- CMD``: one box by hand.
+"""``python -m runtimes.namespaces run``: one box by hand, of layers or of an OCI image.
 
-Standard streams are inherited and the exit status is passed on (128 + signal for a killed
-command; 125 where the box could not be started).
+::
+
+    run --layers DIR… -- CMD        directories as read-only layers, topmost first
+    run --image IMAGE [-- CMD]      an image: its user, environment, directory, entrypoint
+
+IMAGE is a layout directory, an OCI archive or what `docker save` wrote, with ``:NAME`` where it
+has several images; or the name of an image in the layer store (``python -m runtimes.images.oci``).
+CMD takes the place of the image's own.  Standard streams are inherited and the exit status is
+passed on (128 + signal for a killed command; 125 where the box could not be started).
 """
 
 from __future__ import annotations
@@ -9,39 +16,38 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import secrets
+import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from runtimes import cgroups
 from runtimes.base import RuntimeFault
 from runtimes.cpu_list import parse_cpus
-from runtimes.launcher.program import opened
-from runtimes.namespaces import build, roots, seccomp, userns, view
-from runtimes.namespaces.build import Box
+from runtimes.images.layers.store import LayerStore
+from runtimes.images.oci import pull
+from runtimes.namespaces import alone, settings
+from runtimes.namespaces.alone import CANNOT_START
 from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.engine import remove_tree
-from runtimes.namespaces.profiles import NetworkMode
-from runtimes.namespaces.view import Places
-from runtimes.process import ENVIRONMENT
-
-CANNOT_START = 125
-YEARS_S = 1e6
+from runtimes.namespaces.roots import Stack
+from runtimes.namespaces.settings import Settings
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m runtimes.namespaces", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m runtimes.namespaces",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     run = parser.add_subparsers(dest="what", required=True).add_parser("run", help="run a command")
-    run.add_argument(
+    root = run.add_mutually_exclusive_group(required=True)
+    root.add_argument(
         "--layers",
-        required=True,
         nargs="+",
         metavar="DIR",
         help="read-only layers, topmost first; one word may hold several, parted by ':'",
     )
+    root.add_argument("--image", help="a layout, an archive or a name in the layer store")
     run.add_argument(
         "--profile",
         default="default",
@@ -52,7 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     run.add_argument("--cpus", default="", help="CPU numbers, e.g. 0-1; all by default")
     run.add_argument("--memory", type=int, default=0, help="bytes; no limit by default")
     run.add_argument("--hostname", default="box")
-    run.add_argument("command", nargs="+")
+    run.add_argument("command", nargs="*")
     return parser.parse_args(arguments)
 
 
@@ -62,41 +68,31 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RuntimeFault: it could not be started.
     """
-    profile = CATALOGUE[options.profile]
-    if profile.network in build.LINKED:  # there is no testbed here
-        profile = replace(profile, network=NetworkMode.NONE)
-    name = secrets.token_hex(3)
     cpus = parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
-    hierarchy = cgroups.detect()
-    layers = roots.Stack(tuple(directories(options.layers)))
-    own = _state() / name
-    places = Places(own / "box", own / "stage")
-    with contextlib.ExitStack() as stack:
-        launcher = stack.enter_context(opened(_cache(), _tell))
-        stack.callback(remove_tree, own)
-        stack.callback(hierarchy.remove_all, name)
-        hierarchy.prepare(name)
-        bounds = cgroups.Bounds(
-            cpus, memory_bytes=options.memory or None, controllers=profile.controllers
-        )
-        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
-        mapped = stack.enter_context(userns.mapped(launcher, line)) if profile.user else None
-        roots.prepare(launcher, layers, places, mapped)
-        if not profile.pivot:
-            launcher.prepare(view.native_root(places))
-        box = Box(
-            profile=profile,
-            hostname=options.hostname,
-            depth=layers.depth,
-            places=places,
-            argv=tuple(options.command),
-            environment={**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")},
-            creation=hierarchy.creation(name, "box", bounds),
-            controllers=hierarchy.controllers,
-            filter=seccomp.compile_filter() if profile.seccomp else b"",
-        )
-        started = launcher.start(build.plan(box))
-        return started.wait(YEARS_S)
+    wanted = alone.Wanted(
+        profile=CATALOGUE[options.profile],
+        hostname=options.hostname,
+        cpus=cpus,
+        memory_bytes=options.memory or None,
+        state=Path(os.environ.get("TAREBENCH_STATE") or "/var/lib/tarebench"),
+        cache=Path(os.environ.get("TAREBENCH_CACHE") or "/var/cache/tarebench"),
+        progress=_tell,
+    )
+    with alone.named() as name, _root(name, options, wanted.cache) as (stack, program):
+        return alone.run(name, wanted, stack, program)
+
+
+@contextlib.contextmanager
+def _root(name: str, options: argparse.Namespace, cache: Path) -> Iterator[tuple[Stack, Settings]]:
+    terminal = os.environ.get("TERM", "dumb")
+    if options.image is None:
+        layers = tuple(directories(options.layers))
+        yield Stack(layers), settings.of_command(options.command, terminal)
+        return
+    store = LayerStore(cache / "layers")
+    with pull.held(options.image, store, name, _tell) as image:
+        stack = Stack(store.lower_directories(image), store.layers_home)
+        yield stack, settings.of_image(image, options.command, terminal)
 
 
 def directories(words: Sequence[str]) -> Iterator[Path]:
@@ -113,20 +109,14 @@ def directories(words: Sequence[str]) -> Iterator[Path]:
             yield layer
 
 
-def _state() -> Path:
-    return Path(os.environ.get("TAREBENCH_STATE", "/var/lib/tarebench"))
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("TAREBENCH_CACHE", "/var/cache/tarebench"))
-
-
 def _tell(words: str) -> None:
     sys.stderr.write(f"{words}\n")
 
 
 def main() -> int:
     """Run the command line; the process's exit status."""
+    for number in alone.ENDING:  # until there is a box to pass them on to: undo and go
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         return run(parse(sys.argv[1:]))
     except RuntimeFault as fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runtimes.cgroups import Creation
 from runtimes.launcher import Plan, Segment, Side, fixed, segment
@@ -36,6 +36,7 @@ from runtimes.launcher.operations import (
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import capabilities, roots, view
+from runtimes.namespaces.accounts import ROOT, Account
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
 
@@ -86,6 +87,8 @@ class Box:
     lifeline_fd: int = -1
     filter: bytes = b""
     directory: str = "/"
+    """Where the program begins; made where it is missing."""
+    account: Account = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
 
@@ -128,7 +131,8 @@ def plan(box: Box) -> Plan:
         fixed(Side.CHILD, "released", _released, profile.user),
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
-        fixed(Side.CHILD, "confined", confine, profile, box.filter),
+        segment(Side.CHILD, "confined", _directory(box)) if box.directory != "/" else None,
+        fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account),
         segment(Side.CHILD, "executed", [_program(box)]),
     ]
     return Plan.joined(part for part in parts if part is not None)
@@ -244,11 +248,24 @@ def _address(attachment: Attachment) -> list[Operation]:
     return [Wait(), Address(INSIDE, one.address, one.prefix_length, one.gateway)]
 
 
-def confine(profile: Profile, program: bytes) -> list[Operation]:
-    """Take away all rights that a box does not need, the filter last."""
+def _directory(box: Box) -> list[Operation]:
+    """The working directory and those above it, by the box's root in the box's own root."""
+    above = [path for path in reversed(PurePosixPath(box.directory).parents) if path.name]
+    names = [*map(str, above), box.directory]
+    return [MakeDirectory(name, 0o755, may_exist=True) for name in names]
+
+
+def confine(profile: Profile, program: bytes, account: Account = ROOT) -> list[Operation]:
+    """Take away all rights that a box does not need, the filter last.
+
+    Another user than root is become while that is still allowed; its exec then loses the
+    capabilities that root of the box keeps.
+    """
     steps: list[Operation] = []
     if profile.capabilities:
         steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))
+    if account != ROOT:
+        steps.append(Identity(account.uid, account.gid, account.groups))
     if profile.no_new_privileges:
         steps.append(NoNewPrivileges())
     if profile.seccomp and program:

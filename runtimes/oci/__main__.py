@@ -19,7 +19,7 @@ from pathlib import Path
 from runtimes import cgroups
 from runtimes.base import RuntimeFault
 from runtimes.launcher.program import opened
-from runtimes.namespaces.__main__ import CANNOT_START, YEARS_S
+from runtimes.namespaces.alone import CANNOT_START, YEARS_S
 from runtimes.namespaces.engine import remove_tree
 from runtimes.namespaces.view import Places
 from runtimes.oci import plan

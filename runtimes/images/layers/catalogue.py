@@ -41,8 +41,9 @@ class StoredImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     architecture: str
     layers: tuple[Chain, ...]
     """Lowest first."""
-    argv: tuple[str, ...] = ()
-    """Entrypoint and command."""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """Arguments of the entrypoint, or the whole command line, unless told otherwise."""
     environment: tuple[str, ...] = ()
     """``NAME=value``."""
     directory: str = "/"

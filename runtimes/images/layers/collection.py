@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
+from runtimes.images.layers.catalogue import StoredImage
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.unpack import remove_tree
 
@@ -37,17 +40,60 @@ def collect(
     Raises:
         RuntimeFault: somebody adds layers now, or a record is damaged (nothing is removed then).
     """
+    with _alone(store):
+        return _collect(store, now_s() - grace_s)
+
+
+@contextlib.contextmanager
+def _alone(store: LayerStore) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.locked(alone=True))
+        except BlockingIOError:
+            raise RuntimeFault(
+                f"{store.home} is in use: layers are being added",
+                hint="try again when that is done",
+            ) from None
+        yield
+
+
+def shrink(store: LayerStore, limit_bytes: int) -> tuple[tuple[str, ...], Collected]:
+    """Let go of images, the longest unused first, until what is kept fits; then collect.
+
+    What somebody holds stays, and so do images that share all their layers with others.
+
+    Returns:
+        Names of the images that were let go, and what the collection did.
+
+    Raises:
+        RuntimeFault: as ``collect``.
+    """
+    with _alone(store):
+        held = {chain for use in store.uses() for chain in use.layers}
+        sizes = {layer.chain: layer.size_bytes for layer in store.layers()}
+        images = sorted(store.images(), key=lambda image: _used_s(store, image), reverse=True)
+        gone = []
+        while images and sum(sizes.get(chain, 0) for chain in _kept(images) | held) > limit_bytes:
+            image = images.pop()
+            if not held.issuperset(image.layers):
+                store.untag(image.name)
+                gone.append(image.name)
+        return tuple(gone), _collect(store, math.inf)
+
+
+def _kept(images: Iterable[StoredImage]) -> set[str]:
+    return {chain for image in images for chain in image.layers}
+
+
+def _used_s(store: LayerStore, image: StoredImage) -> float:
     try:
-        with store.locked(alone=True):
-            return _collect(store, now_s() - grace_s)
-    except BlockingIOError:
-        raise RuntimeFault(
-            f"{store.home} is in use: layers are being added", hint="try again when that is done"
-        ) from None
+        return store.lower_directories(image)[0].parent.stat().st_mtime
+    except FileNotFoundError:  # somebody removed the layer by hand
+        return 0.0
 
 
 def _collect(store: LayerStore, before_s: float) -> Collected:
-    kept = {chain for image in store.images() for chain in image.layers}
+    kept = _kept(store.images())
     kept |= {chain for use in store.uses() for chain in use.layers}
     layers = store.layers()
     removed, size_bytes = [], 0

@@ -16,9 +16,13 @@ RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
 
 STRICT = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
 """Below the directory, through real directories of the same file system only."""
+
+ROOTED = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+"""As a process whose root the directory is would find it: links are followed, none leads out."""
 
 
 class _OpenHow(ctypes.Structure):

@@ -95,9 +95,16 @@ class LayerStore:
             os.close(descriptor)
 
     def add(
-        self, parent: Chain, diff: str, source: Source, progress: Callable[[str], None]
+        self,
+        parent: Chain,
+        diff: str,
+        source: Source,
+        progress: Callable[[str], None],
+        told: str = "",
     ) -> StoredLayer:
         """The layer ``diff`` above ``parent``: found, or unpacked from ``source``.
+
+        ``progress`` is given ``told`` where it is unpacked now.
 
         Call it within ``locked`` and go on to ``tag`` or ``hold`` there: until then nothing
         keeps the layer.  Of several callers at once one unpacks, the others wait.
@@ -118,6 +125,8 @@ class LayerStore:
             there = self.layer(chain)
             if there is not None:
                 return there
+            if told:
+                progress(told)
             whole = scratch / "entry"
             (whole / "root").mkdir(parents=True)
             with source() as members:

@@ -6,9 +6,11 @@
     unpack  IMAGE DIRECTORY [--name NAME]  its files, through the layer store
     pull    IMAGE TAG [--name NAME]        into the layer store; prints layers for an overlay mount
     layers  TAG                            those layers again, topmost first, parted by ':'
+    images                                 what the store keeps, and who uses it
     rm      TAG                            let go of an image
     pack    DIRECTORY IMAGE [--name NAME]  a directory as an image with one layer
     gc      [--grace SECONDS]              remove layers that nothing keeps
+    gc      --limit BYTES                  let go of images until the others fit, and collect
 
 IMAGE is a layout directory, an OCI archive or what `docker save` wrote; `pack` writes an archive
 where it ends in ``.tar``.  The store is in TAREBENCH_CACHE (/var/cache/tarebench).
@@ -25,7 +27,8 @@ from pathlib import Path
 
 from runtimes.base import RuntimeFault
 from runtimes.images.layers import walk
-from runtimes.images.layers.collection import GRACE_S, collect
+from runtimes.images.layers.catalogue import StoredImage
+from runtimes.images.layers.collection import GRACE_S, collect, shrink
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pack, pull, source
 from runtimes.images.oci.documents import Execution, printable
@@ -55,8 +58,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (inspect, unpack, packing, pulling):
         command.add_argument("--name", default="", help="the image's name, where there are several")
         command.add_argument("--architecture", default="", help="as OCI names it; this host's")
+    commands.add_parser("images", help="what the store keeps")
     collecting = commands.add_parser("gc", help="remove layers that nothing keeps")
     collecting.add_argument("--grace", type=float, default=GRACE_S, help="seconds; 3600")
+    collecting.add_argument("--limit", type=int, help="bytes of layers that may stay")
     return parser.parse_args(arguments)
 
 
@@ -112,12 +117,33 @@ def layers(options: argparse.Namespace) -> list[str]:
     return [":".join(map(str, store.lower_directories(store.image(options.tag))))]
 
 
+def listed(options: argparse.Namespace) -> list[str]:
+    """One line for each image: name, digest, layers, MiB, holders."""
+    del options
+    store = LayerStore(_store())
+    sizes = {layer.chain: layer.size_bytes for layer in store.layers()}
+    lines = []
+    for image in store.images():
+        size_bytes = sum(sizes.get(chain, 0) for chain in image.layers)
+        held = ", ".join(holders(store, image)) or "-"
+        figures = f"{len(image.layers)} layers\t{size_bytes >> 20} MiB"
+        lines.append(f"{image.name}\t{image.digest[:19]}\t{figures}\t{held}")
+    return lines
+
+
+def holders(store: LayerStore, image: StoredImage) -> list[str]:
+    """Who has layers of ``image`` in use."""
+    return [use.holder for use in store.uses() if set(use.layers) & set(image.layers)]
+
+
 def removed(options: argparse.Namespace) -> list[str]:
-    """Let go of an image; its layers go with the next collection."""
+    """Let go of an image; its layers go with the next collection, unless somebody uses them."""
     store = LayerStore(_store())
     image = store.image(options.tag)
+    held = ", ".join(holders(store, image))
     store.untag(image.name)
-    return [f"{image.name} {image.digest}"]
+    later = [f"its layers stay until {held} lets go"] if held else []
+    return [f"{image.name} {image.digest}", *later]
 
 
 def packed(options: argparse.Namespace) -> list[str]:
@@ -136,10 +162,17 @@ def packed(options: argparse.Namespace) -> list[str]:
 
 def collected(options: argparse.Namespace) -> list[str]:
     """What was removed."""
-    done = collect(LayerStore(_store()), grace_s=options.grace)
-    return [f"removed {chain}" for chain in done.removed] + [
-        f"{len(done.removed)} layers removed ({done.size_bytes} bytes), {done.kept} kept"
-    ]
+    store, gone = LayerStore(_store()), tuple[str, ...]()
+    if options.limit is None:
+        done = collect(store, grace_s=options.grace)
+    else:
+        gone, done = shrink(store, options.limit)
+    let_go = [f"let go of {name}" for name in gone]
+    return (
+        let_go
+        + [f"removed {chain}" for chain in done.removed]
+        + [f"{len(done.removed)} layers removed ({done.size_bytes} bytes), {done.kept} kept"]
+    )
 
 
 _COMMANDS = {
@@ -147,6 +180,7 @@ _COMMANDS = {
     "unpack": unpack,
     "pull": pulled,
     "layers": layers,
+    "images": listed,
     "rm": removed,
     "pack": packed,
     "gc": collected,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runtimes.base import RuntimeFault
 from runtimes.images.layers import walk
 from runtimes.images.layers.apply import Applied, apply
 from runtimes.images.layers.catalogue import StoredImage
@@ -40,7 +43,7 @@ def pull(
     architecture: str = "",
     rules: Rules = DEFAULT,
 ) -> StoredImage:
-    """Bring the image at ``path`` into ``store``; layers that are there are not read again.
+    """Bring the image at ``path`` into ``store`` and keep it there.
 
     Args:
         path: layout directory, OCI archive or `docker save` archive.
@@ -56,25 +59,79 @@ def pull(
     """
     with source.opened(path) as where, store.locked():
         found = load(where, name, architecture)
-        chain, chains = "", []
-        for number, layer in enumerate(found.layers, 1):
-            progress(f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}")
-            members = functools.partial(layer.members, rules)
-            chain = store.add(chain, layer.diff, members, progress).chain
-            chains.append(chain)
-        run = found.execution
-        stored = StoredImage(
-            tag or found.name or found.digest,
-            found.digest,
-            found.architecture,
-            tuple(chains),
-            argv=(*(run.entrypoint or ()), *(run.cmd or ())),
-            environment=run.env or (),
-            directory=run.working_dir or "/",
-            user=run.user or "",
-        )
+        stored = bring(found, store, progress, rules, tag=tag)
         store.tag(stored)
         return stored
+
+
+def bring(
+    found: Image, store: LayerStore, progress: Progress, rules: Rules = DEFAULT, *, tag: str = ""
+) -> StoredImage:
+    """The layers of ``found`` in ``store``; those that are there are not read again.
+
+    Call it within ``store.locked`` and go on to ``tag`` or ``hold`` there.
+
+    Raises:
+        RuntimeFault: as ``pull``.
+    """
+    chain, chains = "", []
+    for number, layer in enumerate(found.layers, 1):
+        told = f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}"
+        members = functools.partial(layer.members, rules)
+        chain = store.add(chain, layer.diff, members, progress, told).chain
+        chains.append(chain)
+    run = found.execution
+    return StoredImage(
+        tag or found.name or found.digest,
+        found.digest,
+        found.architecture,
+        tuple(chains),
+        entrypoint=run.entrypoint or (),
+        command=run.cmd or (),
+        environment=run.env or (),
+        directory=run.working_dir or "/",
+        user=run.user or "",
+    )
+
+
+@contextlib.contextmanager
+def held(what: str, store: LayerStore, holder: str, progress: Progress) -> Iterator[StoredImage]:
+    """An image whose layers ``holder`` keeps for the duration of a context.
+
+    Args:
+        what: path of an image on disk, with ``:NAME`` where it has several; else an image's name
+            in the store.
+        store: where its layers are or are brought to.
+        holder: see ``LayerStore.hold``.
+        progress: told about each layer that is unpacked.
+
+    Raises:
+        RuntimeFault: there is no such image, or as ``pull``.
+    """
+    path, name = split(what)
+    if path is None:
+        image = store.image(what)
+        store.hold(holder, image)
+    else:
+        with source.opened(path) as where, store.locked():
+            image = bring(load(where, name), store, progress)
+            store.hold(holder, image)
+    try:
+        yield image
+    finally:
+        store.release(holder)
+
+
+def split(what: str) -> tuple[Path | None, str]:
+    """``PATH`` or ``PATH:NAME``; no path where nothing of that name is on disk."""
+    if os.path.lexists(what):
+        return Path(what), ""
+    for place, letter in enumerate(what):
+        if letter == ":" and os.path.lexists(what[:place]):
+            return Path(what[:place]), what[place + 1 :]
+    if what.startswith(("/", "./", "../")):
+        raise RuntimeFault(f"there is no image at {what}")
+    return None, ""
 
 
 def unpack(store: LayerStore, image: StoredImage, root: Path, rules: Rules = DEFAULT) -> Applied:

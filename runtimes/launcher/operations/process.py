@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -172,19 +173,24 @@ class Hostname(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Identity(Plain):
-    """Become a user and group, with no further groups."""
+    """Become a user and group, with these further groups and no others."""
 
     CODE: ClassVar[int] = 19
     verb: ClassVar[str] = "become"
     uid: int = 0
     gid: int = 0
+    groups: tuple[int, ...] = ()
 
     @property
     def thing(self) -> str:
-        return f"uid {self.uid}, gid {self.gid}"
+        more = f", groups {', '.join(map(str, self.groups))}" if self.groups else ""
+        return f"uid {self.uid}, gid {self.gid}{more}"
 
     def numbers(self) -> tuple[int, ...]:
         return (self.uid, self.gid)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (struct.pack(f"={len(self.groups)}I", *self.groups),)
 
 
 @dataclass(frozen=True, slots=True)

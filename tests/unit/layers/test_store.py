@@ -15,7 +15,7 @@ from runtimes.base import RuntimeFault
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import tarwrite
 from runtimes.images.layers.catalogue import StoredImage, StoredLayer
-from runtimes.images.layers.collection import collect
+from runtimes.images.layers.collection import collect, shrink
 from runtimes.images.layers.member import Member
 from runtimes.images.layers.store import LayerStore, Source, chain_id
 
@@ -156,6 +156,25 @@ def test_a_layer_that_was_wanted_lately_stays(store: LayerStore) -> None:
     os.utime(entry, (1000, 1000))
     assert collect(store, grace_s=60, now_s=lambda: 1059.0).removed == ()
     assert collect(store, grace_s=60, now_s=lambda: 1061.0).removed == image.layers
+
+
+def test_a_limit_lets_go_of_what_was_unused_longest_and_of_nothing_in_use(
+    store: LayerStore,
+) -> None:
+    images = [
+        add(store, [f("a", b"x" * 1000)], [f(name, b"y" * 100)], name=name)
+        for name in ("old", "new", "held")
+    ]
+    for age, image in enumerate(images):
+        os.utime(store.lower_directories(image)[0].parent, (1000 + age, 1000 + age))
+    store.hold("tb-abc123-1", images[2])
+    gone, done = shrink(store, 1300)
+    assert (gone, done.kept) == ((), 4)
+    gone, done = shrink(store, 1250)
+    assert (gone, done.removed) == (("old",), (images[0].layers[1],))
+    gone, done = shrink(store, 0)
+    assert (gone, done.kept) == (("new",), 2)
+    assert [image.name for image in store.images()] == ["held"]
 
 
 def test_nothing_is_collected_while_layers_are_added(store: LayerStore) -> None:

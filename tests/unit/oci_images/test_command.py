@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import __main__ as command
 
 
@@ -63,6 +64,31 @@ def test_a_pulled_image_is_layers_for_a_mount_until_it_is_let_go(
     assert call("gc", "--grace", "0")[1] == "0 layers removed (0 bytes), 1 kept\n"
     assert call("rm", "docker.io/x:1")[0] == 0
     assert call("layers", "docker.io/x:1")[2].endswith("there are: none\n")
+
+
+def test_images_are_listed_with_who_uses_them_and_one_in_use_goes_later(
+    call: object, tree: Path, tmp_path: Path
+) -> None:
+    assert callable(call)
+    call("pack", tree, tmp_path / "l", "--name", "x")
+    call("pull", tmp_path / "l", "x:1")
+    store = LayerStore(tmp_path / "cache/layers")
+    assert call("images")[1].split("\t")[2:] == ["1 layers", "0 MiB", "-\n"]
+    store.hold("abc123", store.image("x:1"))
+    assert call("images")[1].endswith("\tabc123\n")
+    assert call("rm", "x:1")[1].endswith("its layers stay until abc123 lets go\n")
+    assert call("gc", "--limit", "0")[1] == "0 layers removed (0 bytes), 1 kept\n"
+    store.release("abc123")
+    assert call("gc", "--limit", "0")[1].startswith("removed sha256:")
+
+
+def test_a_limit_lets_go_of_images(call: object, tree: Path, tmp_path: Path) -> None:
+    assert callable(call)
+    call("pack", tree, tmp_path / "l", "--name", "x")
+    call("pull", tmp_path / "l", "x:1")
+    assert call("gc", "--limit", "1000")[1] == "0 layers removed (0 bytes), 1 kept\n"
+    assert call("gc", "--limit", "0")[1].startswith("let go of x:1\nremoved sha256:")
+    assert call("images")[1] == ""
 
 
 def test_a_fault_is_a_sentence_and_a_next_step(call: object, tree: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def saved(path: Path, *, links: bool = False, **changes: object) -> Path:
 def test_what_docker_saved_is_read(tmp_path: Path, store: LayerStore, *, links: bool) -> None:
     path = saved(tmp_path / "saved.tar", links=links)
     assert "etc/again" in bring(path, store)
-    assert store.image("x:1").argv == ("sh",)
+    assert store.image("x:1").command == ("sh",)
 
 
 def test_a_saved_image_that_misses_or_mixes_layers_is_refused(

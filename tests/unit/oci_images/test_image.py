@@ -21,6 +21,7 @@ from support.layouts import (
 
 from runtimes import process
 from runtimes.base import RuntimeFault
+from runtimes.images.layers.collection import collect
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import documents, pack, pull, source
 from runtimes.images.oci.compression import Compression
@@ -39,7 +40,7 @@ def test_what_is_packed_is_pulled(
     write([BASE, TOP], tmp_path / "image", pack.Description("x:1"), compression)
     assert bring(tmp_path / "image", store) == {"etc/hosts", "etc/passwd", "etc/again"}
     stored = store.image("x:1")
-    assert stored.argv == ("/opt/tarebench/agent",)
+    assert (*stored.entrypoint, *stored.command) == ("/opt/tarebench/agent",)
     assert stored.environment[0].startswith("PATH=")
 
 
@@ -147,6 +148,35 @@ def test_names_from_an_image_cannot_steer_a_terminal(layout: Path, store: LayerS
     assert caught.value.hint.isprintable()
 
 
+def test_an_image_is_held_from_disk_without_being_kept(layout: Path, store: LayerStore) -> None:
+    for what in (str(layout), f"{layout}:one"):
+        with pull.held(what, store, "abc123", print) as image:
+            assert [use.holder for use in store.uses()] == ["abc123"]
+            assert collect(store, grace_s=-1).kept == len(image.layers) == 2
+        assert (store.uses(), store.images()) == ([], [])
+    assert len(collect(store, grace_s=-1).removed) == 2
+
+
+def test_an_image_is_held_by_its_name_in_the_store(layout: Path, store: LayerStore) -> None:
+    pulled = pull.pull(layout, store, print, tag="docker.io/x:1")
+    with pull.held("docker.io/x:1", store, "abc123", print) as image:
+        assert image == pulled
+    assert store.uses() == []
+
+
+@pytest.mark.parametrize("what", ["nothing", "./nothing", "/nothing:x"])
+def test_an_image_that_is_nowhere_is_told(store: LayerStore, what: str) -> None:
+    with pytest.raises(RuntimeFault, match="no image"), pull.held(what, store, "a", print):
+        pass
+
+
+def test_a_path_may_have_colons_and_so_may_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "a:b"
+    path.mkdir()
+    assert pull.split(str(path)) == (path, "")
+    assert pull.split(f"{path}:c:d") == (path, "c:d")
+
+
 def test_what_the_specification_leaves_open_is_ignored(layout: Path, store: LayerStore) -> None:
     def null(config: dict[str, Any]) -> None:
         config["config"] = {"Env": None, "Entrypoint": None, "Cmd": ["a"], "Volumes": {}}
@@ -154,7 +184,7 @@ def test_what_the_specification_leaves_open_is_ignored(layout: Path, store: Laye
 
     edit(layout, config=null)
     image = pull.pull(layout, store, print)
-    assert (image.argv, image.environment) == (("a",), ())
+    assert ((*image.entrypoint, *image.command), image.environment) == (("a",), ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""One box by hand: no testbed, no harness, no agent; it ends with us.
+
+It is a run of its own with a short id, so that ``invoke clean`` finds what is left of it where we
+are killed, and leaves it alone while we live.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runtimes import alive, cgroups
+from runtimes.launcher import Launcher
+from runtimes.launcher.program import opened
+from runtimes.launcher.started import Started
+from runtimes.namespaces import accounts, build, roots, seccomp, userns, view
+from runtimes.namespaces.accounts import Account
+from runtimes.namespaces.build import Box
+from runtimes.namespaces.engine import remove_tree
+from runtimes.namespaces.profiles import NetworkMode, Profile
+from runtimes.namespaces.roots import Stack
+from runtimes.namespaces.settings import Settings
+from runtimes.namespaces.view import Places
+
+CANNOT_START = 125
+"""Exit status where there was no box, as of `docker run`."""
+
+YEARS_S = 1e6
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What kind of box."""
+
+    profile: Profile
+    hostname: str
+    cpus: tuple[int, ...]
+    memory_bytes: int | None
+    state: Path
+    cache: Path
+    progress: Callable[[str], None]
+
+
+@contextlib.contextmanager
+def named() -> Iterator[str]:
+    """A short id of our own, ours as long as we live."""
+    holder, name = None, ""
+    while holder is None:
+        name = secrets.token_hex(3)
+        holder = alive.claim(name)
+    with holder:
+        yield name
+
+
+def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
+    """Run one box to its end; exit status of its program.
+
+    Raises:
+        RuntimeFault: it could not be started.
+    """
+    own = wanted.state / name
+    places = Places(own / "box", own / "stage")
+    hierarchy = cgroups.detect()
+    profile = _profile(wanted)
+    with contextlib.ExitStack() as undo:
+        launcher = undo.enter_context(opened(wanted.cache, wanted.progress))
+        undo.callback(_remove_state, own)
+        undo.callback(hierarchy.remove_all, name)
+        hierarchy.prepare(name)
+        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
+        mapped = undo.enter_context(userns.mapped(launcher, line)) if profile.user else None
+        roots.prepare(launcher, stack, places, mapped)
+        if not profile.pivot:
+            launcher.prepare(view.native_root(places))
+        account = _account(launcher, places, settings.user)
+        bounds = cgroups.Bounds(
+            wanted.cpus, memory_bytes=wanted.memory_bytes, controllers=profile.controllers
+        )
+        box = Box(
+            profile=profile,
+            hostname=wanted.hostname,
+            places=places,
+            argv=settings.argv,
+            environment={"HOME": account.home or "/", **settings.environment},
+            depth=stack.depth,
+            creation=hierarchy.creation(name, "box", bounds),
+            controllers=hierarchy.controllers,
+            lifeline_fd=_lifeline(undo),
+            filter=seccomp.compile_filter() if profile.seccomp else b"",
+            directory=settings.directory,
+            account=account,
+        )
+        started = launcher.start(build.plan(box), pass_fds=(box.lifeline_fd,))
+        pass_on(started)
+        return started.wait(YEARS_S)
+
+
+def pass_on(started: Started) -> None:
+    """Signals that are meant to end us end the box, and we with its status."""
+    for number in ENDING:
+        signal.signal(number, lambda number, _: started.signal(number))
+
+
+def _profile(wanted: Wanted) -> Profile:
+    """There is no testbed here to be linked to."""
+    if wanted.profile.network in build.LINKED:
+        return replace(wanted.profile, network=NetworkMode.NONE)
+    return wanted.profile
+
+
+def _account(launcher: Launcher, places: Places, user: str) -> Account:
+    """Who ``user`` is in the root, which the launcher sees in its own mount namespace."""
+    if not user:
+        return accounts.ROOT
+    path = f"/proc/{launcher.pids()[0]}/root{places.plain}"
+    root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return accounts.find(user, root)
+    finally:
+        os.close(root)
+
+
+def _lifeline(undo: contextlib.ExitStack) -> int:
+    """A pipe that the box's init reads: with us it ends, however we do."""
+    lifeline, held = os.pipe()
+    undo.callback(os.close, held)
+    undo.callback(os.close, lifeline)
+    return lifeline
+
+
+def _remove_state(own: Path) -> None:
+    remove_tree(own)
+    with contextlib.suppress(OSError):  # another run's state is in it
+        own.parent.rmdir()

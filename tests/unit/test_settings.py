@@ -1,0 +1,73 @@
+"""What a box by hand runs: the image's own configuration, and what the command line changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from runtimes.base import RuntimeFault
+from runtimes.images.layers.catalogue import StoredImage
+from runtimes.namespaces import settings
+
+IMAGE = StoredImage(
+    "x", "sha256:" + "0" * 64, "amd64", (), entrypoint=("serve", "-v"), command=("--all",),
+    environment=("A=1=2", "PATH=/app"), directory="/srv/../srv//app/", user="web:www",
+)  # fmt: skip
+
+
+def changed(**fields: object) -> StoredImage:
+    return msgspec.structs.replace(IMAGE, **fields)
+
+
+def test_an_image_runs_its_entrypoint_with_its_command() -> None:
+    environment = {"PATH": "/app", "TERM": "dumb", "A": "1=2"}
+    assert settings.of_image(IMAGE, (), "dumb") == settings.Settings(
+        ("serve", "-v", "--all"), environment, "/srv/app", "web:www"
+    )
+
+
+def test_a_command_takes_the_place_of_the_images_own_and_not_of_its_entrypoint() -> None:
+    assert settings.of_image(IMAGE, ("--one",), "").argv == ("serve", "-v", "--one")
+    assert settings.of_image(changed(entrypoint=()), ("ls",), "").argv == ("ls",)
+
+
+def test_an_image_without_a_path_gets_the_usual_one() -> None:
+    found = settings.of_image(changed(environment=()), (), "xterm")
+    assert found.environment["PATH"].endswith("/bin")
+    assert "LC_ALL" not in found.environment
+
+
+@pytest.mark.parametrize("directory", ["/", "", "../..", "//", "/.."])
+def test_no_working_directory_leaves_the_root(directory: str) -> None:
+    assert settings.of_image(changed(directory=directory), (), "").directory == "/"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"entrypoint": (), "command": ()}, "names no command"),
+        ({"environment": ("A",)}, "no environment variable"),
+        ({"environment": ("=1",)}, "no environment variable"),
+        ({"environment": ("A=\0",)}, "NUL"),
+        ({"command": ("a\0b",)}, "NUL"),
+        ({"command": ("\ud800",)}, "is not text"),
+        ({"user": "a\0"}, "NUL"),
+        ({"directory": "/a\0b"}, "NUL"),
+        ({"directory": "/a" * 300}, "too long or too deep"),
+        ({"directory": "/" + "a" * 5000}, "too long or too deep"),
+    ],
+)
+def test_a_configuration_that_cannot_be_taken_is_refused(
+    fields: dict[str, object], words: str
+) -> None:
+    with pytest.raises(RuntimeFault, match=words):
+        settings.of_image(changed(**fields), (), "")
+
+
+def test_bare_layers_need_a_command() -> None:
+    assert settings.of_command(("ls",), "dumb").argv == ("ls",)
+    with pytest.raises(RuntimeFault, match="no command"):
+        settings.of_command((), "dumb")
+    assert replace(settings.of_command(("ls",), ""), user="x").user == "x"
