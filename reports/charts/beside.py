@@ -73,6 +73,7 @@ def _words(canvas: Canvas, row: BesideRow, y: float) -> None:
         va="center",
         fontsize=11,
         fontweight="bold",
+        bbox={"facecolor": theme.SURFACE, "edgecolor": "none", "pad": 1.0},
     )
 
 

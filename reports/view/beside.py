@@ -120,9 +120,10 @@ def _rows(
 ) -> Iterator[BesideRow]:
     columns = OVER_THE_NETWORK if counterpart.over_the_network else ELSEWHERE
     chosen = [(row, each) for row in counterpart.rows for each in known if row.names(each)]
-    for effect in metric.effects:
-        column = columns.get(effect.arm.name)
-        if column is None:
+    effects = {effect.arm.name: effect for effect in metric.effects}
+    for arm, column in columns.items():
+        effect = effects.get(arm)
+        if effect is None:
             continue
         found = (_published(row, each, column) for row, each in chosen)
         published = next((one for one in found if one is not None), None)
