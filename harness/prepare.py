@@ -19,7 +19,7 @@ from harness.progress import Observer
 from harness.schedule import Arm
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped, WaterfallStep
-from runtimes import variations
+from runtimes import directories, variations
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
@@ -86,8 +86,8 @@ def prepared(
     """
     with contextlib.ExitStack() as stack:
         places = equipment.places
-        state = places.state / plan.run
-        state.mkdir(parents=True, exist_ok=True)
+        directories.made(places.cache, "TAREBENCH_CACHE")
+        state = directories.made(places.state / plan.run, "TAREBENCH_STATE")
         state.chmod(0o711)  # root of a user namespace is a stranger here and must get through
         stack.callback(_remove_state, state, places)
         rootfs, network = _ground(stack, plan, equipment, observer)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
+from runtimes.ids.maps import own_boxes
+from runtimes.ids.rights import Rights, held
 from runtimes.images import apt_sources, canonical, contents, mmdebstrap, recipe, storage, unpack
 from runtimes.images.compile import FLAGS, compile_static
 from runtimes.images.recipe import ProgramSource, Recipe
@@ -84,11 +85,7 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     if ready is not None:
         storage.mark_used(entry)
         return ready
-    if os.geteuid() != 0:
-        raise RuntimeFault(
-            "building the root filesystem needs root: its files have owners of their own",
-            hint="run as root once; later runs use what is cached",
-        )
+    _check_owners()
     with storage.building(
         entry, needed_bytes=_NEEDED_BYTES, progress=progress, what="the root filesystem"
     ) as scratch:
@@ -103,6 +100,22 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     if built is None:
         raise RuntimeFault(f"{entry}: the root filesystem vanished while it was built")
     return built
+
+
+def _check_owners() -> None:
+    """Files of the root filesystem have owners of their own, of a whole system's ids.
+
+    Raises:
+        RuntimeFault: we cannot give them away.
+    """
+    rights = held()
+    if rights is Rights.USER or (rights is Rights.OWN_ROOT and not own_boxes().is_whole):
+        raise RuntimeFault(
+            "building the root filesystem needs root or subordinate ids: its files have owners of "
+            "their own",
+            hint="apt-get install uidmap, and have root give this user ids: usermod --add-subuids "
+            "100000-165535 --add-subgids 100000-165535 USER (ids that nobody has); or run as root",
+        )
 
 
 def _toolchain() -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from harness import testbed
 from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.ids.rights import is_host_root
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.namespaces.catalogue import CATALOGUE
@@ -46,6 +47,8 @@ class Bench:
 @contextlib.contextmanager
 def opened_bench(run: str, where: Path) -> Iterator[Bench]:
     """Prepare everything below ``where``; skips, with the reason, where ``ns`` cannot run."""
+    if not is_host_root():
+        pytest.skip("needs root: namespaces and cgroups are made")
     why = NamespaceRuntime().availability({})
     if not why.ok:
         pytest.skip(f"ns cannot run here: {why.reason}")
