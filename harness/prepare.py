@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -91,6 +92,7 @@ def prepared(
         state.chmod(0o711)  # root of a user namespace is a stranger here and must get through
         stack.callback(_remove_state, state, places)
         rootfs, network = _ground(stack, plan, equipment, observer)
+        plan = _located(plan, rootfs)
         site = Site(
             run=plan.run,
             state=state,
@@ -146,6 +148,15 @@ def _context(
     if not imaginary(plan, equipment.runtimes):
         _watch(context, harness_cpus)
     return context
+
+
+def _located(plan: Plan, rootfs: Rootfs) -> Plan:
+    """The plan with the programs' real paths, where the release decides a part of them."""
+    workloads = {
+        name: dataclasses.replace(each, program=rootfs.locate(each.program))
+        for name, each in plan.workloads.items()
+    }
+    return dataclasses.replace(plan, workloads=workloads)
 
 
 def _loses_limits(runtime: Runtime, profile: str) -> bool:

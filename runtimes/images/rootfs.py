@@ -13,6 +13,7 @@ package versions give the same digest.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ from runtimes.images.recipe import ProgramSource, Recipe
 
 __all__ = ["ProgramSource", "Recipe", "Rootfs", "build"]
 
-_NEEDED_BYTES = 1_500_000_000
+_NEEDED_BYTES = 2_000_000_000
 """Space for a build: mmdebstrap's tree, its tar, the canonical tar, the unpacked tree."""
 
 _APT = Path("/etc/apt")
@@ -52,6 +53,28 @@ class Rootfs:
     """Sum of the sizes of all files."""
     architecture: str
     """As Debian, Go and OCI name it: ``amd64``, ``arm64``."""
+
+    def locate(self, path: str) -> str:
+        """``path`` with each ``*`` in it replaced by what stands there in the root filesystem.
+
+        Raises:
+            RuntimeFault: no program is meant by it, or several are.
+        """
+        if "*" not in path:
+            return path
+        parts = path.split("/")
+        found = [
+            name
+            for name in self.programs
+            if len(name.split("/")) == len(parts)
+            and all(map(fnmatch.fnmatchcase, name.split("/"), parts))
+        ]
+        if len(found) != 1:
+            raise RuntimeFault(
+                f"{path} means {len(found)} programs in the root filesystem {self.digest[:19]}",
+                hint="name the package that holds it in the workload's `packages`",
+            )
+        return found[0]
 
     def program_digest(self, path: str) -> str:
         """Hexadecimal sha256 of the program at ``path``, symbolic links followed in the root.
@@ -163,7 +186,7 @@ def _make(
     work.mkdir()
     base = mmdebstrap.build_tar(wanted, sources, work, progress)
     progress("naming the root filesystem by its content")
-    kept = contents.without_logs(canonical.read(base, contents.is_kept))
+    kept = contents.without_leavings(canonical.read(base, contents.is_kept))
     entries = contents.complete(kept, programs, wanted.files)
     digest = canonical.digest(canonical.arrange(entries))
     arranged = canonical.arrange(contents.with_digest(entries, digest))
