@@ -21,9 +21,7 @@ from results.records import (
     arm_name,
 )
 
-RESOURCES = (
-    *("cpu", "memory", "network", "storage", "startup", "footprint", "system", "application"),
-)
+RESOURCES = ("cpu", "memory", "network", "storage", "startup", "footprint", "system")
 OTHER = "other"
 """Resource of a workload whose name does not begin with one."""
 

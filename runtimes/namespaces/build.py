@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runtimes.cgroups import Creation
-from runtimes.ids.maps import BoxIds, lines
 from runtimes.launcher import Plan, Segment, Side, fixed, segment
 from runtimes.launcher.operations import (
     Address,
-    Affinity,
     Attach,
     Capabilities,
     Chroot,
@@ -41,6 +39,10 @@ from runtimes.namespaces import capabilities, roots, view
 from runtimes.namespaces.accounts import ROOT, Account
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
+
+FIRST_ID = 100_000
+ID_COUNT = 65_536
+"""The subordinate range that stands for the box's users; what Debian gives a first user."""
 
 INSIDE = "eth0"
 
@@ -73,8 +75,6 @@ class Box:
     profile: Profile
     hostname: str
     places: Places
-    ids: BoxIds
-    """Of a box with a user namespace."""
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     depth: int = 1
@@ -91,9 +91,6 @@ class Box:
     account: Account = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
-    own_root: bool = False
-    """The launcher is root of a user namespace only: layers belong to it already, its overlay keeps
-    marks in user.* attributes, and devices are the host's, bound."""
 
 
 def namespaces(profile: Profile) -> int:
@@ -119,25 +116,23 @@ def plan(box: Box) -> Plan:
     them, and for the veth pair, which needs its network namespace first.
     """
     profile = box.profile
-    owner = box.ids.root if profile.user else (0, 0)
+    owner = FIRST_ID if profile.user else 0
     attachment = box.attachment if profile.network in LINKED else None
     parts: list[Segment | None] = [
         segment(Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
         segment(Side.LAUNCHER, "root", _root(box, owner)),
-        fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
-        if profile.pivot
-        else None,
+        fixed(Side.LAUNCHER, "devices", view.devices, owner) if profile.pivot else None,
         segment(Side.LAUNCHER, "cloned", _clone(box)),
-        fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
+        fixed(Side.LAUNCHER, "mapped", _map) if profile.user else None,
         segment(Side.CHILD, "joined", _join(box)),
         segment(Side.CHILD, "networked", _early(box, attachment)),
         segment(Side.LAUNCHER, "linked", _veth(attachment)) if attachment else None,
         segment(Side.CHILD, "rooted", _take_root(box)),
-        fixed(Side.CHILD, "released", _released, profile.user, box.ids.groups),
+        fixed(Side.CHILD, "released", _released, profile.user),
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
         segment(Side.CHILD, "confined", _directory(box)) if box.directory != "/" else None,
-        fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account, box.ids.groups),
+        fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account),
         segment(Side.CHILD, "executed", [_program(box)]),
     ]
     return Plan.joined(part for part in parts if part is not None)
@@ -159,24 +154,18 @@ def cgroup_steps(creation: Creation | None) -> list[Operation]:
 
 
 def join_steps(creation: Creation | None) -> list[Operation]:
-    """Go inside (v1; on v2 the child is born there), and where there is no CPU set, on the CPUs."""
-    if creation is None:
-        return []
-    pinned = [Affinity(creation.affinity)] if creation.affinity else []
-    return [*(JoinCgroup(str(path)) for path in creation.joins), *pinned]
+    """Go inside (v1; on v2 the child is born there)."""
+    return [JoinCgroup(str(path)) for path in creation.joins] if creation else []
 
 
-def _root(box: Box, owner: tuple[int, int]) -> list[Operation]:
+def _root(box: Box, owner: int) -> list[Operation]:
     profile, places = box.profile, box.places
-    mapped = profile.user and not box.own_root
     if not profile.overlay:
-        root = roots.read_only_root(box.depth, places, mapped=mapped, user_xattr=box.own_root)
+        root = roots.read_only_root(box.depth, places, mapped=profile.user)
         return [root] if profile.pivot else []
     return [
         *roots.make_directories(places, owner),
-        roots.overlay(
-            box.depth, places, mapped=mapped, volatile=profile.volatile, user_xattr=box.own_root
-        ),
+        roots.overlay(box.depth, places, mapped=profile.user, volatile=profile.volatile),
     ]
 
 
@@ -187,25 +176,19 @@ def _clone(box: Box) -> list[Operation]:
     if box.attachment is not None and profile.network is not NetworkMode.NONE:
         # HOST: the child inherits it.  Else rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
-    if profile.network is NetworkMode.HOST and profile.pivot and not _borrows_sysfs(box):
+    if profile.network is NetworkMode.HOST and profile.pivot:
         steps.append(view.host_sysfs())
     return [*steps, Clone(namespaces(profile) & ~OWN_MAKING, born_in)]
 
 
-def _borrows_sysfs(box: Box) -> bool:
-    """Only its owner may show a network namespace's /sys: of the host's own, a copy is shown."""
-    profile = box.profile
-    return box.own_root and profile.network is NetworkMode.HOST and box.attachment is None
+def _map() -> list[Operation]:
+    line = f"0 {FIRST_ID} {ID_COUNT}"
+    return [IdMap(line, line), Post()]
 
 
-def _map(ids: BoxIds) -> list[Operation]:
-    return [IdMap(lines(ids.uids), lines(ids.gids)), Post()]
-
-
-def _released(mapped: bool, sets_groups: bool) -> list[Operation]:
+def _released(mapped: bool) -> list[Operation]:
     """Root of the box, and in no group: the harness's own groups are not the box's."""
-    become = Identity(sets_groups=sets_groups)
-    return [Wait(), become] if mapped else [become]
+    return [Wait(), Identity()] if mapped else [Identity()]
 
 
 def _join(box: Box) -> list[Operation]:
@@ -227,9 +210,7 @@ def _take_root(box: Box) -> list[Operation]:
     profile, root = box.profile, str(box.places.root)
     if not profile.pivot and not profile.overlay:
         return [Chroot(str(box.places.native))]
-    bound = () if profile.pivot else view.host_file_systems(box.places.root)
-    if profile.pivot and _borrows_sysfs(box):
-        bound = (view.borrowed_sysfs(box.places.root),)
+    bound = [] if profile.pivot else view.host_file_systems(box.places.root)
     return [
         Attach(view.ROOT_SLOT, root),
         *([view.volume(box.volume, box.places)] if box.volume else []),
@@ -241,14 +222,11 @@ def _take_root(box: Box) -> list[Operation]:
 def _own_view(box: Box) -> list[Segment | None]:
     """/proc, /sys and /dev; the old root goes once the kernel has seen its whole /proc."""
     profile = box.profile
-    shown = profile.cgroup and box.creation is not None and box.creation.directories
+    shown = profile.cgroup and box.creation is not None
     groups = None if box.controllers is None else tuple(box.controllers.items())
-    has_terminals = box.ids.has_group(view.TTY_GROUP)
     return [
-        fixed(
-            Side.CHILD, "proc", view.kernel_file_systems, profile.network, not _borrows_sysfs(box)
-        ),
-        fixed(Side.CHILD, "view", view.attached_devices, box.own_root, has_terminals),
+        fixed(Side.CHILD, "proc", view.kernel_file_systems, profile.network),
+        fixed(Side.CHILD, "view", view.attached_devices),
         fixed(Side.CHILD, "view", view.message_queues) if profile.ipc else None,
         fixed(Side.CHILD, "view", view.cgroup_view_of, groups) if shown else None,
         fixed(Side.CHILD, "left", _leave),
@@ -277,9 +255,7 @@ def _directory(box: Box) -> list[Operation]:
     return [MakeDirectory(name, 0o755, may_exist=True) for name in names]
 
 
-def confine(
-    profile: Profile, program: bytes, account: Account = ROOT, sets_groups: bool = True
-) -> list[Operation]:
+def confine(profile: Profile, program: bytes, account: Account = ROOT) -> list[Operation]:
     """Take away all rights that a box does not need, the filter last.
 
     Another user than root is become while that is still allowed; its exec then loses the
@@ -289,7 +265,7 @@ def confine(
     if profile.capabilities:
         steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))
     if account != ROOT:
-        steps.append(Identity(account.uid, account.gid, account.groups, sets_groups))
+        steps.append(Identity(account.uid, account.gid, account.groups))
     if profile.no_new_privileges:
         steps.append(NoNewPrivileges())
     if profile.seccomp and program:

@@ -5,43 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from harness import testbed
 from runtimes.agent import Agent, AgentFault
-from runtimes.base import DEFAULT_PROFILE, Capability, InstanceSpec, Site
-from runtimes.registry import load
+from runtimes.base import DEFAULT_PROFILE, Engine, InstanceSpec, Site
 
 BOOT_S = 60.0
 RUN_S = 120.0
 """A guest may be emulated."""
-RUNTIMES = {
-    name: runtime
-    for name, runtime in load().runtimes.items()
-    if Capability.IMAGINARY not in runtime.capabilities
-}
 
 
-@pytest.fixture(scope="module", params=sorted(RUNTIMES))
-def agent(request: pytest.FixtureRequest, site: Site, bed: testbed.Testbed) -> Iterator[Agent]:
+@pytest.fixture(scope="module")
+def agent(real_engine: Engine, site: Site, bed: testbed.Testbed) -> Iterator[Agent]:
     """The agent of one box for the whole module."""
-    runtime = RUNTIMES[request.param]
-    answer = runtime.availability({})
-    if not answer.ok:
-        pytest.skip(f"{runtime.name} cannot run here: {answer.reason} ({answer.fix})")
-    state = site.state / f"channel-{runtime.name}"
-    state.mkdir()
     spec = InstanceSpec(f"tb-{site.run}-c", DEFAULT_PROFILE, site.limits, bed.lease(7))
-    with runtime.prepare(replace(site, state=state), frozenset({DEFAULT_PROFILE})) as engine:
-        instance = engine.start(spec)
-        try:
-            instance.agent.hello(BOOT_S)
-            yield instance.agent
-            instance.stop(10)
-        finally:
-            instance.remove()
+    instance = real_engine.start(spec)
+    try:
+        instance.agent.hello(BOOT_S)
+        yield instance.agent
+        instance.stop(10)
+    finally:
+        instance.remove()
 
 
 def test_big_output_arrives_whole_and_in_order(agent: Agent) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,29 +24,10 @@ from runtimes.base import (
     Runtime,
     Site,
 )
-from runtimes.registry import load
 from workloads import web
 
 BOOT_S = 60.0
-RUNTIMES = load().runtimes
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=sorted(RUNTIMES))
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    chosen = RUNTIMES[request.param]
-    answer = chosen.availability({})
-    if not answer.ok:
-        pytest.skip(f"{request.param} cannot run here: {answer.reason} ({answer.fix})")
-    return chosen
-
-
-@pytest.fixture(scope="module")
-def engine(runtime: Runtime, site: Site) -> Iterator[Engine]:
-    state = site.state / runtime.name
-    state.mkdir()
-    with runtime.prepare(replace(site, state=state), frozenset({DEFAULT_PROFILE})) as prepared:
-        yield prepared
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,36 +11,13 @@ from harness import testbed  # by its module: pytest would take Testbed for a te
 from runtimes.base import (
     DEFAULT_PROFILE,
     VOLUME_PATH,
-    Capability,
     Engine,
     InstanceSpec,
-    Runtime,
     Site,
 )
-from runtimes.registry import load
 
 BOOT_S = 120.0
 BYTES = 3 << 20
-REAL = sorted(
-    name for name, each in load().runtimes.items() if Capability.IMAGINARY not in each.capabilities
-)
-
-
-@pytest.fixture(scope="module", params=REAL)
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    chosen = load().runtimes[request.param]
-    answer = chosen.availability({})
-    if not answer.ok:
-        pytest.skip(f"{request.param} cannot run here: {answer.reason} ({answer.fix})")
-    return chosen
-
-
-@pytest.fixture(scope="module")
-def engine(runtime: Runtime, site: Site) -> Iterator[Engine]:
-    state = site.state / runtime.name
-    state.mkdir()
-    with runtime.prepare(replace(site, state=state), frozenset({DEFAULT_PROFILE})) as prepared:
-        yield prepared
 
 
 @pytest.fixture
@@ -62,9 +38,9 @@ def spec(site: Site, bed: testbed.Testbed, volume: Path) -> InstanceSpec:
 
 
 def test_a_box_writes_to_its_volume_what_is_on_the_hosts_disk(
-    engine: Engine, spec: InstanceSpec, volume: Path
+    real_engine: Engine, spec: InstanceSpec, volume: Path
 ) -> None:
-    instance = engine.start(spec)
+    instance = real_engine.start(spec)
     try:
         instance.agent.hello(BOOT_S)
         file = f"of={VOLUME_PATH}/written"
@@ -81,8 +57,8 @@ def test_a_box_writes_to_its_volume_what_is_on_the_hosts_disk(
     assert volume.is_dir()
 
 
-def test_direct_writes_bypass_the_boxs_cache(engine: Engine, spec: InstanceSpec) -> None:
-    instance = engine.start(spec)
+def test_direct_writes_bypass_the_boxs_cache(real_engine: Engine, spec: InstanceSpec) -> None:
+    instance = real_engine.start(spec)
     try:
         instance.agent.hello(BOOT_S)
         file = f"of={VOLUME_PATH}/direct"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,30 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed
-from harness.places import places
-from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.base import InstanceSpec, RuntimeFault, Site
 from runtimes.containerd import ContainerdRuntime, daemon
 from runtimes.containerd.engine import ContainerdEngine, prepared
 from runtimes.containerd.instance import ContainerdInstance
 from runtimes.proc import readable
-from tests.support.tiny_rootfs import missing, tiny_rootfs
+from tests.support.sites import LIMITS, Ground, ground, short_directory
 
 pytestmark = pytest.mark.root
-RUN = "f00dcd"
-LIMITS = Limits((0,), 0.5, 64 << 20)
+RUN = secrets.token_hex(3)
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Ground):
     """What a test starts boxes with."""
 
-    site: Site
-    bed: testbed.Testbed
     engine: ContainerdEngine
-
-    def spec(self, slot: int = 0) -> InstanceSpec:
-        return InstanceSpec(f"tb-{RUN}-{slot}", "default", LIMITS, self.bed.lease(slot))
 
     @contextlib.contextmanager
     def box(self, slot: int = 0) -> Iterator[ContainerdInstance]:
@@ -50,30 +41,11 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    why = ContainerdRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"containerd cannot run here: {why.reason}")
-    if missing():
-        pytest.skip(missing())
-    where = places().state / f"test-{secrets.token_hex(3)}"  # the box's root must walk there
-    where.mkdir(parents=True)
-    try:
-        with testbed.testbed(RUN) as bed:
-            site = Site(
-                run=RUN,
-                state=where / "state",
-                cache=where / "cache",
-                rootfs=tiny_rootfs(where / "rootfs"),
-                network=bed,
-                limits=LIMITS,
-                progress=lambda _: None,
-            )
-            with prepared(site, frozenset({"default"})) as made:
-                yield Bench(site, bed, made)
-            assert not daemon.directory_of(RUN).exists()
-            assert daemon.sweep(daemon.directory_of(RUN)) == []
-    finally:
-        shutil.rmtree(where)
+    with short_directory() as where, ground(ContainerdRuntime(), RUN, where) as made:
+        with prepared(made.site, frozenset({"default"})) as engine:
+            yield Bench(made.site, made.bed, engine)
+        assert not daemon.directory_of(RUN).exists()
+        assert daemon.sweep(daemon.directory_of(RUN)) == []
 
 
 def test_the_shim_is_part_of_the_price_and_the_daemon_a_fixed_one(bench: Bench) -> None:
@@ -135,7 +107,7 @@ def test_roots_are_mounted_out_of_the_hosts_sight_and_unmounted(bench: Bench) ->
 
 
 def test_clean_ends_the_daemon_of_a_killed_run(bench: Bench) -> None:
-    run = "f00dce"
+    run = secrets.token_hex(3)
     site = Site(run, bench.site.state.parent / "killed", bench.site.cache, bench.site.rootfs,
                 bench.bed, LIMITS, lambda _: None)  # fmt: skip
     with prepared(site, frozenset({"default"})) as made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -30,7 +31,7 @@ from runtimes.kvm.instance import KvmInstance  # needs libvirt
 from runtimes.kvm.shapes import SHAPES
 
 RUNTIME = KvmRuntime()
-RUN = "4b564d"
+RUN = secrets.token_hex(3)
 LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=256 << 20)
 BOOT_S = 90.0
 

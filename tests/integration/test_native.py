@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,16 +19,13 @@ from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytestmark = pytest.mark.root
 
-RUN = "f00d03"
+RUN = secrets.token_hex(3)
 LIMITS = Limits((0,), 0.5, 64 << 20)
 SHELL = ["/bin/busybox", "sh", "-c"]
 
 
 @pytest.fixture(scope="module")
-def site(
-    tmp_path_factory: pytest.TempPathFactory,
-    root_needed: None,  # noqa: ARG001  # order only
-) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     why = NativeRuntime().availability({})
     if not why.ok:
         pytest.skip(f"native cannot run here: {why.reason}")

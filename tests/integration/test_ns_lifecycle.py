@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import threading
 import time
@@ -22,7 +23,7 @@ from tests.support.ns_bench import Bench, opened_bench, shell
 
 pytestmark = pytest.mark.root
 
-RUN = "f00d03"
+RUN = secrets.token_hex(3)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ from runtimes.namespaces import NamespaceRuntime
 from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
 from runtimes.namespaces.engine import STAGE
 from runtimes.proc import readable
-from tests.support.ns_bench import LIMITS, PROGRAM, Bench, opened_bench, shell
+from tests.support.ns_bench import PROGRAM, Bench, opened_bench, shell
+from tests.support.sites import LIMITS
 
 pytestmark = pytest.mark.root
 
-RUN = "f00d01"
+RUN = secrets.token_hex(3)
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +314,7 @@ with NamespaceRuntime().prepare(site, frozenset({"default"})) as engine:
 
 
 def test_a_killed_harness_takes_its_boxes_along_and_clean_removes_the_rest(bench: Bench) -> None:
-    run = "f00d02"
+    run = secrets.token_hex(3)
     state = bench.site.state.parent / "killed"
     arguments = (run, state, bench.site.cache, bench.site.rootfs.directory,
                  bench.bed.host_netns, bench.bed.peer_netns)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.support.ns_bench import PROGRAM, Bench, opened_bench
 
 pytestmark = pytest.mark.root
 
-RUN = "f00d04"
+RUN = secrets.token_hex(3)
 CYCLES = int(os.environ.get("TAREBENCH_SOAK", "200"))
 PROFILES = ("default", "no-net", "no-userns", "host-net", "no-overlay")
 

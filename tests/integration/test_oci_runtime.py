@@ -20,11 +20,9 @@ from unittest import mock
 
 import pytest
 
-from harness import testbed
-from harness.places import places
 from runtimes import cgroups, netns, process
 from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.base import RuntimeFault
 from runtimes.cgroups import Bounds
 from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
 from runtimes.namespaces import view
@@ -32,26 +30,20 @@ from runtimes.namespaces.engine import prepared as ns_prepared
 from runtimes.oci import OciRuntime, bundle, engine, profiles
 from runtimes.oci.engine import OciEngine, prepared
 from runtimes.oci.instance import OciInstance
-from tests.support.tiny_rootfs import missing, tiny_rootfs
+from tests.support.sites import Ground, ground, short_directory
 
 pytestmark = pytest.mark.root
 
-RUN = "f00d0c"
-LIMITS = Limits((0,), 0.5, 64 << 20)
+RUN = secrets.token_hex(3)
 PROGRAM = ["/bin/busybox"]
 WANTED = frozenset({"default", "no-userns"})
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Ground):
     """What a test starts boxes with."""
 
-    site: Site
-    bed: testbed.Testbed
     engine: OciEngine
-
-    def spec(self, slot: int = 0, profile: str = "default") -> InstanceSpec:
-        return InstanceSpec(f"tb-{RUN}-{slot}", profile, LIMITS, self.bed.lease(slot))
 
     @contextlib.contextmanager
     def box(self, profile: str = "default", slot: int = 0) -> Iterator[OciInstance]:
@@ -65,29 +57,12 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    why = OciRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"oci cannot run here: {why.reason}")
-    if missing():
-        pytest.skip(missing())
-    # Not below pytest's own directory: the box's root must be able to walk to its files.
-    where = places().state / f"test-{secrets.token_hex(3)}"
-    where.mkdir(parents=True)
-    try:
-        with testbed.testbed(RUN) as bed:
-            site = Site(
-                run=RUN,
-                state=where / "state",
-                cache=where / "cache",
-                rootfs=tiny_rootfs(where / "rootfs"),
-                network=bed,
-                limits=LIMITS,
-                progress=lambda _: None,
-            )
-            with prepared(site, WANTED) as made:
-                yield Bench(site, bed, made)
-    finally:
-        shutil.rmtree(where)
+    with (
+        short_directory() as where,
+        ground(OciRuntime(), RUN, where) as made,
+        prepared(made.site, WANTED) as engine,
+    ):
+        yield Bench(made.site, made.bed, engine)
 
 
 def shell(agent: Agent, script: str) -> str:
@@ -237,7 +212,7 @@ def test_nothing_is_left_of_a_removed_box(bench: Bench) -> None:
 
 def test_nothing_is_left_of_a_run_in_any_cgroup_hierarchy(bench: Bench) -> None:
     """runc makes cgroups in every one, the named ones too."""
-    run, state = "f00d0e", bench.site.state.parent / "whole"
+    run, state = secrets.token_hex(3), bench.site.state.parent / "whole"
     state.mkdir()
     with prepared(replace(bench.site, run=run, state=state), frozenset({"default"})) as made:
         made.start(replace(bench.spec(7), name=f"tb-{run}-7")).remove()
@@ -322,7 +297,7 @@ def test_versions_name_the_runtime_and_its_library(bench: Bench) -> None:
 
 
 def test_clean_removes_what_a_killed_run_left(bench: Bench) -> None:
-    site, run = bench.site, "f00d0d"
+    site, run = bench.site, secrets.token_hex(3)
     state = site.state.parent / "killed"
     state.mkdir()
     with prepared(replace(site, run=run, state=state), frozenset({"default"})) as made:

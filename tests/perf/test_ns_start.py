@@ -6,6 +6,7 @@ import itertools
 import json
 import mmap
 import os
+import secrets
 import shutil
 import statistics
 import time
@@ -26,7 +27,7 @@ from tests.perf.conftest import Recorder
 from tests.support.ns_start import Starter, starter
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
-RUN = "be0c01"
+RUN = secrets.token_hex(3)
 ROUNDS = 40
 AT_ONCE = 100
 FULL = PROFILES["no-net"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import secrets
 import statistics
 import tempfile
 import time
@@ -27,7 +28,7 @@ from runtimes.kvm.console import USER_SPACE
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.instance import KvmInstance
 
-RUN = "be0c05"
+RUN = secrets.token_hex(3)
 BOOT_S = 280.0
 ROUNDS = 5
 TRIALS = 20

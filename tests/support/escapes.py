@@ -34,7 +34,7 @@ from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
 from tests.support.tiny_rootfs import tiny_rootfs
 
-RUN = "e5ca9e"
+RUN = secrets.token_hex(3)
 LIMITS = Limits((0,), 1.0, 96 << 20)
 SOURCES = Path(__file__).parent / "attacks"
 PROGRAM = "/bin/attack"
@@ -131,7 +131,6 @@ def run_in(
         profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
         hostname="box",
         places=Places(arena.site.state / name, arena.site.state / ".stage"),
-        ids=engine.ids,
         argv=(PROGRAM, *argv),
         environment=ENVIRONMENT,
         controllers=engine.hierarchy.controllers,

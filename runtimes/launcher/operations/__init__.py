@@ -9,7 +9,6 @@ from runtimes.launcher.operations.mounts import (
     CloneTree,
     LeaveOldRoot,
     MakeDirectory,
-    MakeFile,
     MakeMount,
     MakeNode,
     MakeOverlay,
@@ -21,7 +20,6 @@ from runtimes.launcher.operations.mounts import (
 )
 from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
 from runtimes.launcher.operations.process import (
-    Affinity,
     Capabilities,
     ChildrenIn,
     Clone,
@@ -45,7 +43,6 @@ from runtimes.launcher.operations.process import (
 
 __all__ = [
     "Address",
-    "Affinity",
     "Attach",
     "Bind",
     "BindIdmapped",
@@ -66,7 +63,6 @@ __all__ = [
     "LeaveOldRoot",
     "Loopback",
     "MakeDirectory",
-    "MakeFile",
     "MakeMount",
     "MakeNode",
     "MakeOverlay",

@@ -1,0 +1,76 @@
+"""A testbed and a site on a tiny root filesystem, for tests of one runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import testbed
+from harness.places import places
+from runtimes.base import InstanceSpec, Limits, Runtime, Site
+from tests.support.tiny_rootfs import missing, tiny_rootfs
+
+LIMITS = Limits((0,), 0.5, 64 << 20)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a test's boxes are made."""
+
+    site: Site
+    bed: testbed.Testbed
+
+    def spec(self, slot: int = 0, profile: str = "default") -> InstanceSpec:
+        """A box at the testbed's address number ``slot``."""
+        name = f"tb-{self.site.run}-{slot}"
+        return InstanceSpec(name, profile, self.site.limits, self.bed.lease(slot))
+
+
+@contextlib.contextmanager
+def short_directory() -> Iterator[Path]:
+    """A directory for a site, not below pytest's own.
+
+    The root of a user namespace must be able to walk to a box's files, and paths of sockets are
+    limited.
+    """
+    where = places().state / f"test-{secrets.token_hex(3)}"
+    where.mkdir(parents=True)
+    try:
+        yield where
+    finally:
+        shutil.rmtree(where)
+
+
+@contextlib.contextmanager
+def ground(
+    runtime: Runtime,
+    run: str,
+    where: Path,
+    *,
+    limits: Limits = LIMITS,
+    options: Mapping[str, str] | None = None,
+) -> Iterator[Ground]:
+    """Everything below ``where``; skips, with the reason, where ``runtime`` cannot run."""
+    why = runtime.availability(options or {})
+    if not why.ok:
+        pytest.skip(f"{runtime.name} cannot run here: {why.reason}")
+    if missing():
+        pytest.skip(missing())
+    with testbed.testbed(run) as bed:
+        site = Site(
+            run=run,
+            state=where / "state",
+            cache=where / "cache",
+            rootfs=tiny_rootfs(where / "rootfs"),
+            network=bed,
+            limits=limits,
+            progress=lambda _: None,
+            options=options or {},
+        )
+        yield Ground(site, bed)
