@@ -44,6 +44,7 @@ from results.ledger.vocabulary import Known, widened
 from results.store import RunDirectory, latest
 from runtimes import process
 from runtimes.base import RuntimeFault
+from runtimes.ids import entering
 from runtimes.registry import load as load_runtimes
 from workloads.base import WorkloadFault
 from workloads.registry import load as load_workloads
@@ -362,6 +363,8 @@ def doctor(
 def clean(_: Invocation, cache: bool = False) -> None:
     """Remove everything that killed runs left on this host; living runs are left alone."""
     where = places()
+    if where.state.exists() or (cache and where.cache.exists()):
+        entering.enter(warn)  # a plain user's boxes have written with ids of a namespace
     removed = cleaning.clean_all(where.state, load_runtimes().runtimes)
     removed += layer_store.clean(where.cache)
     if cache:

@@ -27,6 +27,7 @@ from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
 from runtimes.base import AGENT_PATH
+from runtimes.ids import entering
 from workloads.base import Workload
 
 REPORT_TIMEOUT_S = 300.0
@@ -87,6 +88,8 @@ def _exclusively(
         if not imaginary(plan, equipment.runtimes):
             stack.enter_context(host_lock.measuring(wait=wait, told=observer.note))
         stack.enter_context(host_lock.alive(plan.run))
+        if not imaginary(plan, equipment.runtimes):
+            entering.enter(observer.note)  # nothing for root; before there is any thread
         yield
 
 

@@ -15,14 +15,20 @@ from pathlib import Path
 from harness import host_lock, layer_store
 from harness.testbed import NETNS_DIRECTORY, remove_testbed
 from runtimes.base import CGROUP_PARENT, Runtime
+from runtimes.ids.rights import is_host_root
 
 _RUN = re.compile(r"[0-9a-f]{6}")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def traces(state: Path) -> set[str]:
-    """Short ids of every run that has something on this host, alive or dead."""
+    """Short ids of every run that has something on this host, alive or dead.
+
+    A plain user's have nothing outside of their state: what they made went with their processes.
+    """
     names = {entry.name for entry in _entries(state)}
+    if not is_host_root():
+        return {name for name in names if _RUN.fullmatch(name)}
     names |= {
         match[1]
         for entry in _entries(NETNS_DIRECTORY)

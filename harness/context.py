@@ -18,6 +18,8 @@ from workloads.base import Size, Workload
 
 UNLIMITED = "unlimited"
 """Gate code of an arm whose boxes lack limits on purpose."""
+UNENFORCED = "unenforced"
+"""Gate code of a run whose user may make no cgroup."""
 
 
 class Bits(Protocol):

@@ -16,6 +16,8 @@ from harness.tuning.isolation import boot_id
 from harness.tuning.tree import Tree
 from harness.tuning.undo import UndoFile
 from runtimes.base import Runtime, RuntimeFault
+from runtimes.ids import entering, obstacles
+from runtimes.ids.rights import Rights, held, is_host_root
 from runtimes.process import find
 
 State = Literal["works", "caution", "missing"]
@@ -74,9 +76,38 @@ def _backend(name: str, runtime: Runtime, options: Mapping[str, str]) -> Row:
 
 
 def _root(_facts: Mapping[str, Any]) -> Row:
-    if os.geteuid() == 0:
+    if is_host_root():
         return Row("root", "works", "cgroups, namespaces and taps can be made")
-    return Row("root", "missing", f"running as user {os.geteuid()}", "run as root, e.g. with sudo")
+    return Row(
+        "root",
+        "caution",
+        f"running as user {os.geteuid()}: native and ns in a user namespace, nothing else",
+        "run as root for all backends and for limits",
+    )
+
+
+def _user_namespaces(_facts: Mapping[str, Any]) -> Row | None:
+    """Of a plain user, whose boxes all need them."""
+    if held() is not Rights.USER:
+        return None
+    obstacle = obstacles.found()
+    if obstacle is not None:
+        return Row("user namespaces", "missing", obstacle.reason, obstacle.fix)
+    return Row("user namespaces", "works", "this user can make them")
+
+
+def _subordinate_ids(_facts: Mapping[str, Any]) -> Row | None:
+    if held() is not Rights.USER:
+        return None
+    wanted = entering.wanted()
+    if wanted.single:
+        return Row(
+            "subordinate ids",
+            "missing",
+            "one id only, so the root filesystem cannot be built",
+            wanted.why_single,
+        )
+    return Row("subordinate ids", "works", f"{sum(each.count for each in wanted.uids)} ids")
 
 
 def _cgroups(facts: Mapping[str, Any]) -> Row:
@@ -243,6 +274,8 @@ def _layers(places: Places) -> list[Row]:
 
 _CHECKS: Sequence[Callable[[Mapping[str, Any]], Row | None]] = (
     _root,
+    _user_namespaces,
+    _subordinate_ids,
     _tools,
     _cgroups,
     _cpus,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from runtimes import directories
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -26,16 +27,10 @@ class Places:
 def places(runs: str | None = None) -> Places:
     """Default places, moved by ``TAREBENCH_STATE``, ``TAREBENCH_CACHE`` and ``runs``.
 
-    State is below /var/lib and not on a tmpfs: writable layers are on it, and a box's files
-    must cost disk, not memory.  Paths are short: a Unix socket's is limited to 108 bytes.
+    See runtimes/directories.py.
     """
-    if os.geteuid() == 0:
-        state, cache = Path("/var/lib/tarebench"), Path("/var/cache/tarebench")
-    else:
-        home = Path.home()
-        state, cache = home / ".local/state/tarebench", home / ".cache/tarebench"
     return Places(
-        state=Path(os.environ.get("TAREBENCH_STATE") or state),
-        cache=Path(os.environ.get("TAREBENCH_CACHE") or cache),
+        state=directories.state(),
+        cache=directories.cache(),
         runs=Path(runs).resolve() if runs else PROJECT / "results" / "runs",
     )

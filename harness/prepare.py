@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from harness.progress import Observer
 from harness.schedule import Arm
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped, WaterfallStep
-from runtimes import variations
+from runtimes import directories, variations
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
@@ -86,11 +87,12 @@ def prepared(
     """
     with contextlib.ExitStack() as stack:
         places = equipment.places
-        state = places.state / plan.run
-        state.mkdir(parents=True, exist_ok=True)
+        directories.made(places.cache, "TAREBENCH_CACHE")
+        state = directories.made(places.state / plan.run, "TAREBENCH_STATE")
         state.chmod(0o711)  # root of a user namespace is a stranger here and must get through
         stack.callback(_remove_state, state, places)
         rootfs, network = _ground(stack, plan, equipment, observer)
+        plan = _located(plan, rootfs)
         site = Site(
             run=plan.run,
             state=state,
@@ -146,6 +148,15 @@ def _context(
     if not imaginary(plan, equipment.runtimes):
         _watch(context, harness_cpus)
     return context
+
+
+def _located(plan: Plan, rootfs: Rootfs) -> Plan:
+    """The plan with the programs' real paths, where the release decides a part of them."""
+    workloads = {
+        name: dataclasses.replace(each, program=rootfs.locate(each.program))
+        for name, each in plan.workloads.items()
+    }
+    return dataclasses.replace(plan, workloads=workloads)
 
 
 def _loses_limits(runtime: Runtime, profile: str) -> bool:

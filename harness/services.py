@@ -18,7 +18,7 @@ Sides = Mapping[Side, Agent]
 
 
 def fill(argv: Sequence[str], places: Mapping[str, str]) -> list[str]:
-    """``argv`` with ``{peer}``, ``{box}`` and ``{port}`` replaced; other braces stay."""
+    """``argv`` with the tokens of ``places`` replaced, as ``{box}``; other braces stay."""
     filled = []
     for word in argv:
         for token, value in places.items():

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from runtimes import process
 from runtimes.base import BOX_PORT, Lease
+from runtimes.ids.rights import is_host_root
 
 NETNS_DIRECTORY = Path("/run/netns")
 SLOTS = 200
@@ -184,8 +185,10 @@ def _join_root(run: str, peer_address: str, peer: str) -> str:
 
 def _ip(namespace: str, commands: list[str]) -> None:
     where = ["-n", namespace] if namespace else []
+    # It goes back to where it came from, which root of a user namespace may not unless it owns it.
+    own = [] if is_host_root() else ["unshare", "--net"]
     process.run(
-        ["ip", *where, "-batch", "-"],
+        [*own, "ip", *where, "-batch", "-"],
         stdin="\n".join(commands).encode() + b"\n",
         timeout_s=_TIMEOUT_S,
         hint=_HINT,

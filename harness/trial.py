@@ -13,7 +13,7 @@ from harness.clock import stamp
 from harness.context import Context
 from harness.errors import HarnessFault, describe
 from harness.schedule import Slot
-from results.records import GateFinding, Pressure, Sample, Status, Trial
+from results.records import WARM_UP, GateFinding, Pressure, Sample, Status, Trial
 from runtimes.base import LimitsRead, RuntimeFault
 from workloads.base import StartupWork, Workload, WorkloadFault
 
@@ -171,8 +171,8 @@ def _samples(workload: Workload, trial: Trial, readings: list[work.Reading]) -> 
             direction=metrics[name].direction,
             iteration=iteration,
             value=value,
-            valid=trial.status == "ok",
-            reasons=reasons,
+            valid=trial.status == "ok" and iteration >= 1,
+            reasons=reasons if iteration >= 1 else (*reasons, WARM_UP),
         )
         for name, iteration, value in readings
     ]

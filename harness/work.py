@@ -43,9 +43,9 @@ def perform(context: Context, workload: Workload, box: Box) -> list[Reading]:
 
 def _commands(context: Context, workload: Workload, work: CommandWork, box: Box) -> list[Reading]:
     readings: list[Reading] = []
-    places = _places(context, box) if workload.needs_network else {}
+    places = _places(context, box, network=workload.needs_network)
     with _sides(context, workload, box) as sides, services.running(work.services, sides, places):
-        for iteration in range(1, work.iterations + 1):
+        for iteration in range(1 - work.warm_ups, work.iterations + 1):
             result = services.execute(work.command, sides, places)
             box.durations.append((result.wall_ns, result.elapsed_ns))
             output = Output(result.stdout, result.stderr, result.wall_ns)
@@ -62,9 +62,14 @@ def _sides(context: Context, workload: Workload, box: Box) -> Iterator[dict[Side
         yield {Side.BOX: box.instance.agent, Side.PEER: peer}
 
 
-def _places(context: Context, box: Box) -> dict[str, str]:
+def _places(context: Context, box: Box, *, network: bool) -> dict[str, str]:
+    """What stands for the tokens in argv."""
+    limits = context.limits
+    room = {"cpus": str(len(limits.cpus)), "memory_mib": str(limits.memory_bytes >> 20)}
+    if not network:
+        return room
     address, port = box.instance.address()
-    return {"peer": context.network.peer_address, "box": address, "port": str(port)}
+    return {**room, "peer": context.network.peer_address, "box": address, "port": str(port)}
 
 
 def time_startup(
@@ -92,7 +97,7 @@ def _answering(
         started(context, *arm) as box,
     ):
         sides = {Side.BOX: box.instance.agent}
-        with services.running([service], sides, _places(context, box)):
+        with services.running([service], sides, _places(context, box, network=True)):
             box.marks["service_up"] = context.clock.now_ns()
             _ask(connection, box.instance.address(), work)
             box.marks["http_200"] = context.clock.now_ns()

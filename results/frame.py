@@ -13,11 +13,11 @@ backend      category kind of box
 profile      category variation of the backend
 arm          category ``backend``, or ``backend:profile``
 workload     category ``resource.what``
-resource     category cpu, memory, network, storage, startup, footprint, system
+resource     category cpu, memory, network, storage, startup, footprint, system, application
 metric       category unique within its workload
 unit         category SI, or the field's own
 direction    category ``higher`` or ``lower`` is better
-iteration    int64    repeat within the trial
+iteration    int64    repeat within the trial, from 1; below: a warm-up, which is not valid
 value        float64  finite, in ``unit``
 valid        bool     may be used in a verdict: its own mark, and its trial is ``ok``
 reasons      category gate codes that hold, joined by ``"; "``; empty when none
@@ -38,7 +38,7 @@ import duckdb
 import pandas as pd
 
 from results.errors import StoreError
-from results.records import Run, Sample, Trial, arm_name
+from results.records import WARM_UP, Run, Sample, Trial, arm_name
 from results.store import RunDirectory
 
 DEFAULT_ROOT = Path(__file__).parent / "runs"
@@ -67,6 +67,12 @@ def load(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
     directory = _opened(run, root)
     statuses = {(t.trial_id, t.attempt): t.status for t in directory.trials()}
     return _samples_frame(directory.samples(), statuses, directory.run())
+
+
+def without_warm_ups(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``frame`` that are no warm-up: no verdict rests on those, and none lacks them."""
+    warm = [text for text in frame["reasons"].unique() if WARM_UP in str(text).split("; ")]
+    return frame[~frame["reasons"].isin(warm)] if warm else frame
 
 
 def load_trials(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:

@@ -17,6 +17,9 @@ SCHEMA = 1
 Direction = Literal["higher", "lower"]
 Status = Literal["ok", "invalid", "failed"]
 
+WARM_UP = "warm-up"
+"""Reason of a sample from before its trial had settled: recorded, counted nowhere."""
+
 
 def arm_name(backend: str, profile: str) -> str:
     """``docker`` for the default profile, else ``docker:host-net``."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, ground
 from runtimes.agent import Agent
 from runtimes.base import (
     AGENT_PATH,
@@ -62,6 +61,8 @@ def plan(
 ) -> Plan:
     """The steps of a native start."""
     root = state / "root"
+    # Without a cgroup nothing else says which processes are the box's, nor ends them as a whole.
+    own_pids = 0 if creation.directories else kernel.CLONE_NEWPID
     scratch = kernel.NOSUID | kernel.NODEV
     parts: list[tuple[Side, str, list[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(creation)),
@@ -69,7 +70,7 @@ def plan(
         (
             Side.LAUNCHER,
             "cloned",
-            [Clone(kernel.CLONE_NEWNS, str(creation.born_in or ""))],
+            [Clone(kernel.CLONE_NEWNS | own_pids, str(creation.born_in or ""))],
         ),
         (Side.CHILD, "joined", [*join_steps(creation), EnterNamespace(str(network))]),
         (
@@ -141,7 +142,7 @@ class NativeEngine:
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
         del profile
-        return frozenset()
+        return cgroups.conditions(self.hierarchy)
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
@@ -150,7 +151,8 @@ class NativeEngine:
 
 @contextlib.contextmanager
 def _prepared(site: Site) -> Iterator[NativeEngine]:
-    hierarchy = cgroups.detect()
+    hierarchy = cgroups.usable()
+    cgroups.check(hierarchy, site.limits)
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         site.state.mkdir(parents=True, exist_ok=True)
@@ -174,7 +176,7 @@ def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
     limits = Limits(cpus, float(len(cpus)), 0)
     lease = Lease(-1, site.network.peer_address, "", 0)
     spec = InstanceSpec(name, "peer", limits, lease)
-    hierarchy = cgroups.detect()
+    hierarchy = cgroups.usable()
     with opened(site.cache, site.progress) as launcher, cgroups.held(hierarchy, site.run):
         site.state.mkdir(parents=True, exist_ok=True)
         bounds = cgroups.Bounds(cpus)
@@ -202,15 +204,7 @@ class NativeRuntime:
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""
         del options
-        if os.geteuid() != 0:
-            return Availability(ok=False, reason="not root", fix="run as root")
-        try:
-            hierarchy = cgroups.detect()
-        except RuntimeFault as fault:
-            return Availability(ok=False, reason=str(fault), fix=fault.hint)
-        return Availability(
-            ok=True, reason=f"Linux {os.uname().release}, cgroups {hierarchy.version}"
-        )
+        return ground.availability()
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See Runtime."""
@@ -220,7 +214,7 @@ class NativeRuntime:
     def clean(self, state: Path, run: str) -> list[str]:
         """See Runtime."""
         try:
-            removed = cgroups.detect().remove_all(run)
+            removed = cgroups.usable().remove_all(run)
         except RuntimeFault as fault:
             removed = [f"cgroups of run {run} not removed: {fault}"]
         if state.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.places import places
 from harness.prepare import recipe_for
 from harness.testbed import Testbed, testbed
 from runtimes.base import Limits, Site
+from runtimes.ids.rights import is_host_root
 from runtimes.images.rootfs import Rootfs, build
 from runtimes.process import find
 from workloads.registry import load
@@ -23,7 +23,7 @@ from workloads.registry import load
 @pytest.fixture(scope="session")
 def root_needed() -> None:
     """Skip where we are not root."""
-    if os.geteuid() != 0:
+    if not is_host_root():
         pytest.skip("needs root: namespaces, cgroups and taps are made")
 
 

@@ -3,9 +3,9 @@
 A workload is data.  It never starts anything and knows no backend: the trial engine
 puts its commands into a box and on the peer, and gives the output back to ``parse``.
 
-In argv, two tokens are replaced by the trial engine: ``{peer}`` by the peer's address as the
-box sees it, and ``{box}`` / ``{port}`` by the box's address and published port as the peer
-sees them.
+In argv, tokens are replaced by the trial engine: ``{peer}`` by the peer's address as the box
+sees it, ``{box}`` and ``{port}`` by the box's address and published port as the peer sees them,
+``{cpus}`` and ``{memory_mib}`` by what the box may use: how many CPUs, how much memory.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Service:
     """A program that must be up before the command: a server.
 
     Up means: it wrote ``ready`` to its output, or, where ``ready`` is ``None``, it exited with
-    status 0 (a daemon that binds its socket before it detaches, as nginx does).
+    status 0 (a daemon that binds its socket before it detaches, as nginx does; or a step that
+    prepares data for the command and is done).
     """
 
     argv: tuple[str, ...]
@@ -106,6 +107,8 @@ class CommandWork:
     command: Command
     iterations: int
     services: tuple[Service, ...] = ()
+    warm_ups: int = 0
+    """Runs of the command before those; recorded, but they count nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,9 @@ class Workload:
 
     name: str
     """``resource.what``, e.g. ``cpu.sysbench``."""
-    resource: Literal["cpu", "memory", "network", "storage", "startup", "footprint", "system"]
+    resource: Literal[
+        "cpu", "memory", "network", "storage", "startup", "footprint", "system", "application"
+    ]
     title: str
     """A few words for people, e.g. ``Prime search (sysbench)``."""
     metrics: tuple[Metric, ...]
@@ -158,7 +163,8 @@ class Workload:
     parse: Callable[[Output], tuple[Measurement, ...]]
     """Raises WorkloadFault on output it does not know.  Never called for start-up, footprint."""
     program: str
-    """Absolute path of the program that does the work; its digest is checked in every arm."""
+    """Absolute path of the program that does the work; its digest is checked in every arm.
+    ``*`` stands for a version in the path, where a distribution's release decides it."""
     packages: tuple[str, ...] = ()
     """Debian packages that the root filesystem needs for it."""
     programs: tuple[Program, ...] = ()

@@ -38,6 +38,16 @@ CONDITIONS: Mapping[str, Condition] = {
         "the profile is built without the cgroup controllers that would enforce every limit",
         "compare it with its neighbours in the waterfall, not with boxes that are limited",
     ),
+    "rootless": Condition(
+        "caution",
+        "a plain user's run: all boxes, native ones too, are in a user namespace of that user's",
+        "compare it with runs of the same kind; run as root for what a root's engine costs",
+    ),
+    "unenforced": Condition(
+        "caution",
+        "no cgroup may be made: CPUs are kept by affinity, memory is not limited, in every arm",
+        "run as root, or in a cgroup that was delegated to you (systemd: Delegate=yes)",
+    ),
     "nested": Condition(
         "caution",
         "the VM runs inside another VM",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
-from harness.context import UNLIMITED
+from harness.context import UNENFORCED, UNLIMITED
 from harness.gates.evidence import Evidence
 from results.records import GateFinding
 from runtimes.base import Limits, LimitsRead
@@ -21,14 +22,11 @@ slices of 5 ms per CPU: a hundredth of the time is its rounding."""
 def limits_enforced(evidence: Evidence) -> GateFinding | None:
     """Planned limits against those read back, outside and inside.
 
-    Of an arm that lacks limits on purpose those count that it has.
+    Of an arm that lacks limits on purpose those count that it has.  Where no cgroup may be made
+    the CPU set has to be kept all the same, and a quota of less than that was refused beforehand.
     """
     planned, wrong = evidence.planned, []
-    outside = evidence.outside
-    if UNLIMITED in evidence.conditions:
-        outside, inside = _as_far_as_made(outside, evidence.inside, planned)
-    else:
-        inside = evidence.inside
+    outside, inside = _to_be_judged(evidence)
     for where, seen in (("outside", outside), ("inside", inside)):
         if seen.cpus is not None and not _same_cpus(where, seen.cpus, planned.cpus):
             wrong.append(f"CPUs {where}: {seen.cpus}, planned {planned.cpus}")
@@ -52,6 +50,16 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
         "limits are not enforced as planned: " + "; ".join(wrong),
         "see invoke doctor for the cgroup controllers of this host",
     )
+
+
+def _to_be_judged(evidence: Evidence) -> tuple[LimitsRead, LimitsRead]:
+    outside, inside = evidence.outside, evidence.inside
+    if not evidence.conditions & {UNLIMITED, UNENFORCED}:
+        return outside, inside
+    made, seen = _as_far_as_made(outside, inside, evidence.planned)
+    if UNENFORCED in evidence.conditions:
+        made = dataclasses.replace(made, cpus=outside.cpus)
+    return made, seen
 
 
 def _as_far_as_made(

@@ -10,6 +10,7 @@ from reports import text
 from reports.view.arms import AGAIN, BASELINE, UNJUDGED, unplanned
 from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
+from results.frame import without_warm_ups
 from results.records import Run, Trial, WorkloadRecord
 from results.stats.intervals import Levels
 
@@ -34,6 +35,7 @@ def trial_values(samples: pd.DataFrame, also: frozenset[Key]) -> pd.DataFrame:
 
     Iterations are repeats inside one instance; pooling them over trials would feign certainty.
     """
+    samples = without_warm_ups(samples)
     keys = pd.MultiIndex.from_frame(samples[["trial_id", "attempt"]].astype({"trial_id": "str"}))
     chosen = samples[samples["valid"] | keys.isin(list(also))]
     by = ["workload", "metric", "arm", "block", "trial_id", "attempt"]

@@ -21,7 +21,9 @@ from results.records import (
     arm_name,
 )
 
-RESOURCES = ("cpu", "memory", "network", "storage", "startup", "footprint", "system")
+RESOURCES = (
+    *("cpu", "memory", "network", "storage", "startup", "footprint", "system", "application"),
+)
 OTHER = "other"
 """Resource of a workload whose name does not begin with one."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from results.frame import without_warm_ups
 from results.records import Run, arm_name
 
 BASELINE = "native"
@@ -87,6 +88,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
             were left out.
     """
     conditions = _conditions(frame, run)
+    frame = without_warm_ups(frame)
     arms = [arm_name(arm.backend, arm.profile) for arm in run.arms] if run else []
     workloads = [each.name for each in run.workloads] if run else []
     return Evidence(

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtimes.base import InstanceStats, Limits, RuntimeFault
-from runtimes.cgroups import v1, v2
+from runtimes.cgroups import base, v1, v2
+from runtimes.cgroups.absent import Absent
 from runtimes.cgroups.base import Group, Hierarchy, create
 from runtimes.cgroups.mounts import parse
 from runtimes.cgroups.specs import Account, Bounds, Creation, DeviceRule, IoLimit
+from runtimes.ids.rights import is_host_root
 
 __all__ = [
+    "Absent",
     "Account",
     "Bounds",
     "Creation",
@@ -23,11 +26,17 @@ __all__ = [
     "Hierarchy",
     "IoLimit",
     "bounds",
+    "check",
+    "conditions",
     "create",
     "detect",
     "held",
     "stats",
+    "usable",
 ]
+
+LIMITING = frozenset({"cpuset", "cpu", "memory"})
+"""Controllers of the limits that every arm has."""
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -53,6 +62,43 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
         "no cgroup hierarchy with the cpu, cpuset and memory controllers is mounted",
         hint="mount -t cgroup2 none /sys/fs/cgroup",
     )
+
+
+def usable() -> Hierarchy:
+    """As ``detect``; where this user may make no cgroup, a stand-in that says so."""
+    try:
+        found = detect()
+    except RuntimeFault as fault:
+        return Absent(str(fault))
+    points = [found.root] if isinstance(found, v2.V2) else list((found.controllers or {}).values())
+    refused = [point for point in points if not base.is_writable(point)]
+    if not refused:
+        return found
+    return Absent(f"{refused[0]} is not ours to make cgroups in")
+
+
+def check(hierarchy: Hierarchy, limits: Limits) -> None:
+    """Refuse a limit that changes what is measured and that nobody would enforce.
+
+    A quota of all of the box's CPUs limits nothing, and a memory limit is told by a gate.
+
+    Raises:
+        RuntimeFault: a CPU quota below the number of CPUs, without the cpu controller.
+    """
+    if limits.cpu_quota < len(limits.cpus) and "cpu" not in hierarchy.enforces:
+        why = hierarchy.why if isinstance(hierarchy, Absent) else "the cpu controller is not ours"
+        raise RuntimeFault(
+            f"{limits.cpu_quota:g} of {len(limits.cpus)} CPUs cannot be enforced: {why}",
+            hint="give --cpus a whole number (an affinity keeps it), or run as root",
+        )
+
+
+def conditions(hierarchy: Hierarchy) -> frozenset[str]:
+    """Gate codes of boxes that are limited by ``hierarchy``, native ones included."""
+    codes = set() if is_host_root() else {"rootless"}
+    if not hierarchy.enforces >= LIMITING:
+        codes.add("unenforced")
+    return frozenset(codes)
 
 
 def bounds(limits: Limits) -> Bounds:

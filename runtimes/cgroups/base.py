@@ -102,6 +102,11 @@ class Hierarchy(Protocol):
         """v1 controllers in use and their mount points; ``None`` on v2."""
         ...
 
+    @property
+    def enforces(self) -> frozenset[str]:
+        """Controllers (``cpuset``, ``cpu``, ``memory``…) whose limits are kept here."""
+        ...
+
     def prepare(self, run: str) -> None:
         """Make the run's parent directories, with the controllers that its boxes need."""
         ...
@@ -138,6 +143,12 @@ def create(creation: Creation) -> None:
         make_directory(directory)
     for item in creation.writes:
         write(item.path, item.value)
+
+
+def is_writable(directory: Path) -> bool:
+    """Whether we may make cgroups below ``directory``, or below what is ours in it already."""
+    own = directory / CGROUP_PARENT
+    return os.access(own if own.is_dir() else directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def _fault(action: str, error: OSError) -> RuntimeFault:

@@ -74,6 +74,8 @@ class Creation:
     """Directory for CLONE_INTO_CGROUP (v2)."""
     device_program: bytes = b""
     """eBPF to attach to ``born_in`` (v2); v1 has files for it."""
+    affinity: tuple[int, ...] = ()
+    """CPUs to run on where no CPU set can be made; none where one is."""
 
 
 @dataclass(frozen=True, slots=True)

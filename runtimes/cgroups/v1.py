@@ -197,6 +197,11 @@ class V1:
         """See Hierarchy."""
         return {name: self.mounts[name] for name in USED if name in self.mounts}
 
+    @property
+    def enforces(self) -> frozenset[str]:
+        """See Hierarchy."""
+        return frozenset(self.mounts)
+
     def _points(self) -> tuple[Path, ...]:
         """Mount points in use, once each."""
         return tuple(dict.fromkeys(self.mounts[name] for name in KNOWN if name in self.mounts))

@@ -200,6 +200,11 @@ class V2:
         """See Hierarchy."""
         return
 
+    @property
+    def enforces(self) -> frozenset[str]:
+        """See Hierarchy."""
+        return frozenset((base.read_or_none(self.root / "cgroup.controllers") or "").split())
+
     def _parent(self, run: str) -> Path:
         return self.root / base.parent_path(run)
 

@@ -16,6 +16,7 @@ from runtimes import process
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.docker import locate, sweep
 from runtimes.docker.request import PROFILES
+from runtimes.ids.rights import is_host_root
 
 _INSTALL = "run ./bootstrap, or: apt-get install docker.io"
 _SDK = "run ./bootstrap, or: pip install 'tarebench[docker]'"
@@ -32,6 +33,12 @@ class DockerRuntime:
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """Whether the SDK is there, and a daemon answers or can be started."""
+        if not is_host_root():
+            return Availability(
+                ok=False,
+                reason="its containers are put on the test network, which needs root",
+                fix="run as root",
+            )
         if importlib.util.find_spec("docker") is None:
             return Availability(ok=False, reason="the Docker SDK for Python is missing", fix=_SDK)
         try:
@@ -72,12 +79,6 @@ def _private_availability() -> Availability:
     if missing:
         reason = f"no Docker daemon answers, and to start one there is no {', '.join(missing)}"
         return Availability(ok=False, reason=reason, fix=_INSTALL)
-    if os.geteuid() != 0:
-        return Availability(
-            ok=False,
-            reason="no Docker daemon answers, and only root may start one",
-            fix="run as root, or start the host's own daemon",
-        )
     return Availability(ok=True, reason="no daemon answers; a private one is started for the run")
 
 

@@ -1,7 +1,8 @@
 """From what mmdebstrap made to what a box needs: left out, emptied, added.  Pure.
 
 Left out is what no workload reads (documentation, translations, caches, logs) and what differs
-between two builds of the same packages (machine id, dates, the building host's own names).
+between two builds of the same packages (machine id, dates, the building host's own names, a
+server's first database, keys and certificates).
 """
 
 from __future__ import annotations
@@ -25,8 +26,16 @@ UNPACKED_NEVER = (
     "/usr/share/lintian/*",
     "/usr/share/bug/*",
     "/usr/share/gnome/help/*",
+    # PostgreSQL's just-in-time compiler, 165 MB with LLVM; without it a server plans without it.
+    "/usr/lib/postgresql/*/lib/bitcode/*",
+    "/usr/lib/postgresql/*/lib/llvmjit*",
+    "/usr/lib/*/libLLVM*",
+    "/usr/lib/*/libz3.so*",
 )
 """dpkg's ``path-exclude``: not even unpacked, which saves a fifth of the build."""
+
+_MADE_CERTIFICATE = "ssl-cert-snakeoil.pem"
+"""By ssl-cert, for this host's name and with a fresh key."""
 
 _DROPPED = (
     *(pattern[1:] for pattern in UNPACKED_NEVER),
@@ -37,13 +46,16 @@ _DROPPED = (
     "etc/apt/apt.conf.d/99mmdebstrap",
     "etc/apt/sources.list",
     "etc/dpkg/dpkg.cfg.d/99mmdebstrap",
+    "etc/postgresql/*",
     "etc/ssh/ssh_host_*",
+    f"etc/ssl/certs/{_MADE_CERTIFICATE}",
     "etc/ssl/private/*",
     "proc/*",
     "run/*",
     "sys/*",
     "tmp/*",
     "usr/lib/*/perl-base/unicore/*.pod",
+    "usr/share/i18n/*",
     "usr/share/perl/*/pod/*",
     "var/cache/apt/*",
     "var/cache/debconf/*-old",
@@ -54,6 +66,7 @@ _DROPPED = (
     "var/lib/dpkg/*-old",
     "var/lib/dpkg/lock*",
     "var/lib/dpkg/triggers/Lock",
+    "var/lib/postgresql/*",
     "var/lib/systemd/random-seed",
     "var/tmp/*",
 )
@@ -91,12 +104,17 @@ def is_kept(name: str) -> bool:
     return _DROP.match(name) is None
 
 
-def without_logs(entries: Iterable[Entry]) -> list[Entry]:
-    """Directories below /var/log stay, for servers that insist on them; files there go."""
+def without_leavings(entries: Iterable[Entry]) -> list[Entry]:
+    """Without what installing packages left behind.
+
+    Directories below /var/log stay, for servers that insist on them; files there go.  So do
+    links to the certificate that ssl-cert made, whose names are its hash.
+    """
     return [
         entry
         for entry in entries
-        if entry.kind == "directory" or not entry.name.startswith("var/log/")
+        if entry.kind == "directory"
+        or not (entry.name.startswith("var/log/") or entry.link == _MADE_CERTIFICATE)
     ]
 
 

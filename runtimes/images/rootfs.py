@@ -13,21 +13,23 @@ package versions give the same digest.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
+from runtimes.ids.maps import own_boxes
+from runtimes.ids.rights import Rights, held
 from runtimes.images import apt_sources, canonical, contents, mmdebstrap, recipe, storage, unpack
 from runtimes.images.compile import FLAGS, compile_static
 from runtimes.images.recipe import ProgramSource, Recipe
 
 __all__ = ["ProgramSource", "Recipe", "Rootfs", "build"]
 
-_NEEDED_BYTES = 1_500_000_000
+_NEEDED_BYTES = 2_000_000_000
 """Space for a build: mmdebstrap's tree, its tar, the canonical tar, the unpacked tree."""
 
 _APT = Path("/etc/apt")
@@ -51,6 +53,28 @@ class Rootfs:
     """Sum of the sizes of all files."""
     architecture: str
     """As Debian, Go and OCI name it: ``amd64``, ``arm64``."""
+
+    def locate(self, path: str) -> str:
+        """``path`` with each ``*`` in it replaced by what stands there in the root filesystem.
+
+        Raises:
+            RuntimeFault: no program is meant by it, or several are.
+        """
+        if "*" not in path:
+            return path
+        parts = path.split("/")
+        found = [
+            name
+            for name in self.programs
+            if len(name.split("/")) == len(parts)
+            and all(map(fnmatch.fnmatchcase, name.split("/"), parts))
+        ]
+        if len(found) != 1:
+            raise RuntimeFault(
+                f"{path} means {len(found)} programs in the root filesystem {self.digest[:19]}",
+                hint="name the package that holds it in the workload's `packages`",
+            )
+        return found[0]
 
     def program_digest(self, path: str) -> str:
         """Hexadecimal sha256 of the program at ``path``, symbolic links followed in the root.
@@ -84,11 +108,7 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     if ready is not None:
         storage.mark_used(entry)
         return ready
-    if os.geteuid() != 0:
-        raise RuntimeFault(
-            "building the root filesystem needs root: its files have owners of their own",
-            hint="run as root once; later runs use what is cached",
-        )
+    _check_owners()
     with storage.building(
         entry, needed_bytes=_NEEDED_BYTES, progress=progress, what="the root filesystem"
     ) as scratch:
@@ -103,6 +123,22 @@ def build(wanted: Recipe, cache: Path, progress: Callable[[str], None]) -> Rootf
     if built is None:
         raise RuntimeFault(f"{entry}: the root filesystem vanished while it was built")
     return built
+
+
+def _check_owners() -> None:
+    """Files of the root filesystem have owners of their own, of a whole system's ids.
+
+    Raises:
+        RuntimeFault: we cannot give them away.
+    """
+    rights = held()
+    if rights is Rights.USER or (rights is Rights.OWN_ROOT and not own_boxes().is_whole):
+        raise RuntimeFault(
+            "building the root filesystem needs root or subordinate ids: its files have owners of "
+            "their own",
+            hint="apt-get install uidmap, and have root give this user ids: usermod --add-subuids "
+            "100000-165535 --add-subgids 100000-165535 USER (ids that nobody has); or run as root",
+        )
 
 
 def _toolchain() -> str:
@@ -150,7 +186,7 @@ def _make(
     work.mkdir()
     base = mmdebstrap.build_tar(wanted, sources, work, progress)
     progress("naming the root filesystem by its content")
-    kept = contents.without_logs(canonical.read(base, contents.is_kept))
+    kept = contents.without_leavings(canonical.read(base, contents.is_kept))
     entries = contents.complete(kept, programs, wanted.files)
     digest = canonical.digest(canonical.arrange(entries))
     arranged = canonical.arrange(contents.with_digest(entries, digest))

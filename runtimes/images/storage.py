@@ -48,7 +48,7 @@ def building(
             with _scratch(entry, needed_bytes) as scratch:
                 yield scratch
     except OSError as error:
-        hint = "set TAREBENCH_CACHE to a directory that root can write"
+        hint = "set TAREBENCH_CACHE to a directory that you can write"
         if error.errno == errno.ENOSPC:
             hint = f"about {needed_bytes // 10**6} MB are needed: free some, or set TAREBENCH_CACHE"
         raise RuntimeFault(f"cannot make {what} in {home}: {error}", hint=hint) from error

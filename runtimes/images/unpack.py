@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtimes import process
 from runtimes.base import RuntimeFault
+from runtimes.ids.rights import is_host_root
 from runtimes.images.canonical import DEVICES, EPOCH_S, Entry, pieces
 
 _MAX_LINKS = 40
@@ -24,7 +25,7 @@ def unpack(arranged: Sequence[Entry], root: Path) -> None:
     here before its children, so no name ever passes through a symbolic link.
 
     Raises:
-        OSError: no space; not root, who alone may make owners and devices as in the box.
+        OSError: no space; not root, of a user namespace at least, who may give owners.
     """
     root.mkdir()
     root.chmod(0o755)
@@ -46,7 +47,7 @@ def _make(entry: Entry, root: Path) -> None:
         os.link(root / entry.link, path, follow_symlinks=False)
         return
     elif entry.kind == "device":
-        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*DEVICES[entry.name]))
+        _make_device(path, os.makedev(*DEVICES[entry.name]))
     else:
         with path.open("xb") as file:
             for piece in pieces(entry.content):
@@ -58,6 +59,16 @@ def _make(entry: Entry, root: Path) -> None:
         os.setxattr(path, "security.capability", entry.capability)
     if entry.kind != "directory":
         os.utime(path, _TIMES, follow_symlinks=False)
+
+
+def _make_device(path: Path, number: int) -> None:
+    """Root of a user namespace gets an empty file: every box covers /dev with working ones."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, number)
+    except PermissionError:
+        if is_host_root():
+            raise
+        path.touch(exist_ok=False)
 
 
 def resolve(root: Path, path: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
+from runtimes.ids.rights import is_host_root
 from runtimes.images.kernel import choose
 from runtimes.kvm import host
 from runtimes.kvm.shapes import PROFILES
@@ -40,7 +41,7 @@ class KvmRuntime:
         return Availability(ok=True, reason=summary)
 
     def _check(self, options: Mapping[str, str]) -> str:
-        if os.geteuid() != 0:
+        if not is_host_root():
             raise RuntimeFault("guests with taps and cgroups need root", hint="run it with sudo")
         if importlib.util.find_spec("libvirt") is None:
             raise RuntimeFault("libvirt-python is not installed", hint=EXTRA_HINT)

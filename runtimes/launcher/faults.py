@@ -88,7 +88,8 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (Attach, errno.ENOENT): "the root file system lacks this directory",
     (LeaveOldRoot, errno.EXDEV): "the harness runs in a chroot: run it in the host's root",
     (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
-    (Identity, errno.EINVAL): "the box's user namespace has no such id: it has 0 to 65535",
+    (Identity, errno.EINVAL): "the box's user namespace has no such id: it has 0 to 65535, "
+    "and without subordinate ids (/etc/subuid) a plain user's has root only",
     (MakeDirectory, errno.ENOTDIR): "something else than a directory is in the way",
     (Execute, errno.ENOTDIR): "the working directory is not a directory",
     (Execute, errno.EXDEV): "the working directory is outside of the box's root",

@@ -13,6 +13,7 @@ from pathlib import Path
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Account, Group, stats
+from runtimes.cgroups.absent import Processes
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
 from runtimes.launcher.started import Started
@@ -188,6 +189,8 @@ def start(
             )
             if root is not None:
                 root.take(started.pid)
+            if isinstance(group, Processes):
+                group.lead(started.pid)
     except BaseException:
         undo.close()
         raise

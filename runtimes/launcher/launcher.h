@@ -23,7 +23,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 8, STREAMS = 3 };
+enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 16, STREAMS = 3 };
 
 enum side { LAUNCHER = 0, CHILD = 1 };
 
@@ -68,7 +68,7 @@ operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identi
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
 operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
 operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_process;
-operation op_children_in, op_make_mount, op_device_filter;
+operation op_children_in, op_make_mount, op_device_filter, op_affinity;
 
 /* plan.c */
 int plan_read(char *text, size_t length, struct step **steps, uint32_t *count);

@@ -32,7 +32,7 @@ static const struct entry TABLE[] = {
     [16] = {op_loopback, 0, 0},
     [17] = {op_veth, 2, 3},
     [18] = {op_address, 3, 1},
-    [19] = {op_identity, 2, 1},
+    [19] = {op_identity, 3, 1},
     [20] = {op_capabilities, 1, 0},
     [21] = {op_no_new_privileges, 0, 0},
     [22] = {op_seccomp, 0, 1},
@@ -44,7 +44,7 @@ static const struct entry TABLE[] = {
     [28] = {op_unshare, 1, 0},
     [29] = {op_hold, 1, 0},
     [30] = {op_leave_old_root, 0, 0},
-    [31] = {op_make_overlay, 3, 4},
+    [31] = {op_make_overlay, 4, 4},
     [32] = {op_clone_tree, 1, 1},
     [33] = {op_make_tmpfs, 4, 1},
     [34] = {op_attach, 1, 1},
@@ -52,6 +52,7 @@ static const struct entry TABLE[] = {
     [36] = {op_children_in, 1, 0},
     [37] = {op_make_mount, 2, 1},
     [38] = {op_device_filter, 0, 2},
+    [39] = {op_affinity, 0, 1},
 };
 
 static int run_step(struct context *context, const struct step *step)
@@ -106,12 +107,36 @@ static void execute(struct context *context, char *plan, size_t length)
         _exit(1);
 }
 
+static int keep(const char *path, int flags, int number)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fd == number)
+        return 0;
+    int error = negative(dup3(fd, number, O_CLOEXEC));
+    close(fd);
+    return error;
+}
+
+/* Root of a mere user namespace may not go back to the host's network: it then makes one of its
+ * own to be at home in from now on. */
+static int go_home(void)
+{
+    if (!setns(OWN_NETWORK, CLONE_NEWNET))
+        return 0;
+    if (errno != EPERM || unshare(CLONE_NEWNET))
+        return -errno;
+    return keep("/proc/self/ns/net", O_RDONLY, OWN_NETWORK);
+}
+
 /* Nothing of one plan is left when the next one comes. */
 static int clean_up(const struct context *context)
 {
     syscall(SYS_close_range, (unsigned)FIRST_OF_PLAN, ~0u, 0u);
-    if (context->moved & CLONE_NEWNET && setns(OWN_NETWORK, CLONE_NEWNET))
-        return -errno;
+    int error = context->moved & CLONE_NEWNET ? go_home() : 0;
+    if (error)
+        return error;
     if (context->moved & CLONE_NEWPID && setns(OWN_PIDS, CLONE_NEWPID))
         return -errno;
     return negative(chdir("/"));
@@ -132,18 +157,6 @@ static int serve_one(const struct stat *root)
     status_add(MARK, UINT32_MAX, 0);
     execute(&context, plan, length);
     return clean_up(&context);
-}
-
-static int keep(const char *path, int flags, int number)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fd == number)
-        return 0;
-    int error = negative(dup3(fd, number, O_CLOEXEC));
-    close(fd);
-    return error;
 }
 
 /* A mount namespace of its own, which hears of the host's mounts and tells nobody of its own;

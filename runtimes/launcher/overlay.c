@@ -10,12 +10,13 @@ enum { READ_ONLY = 1, NO_DEVICES = 4 };     /* a layer may bring the host's disk
 enum { OPTION_BYTES = 255 };                /* fsconfig(2) takes no longer values */
 enum { PAGE_BYTES = 4096 };                 /* mount(2) takes no more options; 500 layers fit */
 
-static int begin(const char *upper, const char *work, int is_volatile)
+static int begin(const char *upper, const char *work, int is_volatile, int user_xattr)
 {
     int fs = (int)syscall(NR_FSOPEN, "overlay", FS_CLOEXEC);
     if (fs < 0)
         return -1;
-    if (set(fs, "source", "overlay") || set(fs, "index", "off"))
+    if (set(fs, "source", "overlay") || set(fs, "index", "off") ||
+        (user_xattr && set(fs, "userxattr", NULL)))
         return -1;
     if (*upper && (set(fs, "upperdir", upper) || set(fs, "workdir", work) ||
                    (is_volatile && set(fs, "volatile", NULL))))
@@ -43,7 +44,7 @@ static int joined(char *text, size_t size, uint64_t depth)
 static int by_context(const struct step *step, const char *lower, uint64_t depth)
 {
     char name[24], **s = step->strings;
-    int fs = begin(s[1], s[2], step->numbers[1] != 0);
+    int fs = begin(s[1], s[2], step->numbers[1] != 0, step->numbers[3] != 0);
     if (fs < 0 || (lower && set(fs, "lowerdir", lower)))
         return -1;
     for (uint64_t i = 0; !lower && i < depth; i++) {
@@ -64,7 +65,8 @@ static int by_mount(const struct step *step, const char *lower)
     if (*upper)
         n = snprintf(writable, sizeof writable, ",upperdir=%s,workdir=%s%s", upper, work,
                      step->numbers[1] ? ",volatile" : "");
-    int all = snprintf(data, sizeof data, "index=off,lowerdir=%s%s", lower, writable);
+    int all = snprintf(data, sizeof data, "index=off%s,lowerdir=%s%s",
+                       step->numbers[3] ? ",userxattr" : "", lower, writable);
     if (n < 0 || all < 0 || (size_t)n >= sizeof writable || (size_t)all >= sizeof data) {
         errno = E2BIG;
         return -1;
@@ -78,7 +80,8 @@ static int by_mount(const struct step *step, const char *lower)
     return tree;
 }
 
-/* numbers: slot, whether volatile, how many layers
+/* numbers: slot, whether volatile, how many layers, whether to keep its marks in user.* attributes
+ *          (trusted.* ones are for the host's root only)
  * strings: the directory that they are in, upper and work (empty: read-only), a mount point */
 int op_make_overlay(struct context *context, const struct step *step)
 {

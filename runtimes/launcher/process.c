@@ -138,16 +138,28 @@ int op_children_in(struct context *context, const struct step *step)
     return negative(setns(passed_fd(context, step->numbers[0]), CLONE_NEWPID));
 }
 
-/* numbers: uid, gid; strings: further groups, an array of gid_t */
+/* numbers: uid, gid, whether group lists may be set at all (user_namespaces(7))
+ * strings: further groups, an array of gid_t */
 int op_identity(struct context *context, const struct step *step)
 {
     (void)context;
     uid_t uid = (uid_t)step->numbers[0];
     gid_t gid = (gid_t)step->numbers[1];
     size_t count = step->lengths[0] / sizeof(gid_t);
-    if (setgroups(count, count ? (gid_t *)(void *)step->strings[0] : NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+    const gid_t *groups = count ? (gid_t *)(void *)step->strings[0] : NULL;
+    if (step->numbers[2] && setgroups(count, groups))
+        return -errno;
+    if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
         return -errno;
     return 0;
+}
+
+/* strings: a CPU mask, as sched_setaffinity(2) takes it */
+int op_affinity(struct context *context, const struct step *step)
+{
+    (void)context;
+    return negative(syscall(SYS_sched_setaffinity, 0, (unsigned long)step->lengths[0],
+                            step->strings[0]));
 }
 
 /* numbers: the capabilities to keep, one bit each, in every set but the ambient one */

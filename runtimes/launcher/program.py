@@ -107,11 +107,14 @@ class Launcher:
         stderr: int | None = None,
         pass_fds: Sequence[int] = (),
         timeout_s: float = START_TIMEOUT_S,
+        alone: bool = False,
     ) -> Started:
         """Execute ``plan``; return once its program is running.
 
         ``pass_fds`` are the descriptors that steps name by number (lifeline, user namespace);
         the program itself inherits only the three standard streams, ours by default.
+        ``alone``: in a process of its own, for a plan from which it cannot come back (root of a
+        user namespace may enter a box's PID namespace and not its own again).
 
         Raises:
             LaunchFault: naming operation, object and cause; the child is gone then, what the
@@ -121,7 +124,7 @@ class Launcher:
         streams = [number if fd is None else fd for number, fd in given]
         status, told = os.pipe()
         try:
-            with self._server() as server:
+            with self._alone() if alone else self._server() as server:
                 try:
                     server.send(plan.pack(), (*streams, told), pass_fds)
                 finally:
@@ -149,7 +152,21 @@ class Launcher:
             with self._lock:
                 server.waiting -= 1
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Server]:
+        with self._lock:
+            server = self._made()
+        try:
+            yield server
+        finally:
+            server.close()
+
     def _added(self) -> Server:
+        server = self._made()
+        self._servers.append(server)
+        return server
+
+    def _made(self) -> Server:
         server = Server(self.program_fd)
         try:
             for plan, pass_fds in self._prologue:
@@ -158,7 +175,6 @@ class Launcher:
         except BaseException:
             server.close()
             raise
-        self._servers.append(server)
         return server
 
 

@@ -7,12 +7,11 @@ is made of can be read here, and each mechanism can be left out by profile.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, ground
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.namespaces import engine
 from runtimes.namespaces.catalogue import CATALOGUE
@@ -51,24 +50,7 @@ class NamespaceRuntime:
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""
         del options
-        if os.geteuid() != 0:
-            return Availability(ok=False, reason="not root", fix="run as root")
-        missing = [
-            kind
-            for kind in ("user", "pid", "mnt", "net", "uts", "ipc", "cgroup")
-            if not Path("/proc/self/ns", kind).exists()
-        ]
-        if missing:
-            return Availability(
-                ok=False, reason=f"the kernel lacks namespaces: {', '.join(missing)}"
-            )
-        try:
-            hierarchy = cgroups.detect()
-        except RuntimeFault as fault:
-            return Availability(ok=False, reason=str(fault), fix=fault.hint)
-        return Availability(
-            ok=True, reason=f"Linux {os.uname().release}, cgroups {hierarchy.version}"
-        )
+        return ground.availability()
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See Runtime."""
@@ -80,7 +62,7 @@ class NamespaceRuntime:
         Mounts and interfaces went with their namespaces when the cgroups were emptied.
         """
         try:
-            removed = cgroups.detect().remove_all(run)
+            removed = cgroups.usable().remove_all(run)
         except RuntimeFault as fault:
             removed = [f"cgroups of run {run} not removed: {fault}"]
         if state.exists():

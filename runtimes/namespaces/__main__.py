@@ -8,7 +8,8 @@
 IMAGE is a layout directory, an OCI archive or what `docker save` wrote, with ``:NAME`` where it
 has several images; or the name of an image in the layer store (``python -m runtimes.images.oci``).
 CMD takes the place of the image's own.  Standard streams are inherited and the exit status is
-passed on (128 + signal for a killed command; 125 where the box could not be started).
+passed on (128 + signal for a killed command; 125 where the box could not be started).  A plain
+user's box is made in a user namespace of that user's own; what it cannot have is told, or refused.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import RuntimeFault
 from runtimes.cpu_list import parse_cpus
+from runtimes.ids import entering
+from runtimes.ids.maps import has_outside
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pull
 from runtimes.namespaces import alone, settings
@@ -68,25 +72,32 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RuntimeFault: it could not be started.
     """
-    cpus = parse_cpus(options.cpus) or tuple(sorted(os.sched_getaffinity(0)))
+    layers = tuple(named_layers(options.layers or ()))
+    owners = [(layer, layer.stat().st_uid) for layer in layers]
+    entering.enter(_tell)
+    _tell_of_strangers(owners)
     wanted = alone.Wanted(
         profile=CATALOGUE[options.profile],
         hostname=options.hostname,
-        cpus=cpus,
+        cpus=parse_cpus(options.cpus),
         memory_bytes=options.memory or None,
-        state=Path(os.environ.get("TAREBENCH_STATE") or "/var/lib/tarebench"),
-        cache=Path(os.environ.get("TAREBENCH_CACHE") or "/var/cache/tarebench"),
+        state=directories.made(directories.state(), "TAREBENCH_STATE"),
+        cache=directories.cache(),
         progress=_tell,
     )
-    with alone.named() as name, _root(name, options, wanted.cache) as (stack, program):
+    with (
+        alone.named() as name,
+        _root(name, options, layers, wanted.cache) as (stack, program),
+    ):
         return alone.run(name, wanted, stack, program)
 
 
 @contextlib.contextmanager
-def _root(name: str, options: argparse.Namespace, cache: Path) -> Iterator[tuple[Stack, Settings]]:
+def _root(
+    name: str, options: argparse.Namespace, layers: tuple[Path, ...], cache: Path
+) -> Iterator[tuple[Stack, Settings]]:
     terminal = os.environ.get("TERM", "dumb")
     if options.image is None:
-        layers = tuple(directories(options.layers))
         yield Stack(layers), settings.of_command(options.command, terminal)
         return
     store = LayerStore(cache / "layers")
@@ -95,7 +106,7 @@ def _root(name: str, options: argparse.Namespace, cache: Path) -> Iterator[tuple
         yield stack, settings.of_image(image, options.command, terminal)
 
 
-def directories(words: Sequence[str]) -> Iterator[Path]:
+def named_layers(words: Sequence[str]) -> Iterator[Path]:
     """Layers as the command line names them.
 
     Raises:
@@ -107,6 +118,13 @@ def directories(words: Sequence[str]) -> Iterator[Path]:
             if not layer.is_dir():
                 raise RuntimeFault(f"layer {layer} is not a directory", hint="see --layers")
             yield layer
+
+
+def _tell_of_strangers(owners: Sequence[tuple[Path, int]]) -> None:
+    """Say of which layers a user namespace cannot tell the owner: overlayfs copies none of it."""
+    for layer, uid in owners:
+        if not has_outside(uid):
+            _tell(f"layer {layer} is of user {uid}, who has no id here: its files can only be read")
 
 
 def _tell(words: str) -> None:

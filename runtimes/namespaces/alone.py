@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes import alive, cgroups
+from runtimes.base import RuntimeFault
+from runtimes.ids.maps import own_boxes
+from runtimes.ids.rights import is_host_root
+from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.program import opened
 from runtimes.launcher.started import Started
 from runtimes.namespaces import accounts, build, roots, seccomp, userns, view
 from runtimes.namespaces.accounts import Account
 from runtimes.namespaces.build import Box
-from runtimes.namespaces.engine import remove_tree
+from runtimes.namespaces.engine import check_endable, remove_tree
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.roots import Stack
 from runtimes.namespaces.settings import Settings
@@ -41,6 +45,7 @@ class Wanted:
     profile: Profile
     hostname: str
     cpus: tuple[int, ...]
+    """Empty: all that we have."""
     memory_bytes: int | None
     state: Path
     cache: Path
@@ -66,26 +71,32 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
     """
     own = wanted.state / name
     places = Places(own / "box", own / "stage")
-    hierarchy = cgroups.detect()
+    hierarchy, own_root = cgroups.usable(), not is_host_root()
     profile = _profile(wanted)
+    _check(wanted, hierarchy)
     with contextlib.ExitStack() as undo:
         launcher = undo.enter_context(opened(wanted.cache, wanted.progress))
         undo.callback(_remove_state, own)
         undo.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)
-        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
-        mapped = undo.enter_context(userns.mapped(launcher, line)) if profile.user else None
-        roots.prepare(launcher, stack, places, mapped)
+        ids = own_boxes() if own_root else boxes_of_root()
+        mapped = None
+        if profile.user and not own_root:
+            mapped = undo.enter_context(userns.mapped(launcher, ids))
+        roots.prepare(launcher, stack, places, mapped, user_xattr=own_root)
         if not profile.pivot:
             launcher.prepare(view.native_root(places))
         account = _account(launcher, places, settings.user)
         bounds = cgroups.Bounds(
-            wanted.cpus, memory_bytes=wanted.memory_bytes, controllers=profile.controllers
+            wanted.cpus or tuple(sorted(os.sched_getaffinity(0))),
+            memory_bytes=wanted.memory_bytes,
+            controllers=profile.controllers,
         )
         box = Box(
             profile=profile,
             hostname=wanted.hostname,
             places=places,
+            ids=ids,
             argv=settings.argv,
             environment={"HOME": account.home or "/", **settings.environment},
             depth=stack.depth,
@@ -95,10 +106,25 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
             filter=seccomp.compile_filter() if profile.seccomp else b"",
             directory=settings.directory,
             account=account,
+            own_root=own_root,
         )
         started = launcher.start(build.plan(box), pass_fds=(box.lifeline_fd,))
         pass_on(started)
         return started.wait(YEARS_S)
+
+
+def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
+    """Refuse limits that nobody would enforce; tell of those that are kept in another way."""
+    check_endable(wanted.profile, hierarchy)
+    if not isinstance(hierarchy, cgroups.Absent):
+        return
+    if wanted.memory_bytes:
+        raise RuntimeFault(
+            f"--memory {wanted.memory_bytes} cannot be enforced: {hierarchy.why}",
+            hint="run as root, or in a cgroup that was delegated to you",
+        )
+    if wanted.cpus:
+        wanted.progress("--cpus is kept by affinity only, which the box can change")
 
 
 def pass_on(started: Started) -> None:

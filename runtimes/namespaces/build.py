@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runtimes.cgroups import Creation
+from runtimes.ids.maps import BoxIds, lines
 from runtimes.launcher import Plan, Segment, Side, fixed, segment
 from runtimes.launcher.operations import (
     Address,
+    Affinity,
     Attach,
     Capabilities,
     Chroot,
@@ -39,10 +41,6 @@ from runtimes.namespaces import capabilities, roots, view
 from runtimes.namespaces.accounts import ROOT, Account
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
-
-FIRST_ID = 100_000
-ID_COUNT = 65_536
-"""The subordinate range that stands for the box's users; what Debian gives a first user."""
 
 INSIDE = "eth0"
 
@@ -75,6 +73,8 @@ class Box:
     profile: Profile
     hostname: str
     places: Places
+    ids: BoxIds
+    """Of a box with a user namespace."""
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     depth: int = 1
@@ -91,6 +91,9 @@ class Box:
     account: Account = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
+    own_root: bool = False
+    """The launcher is root of a user namespace only: layers belong to it already, its overlay keeps
+    marks in user.* attributes, and devices are the host's, bound."""
 
 
 def namespaces(profile: Profile) -> int:
@@ -116,23 +119,25 @@ def plan(box: Box) -> Plan:
     them, and for the veth pair, which needs its network namespace first.
     """
     profile = box.profile
-    owner = FIRST_ID if profile.user else 0
+    owner = box.ids.root if profile.user else (0, 0)
     attachment = box.attachment if profile.network in LINKED else None
     parts: list[Segment | None] = [
         segment(Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
         segment(Side.LAUNCHER, "root", _root(box, owner)),
-        fixed(Side.LAUNCHER, "devices", view.devices, owner) if profile.pivot else None,
+        fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
+        if profile.pivot
+        else None,
         segment(Side.LAUNCHER, "cloned", _clone(box)),
-        fixed(Side.LAUNCHER, "mapped", _map) if profile.user else None,
+        fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
         segment(Side.CHILD, "joined", _join(box)),
         segment(Side.CHILD, "networked", _early(box, attachment)),
         segment(Side.LAUNCHER, "linked", _veth(attachment)) if attachment else None,
         segment(Side.CHILD, "rooted", _take_root(box)),
-        fixed(Side.CHILD, "released", _released, profile.user),
+        fixed(Side.CHILD, "released", _released, profile.user, box.ids.groups),
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
         segment(Side.CHILD, "confined", _directory(box)) if box.directory != "/" else None,
-        fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account),
+        fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account, box.ids.groups),
         segment(Side.CHILD, "executed", [_program(box)]),
     ]
     return Plan.joined(part for part in parts if part is not None)
@@ -154,18 +159,24 @@ def cgroup_steps(creation: Creation | None) -> list[Operation]:
 
 
 def join_steps(creation: Creation | None) -> list[Operation]:
-    """Go inside (v1; on v2 the child is born there)."""
-    return [JoinCgroup(str(path)) for path in creation.joins] if creation else []
+    """Go inside (v1; on v2 the child is born there), and where there is no CPU set, on the CPUs."""
+    if creation is None:
+        return []
+    pinned = [Affinity(creation.affinity)] if creation.affinity else []
+    return [*(JoinCgroup(str(path)) for path in creation.joins), *pinned]
 
 
-def _root(box: Box, owner: int) -> list[Operation]:
+def _root(box: Box, owner: tuple[int, int]) -> list[Operation]:
     profile, places = box.profile, box.places
+    mapped = profile.user and not box.own_root
     if not profile.overlay:
-        root = roots.read_only_root(box.depth, places, mapped=profile.user)
+        root = roots.read_only_root(box.depth, places, mapped=mapped, user_xattr=box.own_root)
         return [root] if profile.pivot else []
     return [
         *roots.make_directories(places, owner),
-        roots.overlay(box.depth, places, mapped=profile.user, volatile=profile.volatile),
+        roots.overlay(
+            box.depth, places, mapped=mapped, volatile=profile.volatile, user_xattr=box.own_root
+        ),
     ]
 
 
@@ -176,19 +187,25 @@ def _clone(box: Box) -> list[Operation]:
     if box.attachment is not None and profile.network is not NetworkMode.NONE:
         # HOST: the child inherits it.  Else rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
-    if profile.network is NetworkMode.HOST and profile.pivot:
+    if profile.network is NetworkMode.HOST and profile.pivot and not _borrows_sysfs(box):
         steps.append(view.host_sysfs())
     return [*steps, Clone(namespaces(profile) & ~OWN_MAKING, born_in)]
 
 
-def _map() -> list[Operation]:
-    line = f"0 {FIRST_ID} {ID_COUNT}"
-    return [IdMap(line, line), Post()]
+def _borrows_sysfs(box: Box) -> bool:
+    """Only its owner may show a network namespace's /sys: of the host's own, a copy is shown."""
+    profile = box.profile
+    return box.own_root and profile.network is NetworkMode.HOST and box.attachment is None
 
 
-def _released(mapped: bool) -> list[Operation]:
+def _map(ids: BoxIds) -> list[Operation]:
+    return [IdMap(lines(ids.uids), lines(ids.gids)), Post()]
+
+
+def _released(mapped: bool, sets_groups: bool) -> list[Operation]:
     """Root of the box, and in no group: the harness's own groups are not the box's."""
-    return [Wait(), Identity()] if mapped else [Identity()]
+    become = Identity(sets_groups=sets_groups)
+    return [Wait(), become] if mapped else [become]
 
 
 def _join(box: Box) -> list[Operation]:
@@ -210,7 +227,9 @@ def _take_root(box: Box) -> list[Operation]:
     profile, root = box.profile, str(box.places.root)
     if not profile.pivot and not profile.overlay:
         return [Chroot(str(box.places.native))]
-    bound = [] if profile.pivot else view.host_file_systems(box.places.root)
+    bound = () if profile.pivot else view.host_file_systems(box.places.root)
+    if profile.pivot and _borrows_sysfs(box):
+        bound = (view.borrowed_sysfs(box.places.root),)
     return [
         Attach(view.ROOT_SLOT, root),
         *([view.volume(box.volume, box.places)] if box.volume else []),
@@ -222,11 +241,14 @@ def _take_root(box: Box) -> list[Operation]:
 def _own_view(box: Box) -> list[Segment | None]:
     """/proc, /sys and /dev; the old root goes once the kernel has seen its whole /proc."""
     profile = box.profile
-    shown = profile.cgroup and box.creation is not None
+    shown = profile.cgroup and box.creation is not None and box.creation.directories
     groups = None if box.controllers is None else tuple(box.controllers.items())
+    has_terminals = box.ids.has_group(view.TTY_GROUP)
     return [
-        fixed(Side.CHILD, "proc", view.kernel_file_systems, profile.network),
-        fixed(Side.CHILD, "view", view.attached_devices),
+        fixed(
+            Side.CHILD, "proc", view.kernel_file_systems, profile.network, not _borrows_sysfs(box)
+        ),
+        fixed(Side.CHILD, "view", view.attached_devices, box.own_root, has_terminals),
         fixed(Side.CHILD, "view", view.message_queues) if profile.ipc else None,
         fixed(Side.CHILD, "view", view.cgroup_view_of, groups) if shown else None,
         fixed(Side.CHILD, "left", _leave),
@@ -255,7 +277,9 @@ def _directory(box: Box) -> list[Operation]:
     return [MakeDirectory(name, 0o755, may_exist=True) for name in names]
 
 
-def confine(profile: Profile, program: bytes, account: Account = ROOT) -> list[Operation]:
+def confine(
+    profile: Profile, program: bytes, account: Account = ROOT, sets_groups: bool = True
+) -> list[Operation]:
     """Take away all rights that a box does not need, the filter last.
 
     Another user than root is become while that is still allowed; its exec then loses the
@@ -265,7 +289,7 @@ def confine(profile: Profile, program: bytes, account: Account = ROOT) -> list[O
     if profile.capabilities:
         steps.append(Capabilities(capabilities.kept(user_namespace=profile.user)))
     if account != ROOT:
-        steps.append(Identity(account.uid, account.gid, account.groups))
+        steps.append(Identity(account.uid, account.gid, account.groups, sets_groups))
     if profile.no_new_privileges:
         steps.append(NoNewPrivileges())
     if profile.seccomp and program:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
+from runtimes.ids.maps import BoxIds, own_boxes
+from runtimes.ids.rights import is_host_root
+from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher, instance
 from runtimes.launcher.instance import HeldRoot, LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
@@ -38,6 +41,9 @@ class NamespaceEngine:
     lifeline_fd: int
     filter: bytes
     versions: Mapping[str, str]
+    ids: BoxIds
+    own_root: bool
+    """See build.Box."""
 
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
@@ -46,7 +52,7 @@ class NamespaceEngine:
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = f"tb{self.site.run}n{spec.lease.slot}"
         if spec.volume is not None and profile.user:  # the box's root must be able to write
-            os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
+            os.chown(spec.volume, *self.ids.root)
         undo = contextlib.ExitStack()
         root = HeldRoot()
         undo.callback(tolerant(root.close))  # last: what is deleted by then need not be synced
@@ -89,10 +95,21 @@ class NamespaceEngine:
         profile, pidfd = CATALOGUE[instance.spec.profile], instance.started.pidfd
         creation = self._creation(instance.spec, profile)
         plan = enter.plan(
-            profile, creation, pidfd, tuple(argv), environment=environment, program=self.filter
+            profile,
+            creation,
+            pidfd,
+            tuple(argv),
+            sets_groups=self.ids.groups,
+            environment=environment,
+            program=self.filter,
         )
         added = self.launcher.start(
-            plan, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=(pidfd,)
+            plan,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(pidfd,),
+            alone=self.own_root,
         )
         instance.started.visitors.append(added)
         return added
@@ -107,6 +124,7 @@ class NamespaceEngine:
             profile=profile,
             hostname=spec.name,
             places=places,
+            ids=self.ids,
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
             creation=self._creation(spec, profile),
@@ -124,6 +142,7 @@ class NamespaceEngine:
             lifeline_fd=self.lifeline_fd,
             filter=self.filter,
             volume=spec.volume,
+            own_root=self.own_root,
         )
 
     def _endpoint(self, spec: InstanceSpec, mode: NetworkMode) -> tuple[str, int] | None:
@@ -139,7 +158,7 @@ class NamespaceEngine:
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
         del profile
-        return frozenset()
+        return cgroups.conditions(self.hierarchy)
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
@@ -150,7 +169,10 @@ class NamespaceEngine:
 def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
     """Everything a start must not wait for.  See Runtime.prepare."""
     wanted = [CATALOGUE[name] for name in profiles]
-    hierarchy = cgroups.detect()
+    hierarchy, own_root = cgroups.usable(), not is_host_root()
+    cgroups.check(hierarchy, site.limits)
+    for profile in wanted:
+        check_endable(profile, hierarchy)
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
         stage = site.state / STAGE
@@ -162,11 +184,12 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         lifeline, held = os.pipe()
         stack.callback(os.close, held)
         stack.callback(os.close, lifeline)
-        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
+        ids = own_boxes() if own_root else boxes_of_root()
         mapped = None
-        if any(profile.user for profile in wanted):
-            mapped = stack.enter_context(userns.mapped(launcher, line))
-        roots.prepare(launcher, roots.of(site.rootfs.directory), places, mapped)
+        if any(profile.user for profile in wanted) and not own_root:
+            mapped = stack.enter_context(userns.mapped(launcher, ids))
+        layers = roots.of(site.rootfs.directory)
+        roots.prepare(launcher, layers, places, mapped, user_xattr=own_root)
         if any(not profile.pivot for profile in wanted):
             launcher.prepare(view.native_root(places))
         yield NamespaceEngine(
@@ -177,6 +200,22 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
             lifeline_fd=lifeline,
             filter=seccomp.compile_filter() if any(one.seccomp for one in wanted) else b"",
             versions={"launcher": source_digest()[:16], "cgroups": hierarchy.version},
+            ids=ids,
+            own_root=own_root,
+        )
+
+
+def check_endable(profile: Profile, hierarchy: cgroups.Hierarchy) -> None:
+    """Every process of a box must be found again, to be ended.
+
+    Raises:
+        RuntimeFault: the profile has no PID namespace, and there is no cgroup either.
+    """
+    if not profile.pid and isinstance(hierarchy, cgroups.Absent):
+        raise RuntimeFault(
+            f"{profile.summary}: with neither a PID namespace nor a cgroup it could not be "
+            f"ended ({hierarchy.why})",
+            hint="run as root, or choose a profile with a PID namespace",
         )
 
 

@@ -26,6 +26,7 @@ def plan(
     pidfd: int,
     argv: tuple[str, ...],
     *,
+    sets_groups: bool,
     environment: Mapping[str, str],
     program: bytes,
 ) -> Plan:
@@ -47,7 +48,11 @@ def plan(
     flags = build.namespaces(profile) & ~(kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME)
     if profile.network is NetworkMode.HOST:
         flags |= kernel.CLONE_NEWNET
-    joined = [*build.join_steps(creation), EnterProcess(pidfd, flags), Identity()]
+    joined = [
+        *build.join_steps(creation),
+        EnterProcess(pidfd, flags),
+        Identity(sets_groups=sets_groups),
+    ]
     execute = Execute(argv, tuple(environment.items()), init=False)
     return Plan.joined(
         [

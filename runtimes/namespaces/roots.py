@@ -47,19 +47,24 @@ def of(directory: Path) -> Stack:
 
 
 def prepare(
-    launcher: Launcher, stack: Stack, places: Places, user_namespace_fd: int | None
+    launcher: Launcher,
+    stack: Stack,
+    places: Places,
+    user_namespace_fd: int | None,
+    *,
+    user_xattr: bool = False,
 ) -> None:
     """Make a stack ready for starts, once per run.
 
     ``user_namespace_fd`` is of the namespace whose map profiles with a user namespace see the
-    layers through; ``None`` where there is no such profile.
+    layers through; ``None`` where there is no such profile.  ``user_xattr``: see MakeOverlay.
 
     Raises:
         LaunchFault: a layer is missing, too many of them, or ids cannot be mapped there.
     """
     make_stage(places, stack)
     passed = () if user_namespace_fd is None else (user_namespace_fd,)
-    launcher.prepare(staged(stack, places, user_namespace_fd), passed)
+    launcher.prepare(staged(stack, places, user_namespace_fd, user_xattr=user_xattr), passed)
 
 
 def make_stage(places: Places, stack: Stack) -> None:
@@ -74,7 +79,9 @@ def make_stage(places: Places, stack: Stack) -> None:
             mapped.symlink_to(places.home / layer.relative_to(stack.home))
 
 
-def staged(stack: Stack, places: Places, user_namespace_fd: int | None) -> Plan:
+def staged(
+    stack: Stack, places: Places, user_namespace_fd: int | None, *, user_xattr: bool = False
+) -> Plan:
     """What the launcher mounts in its own namespace, once per run.
 
     That is the layers as a user namespace's map shows them, so that files of root outside are
@@ -83,7 +90,10 @@ def staged(stack: Stack, places: Places, user_namespace_fd: int | None) -> Plan:
     return Plan(
         tuple(
             Step(Side.LAUNCHER, "staged", one)
-            for one in (*_mapped(stack, places, user_namespace_fd), *_together(stack, places))
+            for one in (
+                *_mapped(stack, places, user_namespace_fd),
+                *_together(stack, places, user_xattr=user_xattr),
+            )
         )
     )
 
@@ -99,23 +109,31 @@ def _mapped(stack: Stack, places: Places, user_namespace_fd: int | None) -> list
     return [BindIdmapped(str(one), str(point), user_namespace_fd, flags) for one, point in pairs]
 
 
-def _together(stack: Stack, places: Places) -> list[Operation]:
+def _together(stack: Stack, places: Places, *, user_xattr: bool) -> list[Operation]:
     if stack.depth == 1:
         layer, plain = str(stack.layers[0]), str(places.plain)
         return [Bind(layer, plain, recursive=False, attributes=RDONLY | NODEV)]
-    return [_read_only(places, places.own, stack.depth), Attach(ROOT_SLOT, str(places.plain))]
+    together = _read_only(places, places.own, stack.depth, user_xattr=user_xattr)
+    return [together, Attach(ROOT_SLOT, str(places.plain))]
 
 
-def make_directories(places: Places, owner: int) -> list[Operation]:
+def make_directories(places: Places, owner: tuple[int, int]) -> list[Operation]:
     """The instance's directories.  The upper one becomes ``/``, which root owns."""
     return [
         MakeDirectory(str(places.state), 0o755),
-        MakeDirectory(str(places.upper), 0o755, owner, owner),
-        MakeDirectory(str(places.work), 0o700, owner, owner),
+        MakeDirectory(str(places.upper), 0o755, *owner),
+        MakeDirectory(str(places.work), 0o700, *owner),
     ]
 
 
-def overlay(depth: int, places: Places, *, mapped: bool, volatile: bool = False) -> Operation:
+def overlay(
+    depth: int,
+    places: Places,
+    *,
+    mapped: bool,
+    volatile: bool = False,
+    user_xattr: bool = False,
+) -> Operation:
     """The root: the staged layers below the instance's own; the overlay is the host's.
 
     Raises:
@@ -128,15 +146,19 @@ def overlay(depth: int, places: Places, *, mapped: bool, volatile: bool = False)
         )
     layers = str(places.mapped if mapped else places.own)
     upper, work, point = str(places.upper), str(places.work), str(places.root)
-    return MakeOverlay(ROOT_SLOT, layers, depth, upper, work, point, volatile)
+    return MakeOverlay(ROOT_SLOT, layers, depth, upper, work, point, volatile, user_xattr)
 
 
-def read_only_root(depth: int, places: Places, *, mapped: bool) -> Operation:
+def read_only_root(
+    depth: int, places: Places, *, mapped: bool, user_xattr: bool = False
+) -> Operation:
     """The staged layers themselves as the root."""
     if depth > 1:
-        return _read_only(places, places.mapped if mapped else places.own, depth)
+        layers = places.mapped if mapped else places.own
+        return _read_only(places, layers, depth, user_xattr=user_xattr)
     return CloneTree(ROOT_SLOT, str(places.mapped / "0" if mapped else places.plain))
 
 
-def _read_only(places: Places, layers: Path, depth: int) -> Operation:
-    return MakeOverlay(ROOT_SLOT, str(layers), depth, "", "", str(places.root))
+def _read_only(places: Places, layers: Path, depth: int, *, user_xattr: bool) -> Operation:
+    point = str(places.root)
+    return MakeOverlay(ROOT_SLOT, str(layers), depth, "", "", point, user_xattr=user_xattr)

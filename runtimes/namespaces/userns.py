@@ -6,32 +6,33 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from runtimes.ids.maps import BoxIds, lines
 from runtimes.launcher import Launcher, Plan, Side, Step
 from runtimes.launcher.operations import Clone, Hold, IdMap, Operation, Post, Wait
 from runtimes.launcher.operations.base import CLONE_NEWUSER
 
 
 @contextlib.contextmanager
-def mapped(launcher: Launcher, line: str) -> Iterator[int]:
-    """Descriptor of a user namespace with id map ``line``, valid in the context.
+def mapped(launcher: Launcher, ids: BoxIds) -> Iterator[int]:
+    """Descriptor of a user namespace with the id maps of boxes, valid in the context.
 
     The descriptor alone keeps the namespace; no process lives in it.
 
     Raises:
         LaunchFault: user namespaces are switched off on this host.
     """
-    descriptor = _open_mapped(launcher, line)
+    descriptor = _open_mapped(launcher, ids)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def holding(line: str, lifeline_fd: int) -> Plan:
-    """A process in a user namespace with id map ``line``, until its lifeline is cut."""
+def holding(ids: BoxIds, lifeline_fd: int) -> Plan:
+    """A process in a user namespace with the id maps of boxes, until its lifeline is cut."""
     steps: list[tuple[Side, Operation]] = [
         (Side.LAUNCHER, Clone(CLONE_NEWUSER)),
-        (Side.LAUNCHER, IdMap(line, line)),
+        (Side.LAUNCHER, IdMap(lines(ids.uids), lines(ids.gids))),
         (Side.LAUNCHER, Post()),
         (Side.CHILD, Wait()),
         (Side.CHILD, Hold(lifeline_fd)),
@@ -39,10 +40,10 @@ def holding(line: str, lifeline_fd: int) -> Plan:
     return Plan(tuple(Step(side, "idmap", operation) for side, operation in steps))
 
 
-def _open_mapped(launcher: Launcher, line: str) -> int:
+def _open_mapped(launcher: Launcher, ids: BoxIds) -> int:
     lifeline, held = os.pipe()
     try:
-        started = launcher.start(holding(line, lifeline), pass_fds=(lifeline,))
+        started = launcher.start(holding(ids, lifeline), pass_fds=(lifeline,))
         try:
             return os.open(f"/proc/{started.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         finally:

@@ -17,7 +17,9 @@ from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
     Attach,
     Bind,
+    CloneTree,
     MakeDirectory,
+    MakeFile,
     MakeMount,
     MakeNode,
     MakeTmpfs,
@@ -71,6 +73,7 @@ SHM_BYTES = 64 << 20
 ROOT_SLOT = 0
 DEV_SLOT = 1
 SYS_SLOT = 2
+FIRST_NODE_SLOT = 3
 """Where the launcher holds detached mounts for the child."""
 
 
@@ -137,31 +140,49 @@ def volume(directory: Path, places: Places) -> Operation:
 
 
 @functools.cache
-def devices(owner: int) -> tuple[Operation, ...]:
-    """A private /dev, held detached: a fresh tmpfs with the six devices."""
+def devices(owner: tuple[int, int], own_root: bool = False) -> tuple[Operation, ...]:
+    """A private /dev, held detached: a fresh tmpfs with the six devices.
+
+    Root of a user namespace can make no device that works: it holds the host's own, one by one,
+    and the child attaches each where an empty file is.
+    """
+    nodes: list[Operation] = []
+    for slot, (name, major, minor) in enumerate(DEVICES, FIRST_NODE_SLOT):
+        if own_root:
+            nodes += [CloneTree(slot, f"/dev/{name}"), MakeFile(name)]
+        else:
+            nodes.append(MakeNode(name, major, minor, *owner))
     return (
-        MakeTmpfs(DEV_SLOT, "64k", NOSUID, owner, owner),
-        *(MakeNode(name, major, minor, owner, owner) for name, major, minor in DEVICES),
-        *(Symlink(name, text, owner, owner) for name, text in LINKS),
-        *(MakeDirectory(name, 0o755, owner, owner) for name in ("pts", "shm", "mqueue")),
+        MakeTmpfs(DEV_SLOT, "64k", NOSUID, *owner),
+        *nodes,
+        *(Symlink(name, text, *owner) for name, text in LINKS),
+        *(MakeDirectory(name, 0o755, *owner) for name in ("pts", "shm", "mqueue")),
     )
 
 
 @functools.cache
-def attached_devices() -> tuple[Operation, ...]:
-    """The child's part of /dev: pseudo-terminals and shared memory of its own."""
+def attached_devices(own_root: bool, tty_group: bool) -> tuple[Operation, ...]:
+    """The child's part of /dev: pseudo-terminals and shared memory of its own.
+
+    Terminals are of their group's, where the box has one; else their user's alone.
+    """
     safe = NOSUID | NOEXEC
-    terminals = f"newinstance,ptmxmode=0666,mode=0620,gid={TTY_GROUP}"
+    group = f",mode=0620,gid={TTY_GROUP}" if tty_group else ",mode=0600"
+    terminals = f"newinstance,ptmxmode=0666{group}"
+    nodes = enumerate(DEVICES, FIRST_NODE_SLOT) if own_root else ()
     return (
         Attach(DEV_SLOT, "/dev"),
+        *(Attach(slot, f"/dev/{name}") for slot, (name, _, _) in nodes),
         Mount("devpts", "/dev/pts", "devpts", safe, terminals),
         Mount("shm", SHARED, "tmpfs", safe | NODEV, f"mode=1777,size={SHM_BYTES}"),
     )
 
 
-def kernel_file_systems(network: NetworkMode) -> tuple[Operation, ...]:
+def kernel_file_systems(network: NetworkMode, own_sysfs: bool = True) -> tuple[Operation, ...]:
     """/proc and /sys: what they show depends on who mounts them."""
     proc = Mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
+    if not own_sysfs:
+        return (proc,)
     if network is NetworkMode.HOST:
         return (proc, Attach(SYS_SLOT, "/sys"))
     return (proc, Mount("sysfs", "/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY))
@@ -170,6 +191,11 @@ def kernel_file_systems(network: NetworkMode) -> tuple[Operation, ...]:
 def host_sysfs() -> Operation:
     """/sys of the network namespace that the launcher is in: only its owner may mount it."""
     return MakeMount(SYS_SLOT, "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
+
+
+def borrowed_sysfs(root: Path) -> Operation:
+    """The host's /sys, with all that is mounted there, read-only."""
+    return Bind("/sys", str(root / "sys"), attributes=NOSUID | NODEV | NOEXEC | RDONLY)
 
 
 def message_queues() -> tuple[Operation, ...]:

@@ -7,13 +7,13 @@ crun or youki run *the identical configuration*: what differs is who carries it 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import DEFAULT_PROFILE, Availability, Capability, Engine, RuntimeFault, Site
+from runtimes.ids.rights import is_host_root
 from runtimes.namespaces.engine import remove_tree
 from runtimes.oci import engine, profiles
 from runtimes.oci.instance import delete
@@ -32,7 +32,7 @@ class OciRuntime:
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime.  Of the default profile; ``prepare`` tells about the others."""
         del options
-        if os.geteuid() != 0:
+        if not is_host_root():
             return Availability(ok=False, reason="not root", fix="run as root")
         try:
             program = profiles.program(PROFILES[DEFAULT_PROFILE])
@@ -51,7 +51,7 @@ class OciRuntime:
         Mounts and interfaces went with their namespaces when the cgroups were emptied.
         """
         try:
-            removed = cgroups.detect().remove_all(run)
+            removed = cgroups.usable().remove_all(run)
         except RuntimeFault as fault:
             removed = [f"cgroups of run {run} not removed: {fault}"]
         removed += _delete_all(state / engine.ROOT)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runtimes.base import VOLUME_PATH, RuntimeFault
 from runtimes.cgroups import Bounds
-from runtimes.namespaces import build, capabilities, view
+from runtimes.ids.maps import Extent
+from runtimes.namespaces import capabilities, view
 from runtimes.namespaces.build import Box
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.oci.configuration import Configuration, IdRange, MountPoint
@@ -39,7 +40,6 @@ def describe(
         RuntimeFault: nothing in the specification says what the box is.
     """
     profile = box.profile
-    ids = (IdRange(0, build.FIRST_ID, build.ID_COUNT),) if profile.user else ()
     kept = capabilities.kept(user_namespace=profile.user) if profile.capabilities else ~0
     return Configuration(
         argv=box.argv,
@@ -49,8 +49,8 @@ def describe(
         root_read_only=not profile.overlay,
         hostname=box.hostname if profile.uts else "",
         namespaces=_namespaces(box),
-        uid_map=ids,
-        gid_map=ids,
+        uid_map=_map(box.ids.uids) if profile.user else (),
+        gid_map=_map(box.ids.gids) if profile.user else (),
         mounts=(
             *_mounts(profile, with_cgroups=profile.cgroup and bounds is not None),
             *_volume(box.volume),
@@ -65,6 +65,10 @@ def describe(
         limits_swap=limits_swap,
         cgroups_path=cgroups_path if bounds is not None else "",
     )
+
+
+def _map(extents: Iterable[Extent]) -> tuple[IdRange, ...]:
+    return tuple(IdRange(each.inside, each.outside, each.count) for each in extents)
 
 
 def names(mask: int, numbers: Mapping[str, int]) -> tuple[str, ...]:

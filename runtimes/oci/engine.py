@@ -14,11 +14,12 @@ from runtimes import cgroups
 from runtimes.agent import Agent, FdStream
 from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
 from runtimes.cgroups.base import parent_path
+from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.launcher.started import Started
-from runtimes.namespaces import build, roots, userns
+from runtimes.namespaces import roots, userns
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.engine import read_digest, remove_tree
 from runtimes.namespaces.links import Links
@@ -138,6 +139,7 @@ class OciEngine:
             profile=NS_PROFILES[PROFILES[spec.profile].like],
             hostname=spec.name,
             places=Places(self.site.state / spec.name, self.site.state / STAGE),
+            ids=boxes_of_root(),
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
             creation=self.hierarchy.creation(self.site.run, spec.name, cgroups.bounds(spec.limits)),
@@ -176,7 +178,7 @@ class OciEngine:
 def give_volume(spec: InstanceSpec, box: Box) -> None:
     """Make the volume the box's root's, who must be able to write to it."""
     if spec.volume is not None and box.profile.user:
-        os.chown(spec.volume, build.FIRST_ID, build.FIRST_ID)
+        os.chown(spec.volume, *box.ids.root)
 
 
 def _outside(run: str, spec: InstanceSpec) -> str:
@@ -214,8 +216,8 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
-        line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
         needs_user = any(NS_PROFILES[PROFILES[name].like].user for name in wanted)
-        mapped = stack.enter_context(userns.mapped(launcher, line)) if needs_user else None
+        ids = userns.mapped(launcher, boxes_of_root()) if needs_user else None
+        mapped = None if ids is None else stack.enter_context(ids)
         roots.prepare(launcher, roots.of(site.rootfs.directory), places, mapped)
         yield OciEngine(site, launcher, program, programs, hierarchy, links, versions)

@@ -20,7 +20,7 @@ from runtimes.launcher.operations import (
     Operation,
 )
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build, roots, view
+from runtimes.namespaces import roots, view
 from runtimes.namespaces.build import Box
 
 
@@ -49,7 +49,7 @@ def root_steps(box: Box) -> list[Operation]:
 
 def _directories(box: Box) -> list[Operation]:
     """As roots.make_directories, in an instance's directory that is there already."""
-    owner = build.FIRST_ID if box.profile.user else 0
+    owner = box.ids.root if box.profile.user else (0, 0)
     made = roots.make_directories(box.places, owner) if box.profile.overlay else []
     return [
         one

@@ -142,7 +142,7 @@ def _devices(one: Configuration, owner: int) -> list[Operation]:
                 replace(each, size=size, attributes=wanted.flags & _ATTRIBUTES)
                 if isinstance(each, MakeTmpfs)
                 else each
-                for each in view.devices(owner)
+                for each in view.devices((owner, owner))
             ]
     return []
 

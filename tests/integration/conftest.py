@@ -31,7 +31,10 @@ def box(agent_program: Path) -> Iterator[Started]:
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[escapes.Arena]:
+def arena(
+    tmp_path_factory: pytest.TempPathFactory,
+    root_needed: None,  # noqa: ARG001  # order only
+) -> Iterator[escapes.Arena]:
     """Boxes with the attack program inside."""
     why = NamespaceRuntime().availability({})
     if not why.ok:

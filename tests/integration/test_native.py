@@ -25,7 +25,10 @@ SHELL = ["/bin/busybox", "sh", "-c"]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    root_needed: None,  # noqa: ARG001  # order only
+) -> Iterator[Site]:
     why = NativeRuntime().availability({})
     if not why.ok:
         pytest.skip(f"native cannot run here: {why.reason}")

@@ -131,6 +131,7 @@ def run_in(
         profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
         hostname="box",
         places=Places(arena.site.state / name, arena.site.state / ".stage"),
+        ids=engine.ids,
         argv=(PROGRAM, *argv),
         environment=ENVIRONMENT,
         controllers=engine.hierarchy.controllers,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import Limits, Network
+from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import HeldRoot
 from runtimes.launcher.program import opened
@@ -61,6 +62,7 @@ class Starter:
             profile=profile,
             hostname=name,
             places=Places(self.state / name, self.state / "stage"),
+            ids=boxes_of_root(),
             argv=TRUE,
             environment=ENVIRONMENT,
             creation=creation,
@@ -118,13 +120,12 @@ def starter(
 ) -> Iterator[Starter]:
     """Everything that is prepared once: see namespaces.engine.prepared."""
     hierarchy = cgroups.detect()
-    line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
     places = Places(state, state / "stage")
     with contextlib.ExitStack() as stack:
         stack.callback(remove_tree, state)
         launcher = stack.enter_context(opened(cache, lambda _: None))
         stack.enter_context(cgroups.held(hierarchy, run))
-        mapped = stack.enter_context(userns.mapped(launcher, line))
+        mapped = stack.enter_context(userns.mapped(launcher, boxes_of_root()))
         roots.prepare(launcher, roots.of(root), places, mapped)
         silence = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         stack.callback(os.close, silence)

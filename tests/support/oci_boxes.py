@@ -7,12 +7,14 @@ from pathlib import Path
 from runtimes.cgroups.specs import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
+from runtimes.ids.maps import BoxIds, Extent
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.profiles import PROFILES
 from runtimes.namespaces.view import Places
 from runtimes.oci.configuration import Configuration
 from runtimes.oci.describe import describe
 
+IDS = BoxIds((Extent(0, 100_000, 65_536),), (Extent(0, 100_000, 65_536),))
 V1_HOST = V1({"cpuset": Path("/c/cpuset"), "cpu": Path("/c/cpu"), "memory": Path("/c/memory")})
 V2_HOST = V2(Path("/c"))
 BOUNDS = Bounds((0, 1, 3), 1.5, 64 << 20)
@@ -31,6 +33,7 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
         profile=PROFILES[profile],
         hostname="tb-1",
         places=Places(Path("/state/tb-1"), Path("/state/stage")),
+        ids=IDS,
         argv=("/agent", "-x"),
         environment={"PATH": "/bin", "HOME": "/root"},
         creation=host.creation("run", "tb-1", BOUNDS),

@@ -6,11 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workloads import cpu, deep_storage, iperf3, linpack, memory, random_access, sockperf, wrk
+from workloads.application import compression, postgresql, redis, sqlite
 from workloads.base import Measurement, Output
 
 DATA = Path(__file__).parents[1] / "data" / "workloads"
 
 Parser = Callable[[Output], tuple[Measurement, ...]]
+
+
+def on_standard_error(given: Output) -> tuple[Measurement, ...]:
+    """xz's parser, which reads what tests of all parsers give as standard output."""
+    return compression.parse(Output(given.stderr, given.stdout, given.wall_ns))
+
 
 GOOD: dict[str, Parser] = {
     "sysbench-1.0.20.txt": cpu.parse_sysbench,
@@ -31,6 +38,10 @@ GOOD: dict[str, Parser] = {
     "sysbench-1.0.20-emulated.txt": cpu.parse_sysbench,
     "sockperf-3.7-emulated.txt": sockperf.parse,
     "wrk-4.1.0-emulated.txt": wrk.parse,
+    "redis-benchmark-7.0.15.csv": redis.parse,
+    "pgbench-15.20.txt": postgresql.parse,
+    "sqlite-1.txt": sqlite.parse,
+    "xz-5.4.1.txt": on_standard_error,
 }
 """Recording → the parser that must understand it."""
 

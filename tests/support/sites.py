@@ -14,6 +14,7 @@ import pytest
 from harness import testbed
 from harness.places import places
 from runtimes.base import InstanceSpec, Limits, Runtime, Site
+from runtimes.ids.rights import is_host_root
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 LIMITS = Limits((0,), 0.5, 64 << 20)
@@ -57,6 +58,8 @@ def ground(
     options: Mapping[str, str] | None = None,
 ) -> Iterator[Ground]:
     """Everything below ``where``; skips, with the reason, where ``runtime`` cannot run."""
+    if not is_host_root():
+        pytest.skip("needs root: a testbed is made")
     why = runtime.availability(options or {})
     if not why.ok:
         pytest.skip(f"{runtime.name} cannot run here: {why.reason}")

@@ -74,7 +74,7 @@ def test_plans_are_packed_one_after_another_with_kind_and_length() -> None:
         found.append((kind, data[8 : 8 + length]))
         data = data[8 + length :]
     assert [kind for kind, _ in found] == [1, 0, 0, 2]
-    assert found[0][1] == holding("0 100000 65536", plans.LIFELINE).pack()
+    assert found[0][1] == holding(plans.IDS, plans.LIFELINE).pack()
     assert all(plan.startswith(b"TBPL") for _, plan in found)
 
 

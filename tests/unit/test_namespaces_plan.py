@@ -13,15 +13,17 @@ import runtimes.launcher
 from runtimes.cgroups.specs import Bounds
 from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
+from runtimes.ids.maps import BoxIds, Extent
 from runtimes.launcher import Plan, Side, Step, segment
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build, capabilities
+from runtimes.namespaces import build, capabilities, view
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
 from runtimes.namespaces.profiles import NetworkMode
 from runtimes.namespaces.view import Places
 
+IDS = BoxIds((Extent(0, 100_000, 65_536),), (Extent(0, 100_000, 65_536),))
 V1_HOST = V1({"cpuset": Path("/c/cpuset"), "cpu": Path("/c/cpu"), "memory": Path("/c/memory")})
 V2_HOST = V2(Path("/c"))
 ATTACHMENT = Attachment(
@@ -35,6 +37,7 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
         profile=PROFILES[profile],
         hostname="tb-1",
         places=Places(Path("/state/tb-1"), Path("/state/stage")),
+        ids=IDS,
         argv=("/agent",),
         environment={"PATH": "/bin"},
         creation=host.creation("run", "tb-1", Bounds((0,), 0.5, 4096)),
@@ -184,3 +187,44 @@ def test_what_is_the_same_in_each_plan_is_packed_once() -> None:
     shared = {id(step) for step in first.steps} & {id(step) for step in second.steps}
     assert len(shared) > len(first.steps) / 2
     assert first.pack() != second.pack()
+
+
+def rootless(profile: str = "default") -> Plan:
+    one = (Extent(0, 0, 1),)
+    made = replace(box(profile), own_root=True, creation=None, controllers=None)
+    return build.plan(replace(made, ids=BoxIds(one, one, groups=False)))
+
+
+def test_root_of_a_user_namespace_makes_no_device_and_binds_the_hosts() -> None:
+    plan = rootless()
+    assert only(plan, ops.MakeNode) == []
+    copied = [step.operation for step in only(plan, ops.CloneTree)]
+    attached = {getattr(step.operation, "slot", -1) for step in only(plan, ops.Attach)}
+    assert len(copied) == len(view.DEVICES)
+    for one in copied:
+        assert isinstance(one, ops.CloneTree)
+        assert one.path.startswith("/dev/")
+        assert one.slot in attached
+
+
+def test_its_overlay_keeps_marks_that_it_may_write_and_sees_layers_as_they_are() -> None:
+    overlay = only(rootless(), ops.MakeOverlay)[0].operation
+    assert isinstance(overlay, ops.MakeOverlay)
+    assert overlay.user_xattr
+    assert overlay.layers == "/state/stage/own"
+
+
+def test_where_groups_may_not_be_set_they_are_left_and_no_group_is_named() -> None:
+    plan = rootless()
+    become = only(plan, ops.Identity)[0].operation
+    assert isinstance(become, ops.Identity)
+    assert not become.sets_groups
+    terminals = [step.operation for step in only(plan, ops.Mount)]
+    assert not [one for one in terminals if "gid=" in getattr(one, "data", "")]
+
+
+def test_sides_wait_for_each_other_in_a_plain_users_plan_too() -> None:
+    for profile in PROFILES:
+        plan = rootless(profile)
+        for waiting, posting in (Side, tuple(Side)[::-1]):
+            assert kinds(plan, waiting).count("Wait") == kinds(plan, posting).count("Post")

@@ -77,7 +77,7 @@ def test_a_start_names_where_the_layers_are_and_how_many() -> None:
     assert (step.layers, step.upper, step.work) == (
         "/state/stage/mapped", "/state/tb-1/upper", "/state/tb-1/work",
     )  # fmt: skip
-    assert step.numbers() == (0, True, 3)
+    assert step.numbers() == (0, True, 3, False)
     assert roots.overlay(3, PLACES, mapped=False).strings()[0] == "/state/stage/own"
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from harness.loop import run_all
+from results.frame import load
+from results.ledger.evidence import gather
+from results.records import WARM_UP
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.fake import DEMO_ARGV, FakeScript, Fault, Reply
-from tests.support.bench_on_paper import bench_on_paper
+from tests.support.bench_on_paper import DEMO, bench_on_paper
+from workloads.base import Command, CommandWork
 from workloads.startup import STARTUP_IDLE
 
 GOOD = FakeScript(conditions=frozenset())
@@ -37,6 +42,26 @@ def test_every_iteration_is_a_sample_of_its_trial(tmp_path: Path) -> None:
     assert [sample.iteration for sample in samples] == [1, 2, 3]
     assert {sample.trial_id for sample in samples} == {"cpu.demo-b001-a"}
     assert all(sample.valid and not sample.reasons for sample in samples)
+
+
+def test_warm_ups_are_recorded_and_count_nowhere(tmp_path: Path) -> None:
+    warm = dataclasses.replace(
+        DEMO,
+        work=lambda size: CommandWork(Command(DEMO_ARGV, 5.0), size.iterations, warm_ups=2),
+    )
+    replies = tuple(Reply(stdout=b"%d\n" % speed) for speed in (1, 2, 100, 100, 100))
+    script = FakeScript(conditions=frozenset(), replies={DEMO_ARGV: replies})
+    with bench_on_paper(tmp_path, {"a": script}, warm, iterations=3) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        samples = list(paper.directory.samples())
+        evidence = gather(load(paper.directory))
+    assert [(each.iteration, each.value, each.valid) for each in samples] == [
+        *((-1, 1.0, False), (0, 2.0, False)),
+        *((iteration, 100.0, True) for iteration in (1, 2, 3)),
+    ]
+    assert [each.reasons for each in samples[:2]] == [(WARM_UP,), (WARM_UP,)]
+    assert evidence.of("cpu.demo", "speed", "a").means.tolist() == [100.0]
+    assert evidence.invalid == {}
 
 
 def test_phases_are_instants_after_the_request(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from runtimes import cgroups
 from runtimes.base import AGENT_PATH, VOLUME_PATH, InstanceSpec, Limits
 from runtimes.cgroups.base import parent_path
 from runtimes.cgroups.v2 import USED, V2
+from runtimes.ids.subordinate import for_boxes_of_root
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import MakeDirectory, Operation, WriteFile
 from runtimes.namespaces import build, roots, userns
@@ -35,6 +36,9 @@ OUTSIDE = "tbbox"
 LIFELINE = 100
 MAPPED = 101
 """How plans call the descriptors that init has: see guest/box.h."""
+
+IDS = for_boxes_of_root((), ())
+"""Nobody in the guest has been given any."""
 
 CGROUPS = V2(Path("/sys/fs/cgroup"), swap=False)
 """A guest has no swap."""
@@ -72,9 +76,8 @@ def requests(spec: InstanceSpec, run: str, wire: Wire | None, program: bytes) ->
         wire: ``None``: the box has loopback only.
         program: the seccomp filter.
     """
-    line = f"0 {build.FIRST_ID} {build.ID_COUNT}"
     return (
-        (Kind.ID_MAP, userns.holding(line, LIFELINE)),
+        (Kind.ID_MAP, userns.holding(IDS, LIFELINE)),
         (Kind.ALONE, roots.staged(roots.of(LOWER), PLACES, MAPPED)),
         (Kind.ALONE, _prologue(run, volume=spec.volume is not None)),
         (Kind.BOX, build.plan(_box(spec, run, wire, program))),
@@ -120,8 +123,7 @@ def _prologue(run: str, *, volume: bool) -> Plan:
         steps.append(MakeDirectory(str(below), may_exist=True))
         steps.append(WriteFile(str(below / "cgroup.subtree_control"), wanted))
     if volume:
-        first = build.FIRST_ID
-        steps.append(MakeDirectory(VOLUME_PATH, 0o755, first, first, may_exist=True))
+        steps.append(MakeDirectory(VOLUME_PATH, 0o755, *IDS.root, may_exist=True))
     return Plan(tuple(Step(Side.LAUNCHER, "prologue", one) for one in steps))
 
 
@@ -131,6 +133,7 @@ def _box(spec: InstanceSpec, run: str, wire: Wire | None, program: bytes) -> Box
         profile=DEFAULT,
         hostname=spec.name,
         places=PLACES,
+        ids=IDS,
         argv=(AGENT_PATH,),
         environment=ENVIRONMENT,
         creation=CGROUPS.creation(run, spec.name, bounds),

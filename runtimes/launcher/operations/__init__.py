@@ -9,6 +9,7 @@ from runtimes.launcher.operations.mounts import (
     CloneTree,
     LeaveOldRoot,
     MakeDirectory,
+    MakeFile,
     MakeMount,
     MakeNode,
     MakeOverlay,
@@ -20,6 +21,7 @@ from runtimes.launcher.operations.mounts import (
 )
 from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
 from runtimes.launcher.operations.process import (
+    Affinity,
     Capabilities,
     ChildrenIn,
     Clone,
@@ -43,6 +45,7 @@ from runtimes.launcher.operations.process import (
 
 __all__ = [
     "Address",
+    "Affinity",
     "Attach",
     "Bind",
     "BindIdmapped",
@@ -63,6 +66,7 @@ __all__ = [
     "LeaveOldRoot",
     "Loopback",
     "MakeDirectory",
+    "MakeFile",
     "MakeMount",
     "MakeNode",
     "MakeOverlay",

@@ -166,6 +166,18 @@ class MakeNode(OnPath):
 
 
 @dataclass(frozen=True, slots=True)
+class MakeFile(OnPath):
+    """Make an empty regular file: something to attach a device at."""
+
+    CODE: ClassVar[int] = 14
+    verb: ClassVar[str] = "make file"
+    path: str
+
+    def numbers(self) -> tuple[int, ...]:
+        return (0o644 | stat.S_IFREG, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class MakeOverlay(Plain):
     """An overlay as a detached mount, held in a slot until the child attaches it.
 
@@ -183,6 +195,8 @@ class MakeOverlay(Plain):
     work: str
     point: str
     volatile: bool = False
+    user_xattr: bool = False
+    """By root of a user namespace: overlayfs' marks are user.* attributes (Linux 5.11)."""
 
     @property
     def thing(self) -> str:
@@ -191,7 +205,7 @@ class MakeOverlay(Plain):
         return f"overlay on {self.point} ({count} of {self.layers}{above})"
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.slot, self.volatile, self.depth)
+        return (self.slot, self.volatile, self.depth, self.user_xattr)
 
     def strings(self) -> tuple[str | bytes, ...]:
         return (self.layers, self.upper, self.work, self.point)

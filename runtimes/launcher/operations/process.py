@@ -173,13 +173,19 @@ class Hostname(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Identity(Plain):
-    """Become a user and group, with these further groups and no others."""
+    """Become a user and group, with these further groups and no others.
+
+    Where a user mapped its own group by itself the kernel lets nobody change a list of groups
+    (CVE-2014-8989: leaving a group can *give* access); the user's own groups then stay.
+    """
 
     CODE: ClassVar[int] = 19
     verb: ClassVar[str] = "become"
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
+    sets_groups: bool = True
+    """Whether there may be set a list of groups."""
 
     @property
     def thing(self) -> str:
@@ -187,10 +193,28 @@ class Identity(Plain):
         return f"uid {self.uid}, gid {self.gid}{more}"
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.uid, self.gid)
+        return (self.uid, self.gid, self.sets_groups)
 
     def strings(self) -> tuple[str | bytes, ...]:
         return (struct.pack(f"={len(self.groups)}I", *self.groups),)
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity(Plain):
+    """Run on these CPUs only; the program can change it."""
+
+    CODE: ClassVar[int] = 39
+    verb: ClassVar[str] = "run on"
+    cpus: tuple[int, ...]
+
+    @property
+    def thing(self) -> str:
+        return f"CPUs {', '.join(map(str, self.cpus))}"
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        words = max(self.cpus) // 64 + 1
+        mask = sum(1 << cpu for cpu in self.cpus)
+        return (mask.to_bytes(8 * words, "little"),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def test_without_swap_accounting_no_swap_limit_is_asked_for() -> None:
 def test_root_inside_is_the_subordinate_id_outside() -> None:
     linux = document()["linux"]
     assert isinstance(linux, dict)
-    wanted = [{"containerID": 0, "hostID": build.FIRST_ID, "size": build.ID_COUNT}]
+    wanted = [{"containerID": 0, "hostID": 100_000, "size": 65_536}]
     assert linux["uidMappings"] == linux["gidMappings"] == wanted
     plain = document("no-userns")["linux"]
     assert isinstance(plain, dict)

@@ -7,6 +7,7 @@ from support.recordings import output
 
 from runtimes.base import AGENT_PATH, BOX_PORT
 from workloads import (
+    application,
     cpu,
     deep_storage,
     footprint,
@@ -19,6 +20,7 @@ from workloads import (
     system,
     web,
 )
+from workloads.application.repeats import FEWEST, WARM_UPS
 from workloads.base import (
     CommandWork,
     FootprintWork,
@@ -54,8 +56,14 @@ COMMANDS = (
     system.SWITCH,
     system.SPAWN,
 )
+APPLICATIONS = (
+    application.REDIS,
+    application.POSTGRESQL,
+    application.COMPRESSION,
+    application.SQLITE,
+)
 STARTS = (startup.STARTUP_HTTP, startup.STARTUP_IDLE)
-ALL = (*COMMANDS, *STARTS, footprint.IDLE)
+ALL = (*COMMANDS, *APPLICATIONS, *STARTS, footprint.IDLE)
 SIZES = (Size(1, 1), Size(2, 1), Size(5, 3))
 
 
@@ -88,6 +96,29 @@ def test_the_size_decides_repeats_and_time(workload: Workload, size: Size) -> No
     assert work.command.timeout_s > 10 * size.seconds
     assert any(str(size.seconds) in word for word in work.command.argv)
     assert all(step.argv[0].startswith("/") for step in (work.command, *work.services))
+
+
+@pytest.mark.parametrize("workload", APPLICATIONS, ids=lambda workload: workload.name)
+def test_an_application_warms_up_and_repeats_often_enough_to_tell(workload: Workload) -> None:
+    assert {command_work(workload, size).warm_ups for size in SIZES} == {WARM_UPS}
+    assert {command_work(workload, size).iterations for size in SIZES} == {FEWEST}
+    assert command_work(workload, Size(FEWEST + 1, 1)).iterations == FEWEST + 1
+
+
+@pytest.mark.parametrize("workload", APPLICATIONS, ids=lambda workload: workload.name)
+def test_the_size_decides_how_much_an_iteration_of_an_application_does(workload: Workload) -> None:
+    asked = [command_work(workload, size) for size in (Size(1, 1), Size(1, 3))]
+    assert asked[0] != asked[1]
+    assert asked[0].command.timeout_s < asked[1].command.timeout_s
+
+
+@pytest.mark.parametrize("workload", APPLICATIONS, ids=lambda workload: workload.name)
+def test_what_writes_to_the_volume_says_that_it_needs_one(workload: Workload) -> None:
+    work = command_work(workload, Size(1, 1))
+    words = [word for step in (work.command, *work.services) for word in step.argv]
+    files = "".join(workload.files.values())
+    uses = any("/volume" in text for text in (*words, files))
+    assert workload.needs_volume == uses
 
 
 @pytest.mark.parametrize("workload", ALL, ids=lambda workload: workload.name)

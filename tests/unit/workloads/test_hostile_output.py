@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.recordings import GOOD, Parser, output, recorded
 
 from workloads import cpu, deep_storage, iperf3, linpack, memory, random_access, sockperf, wrk
+from workloads.application import COMPRESSION, POSTGRESQL, REDIS, SQLITE
 from workloads.base import WorkloadFault
 
 PARSERS = sorted(set(GOOD.values()), key=lambda parser: (parser.__module__, parser.__name__))
@@ -27,6 +28,10 @@ METRICS = {
         iperf3.IPERF3,
         sockperf.SOCKPERF,
         wrk.HTTP,
+        REDIS,
+        POSTGRESQL,
+        SQLITE,
+        COMPRESSION,
     )
     for metric in workload.metrics
 }
