@@ -15,6 +15,9 @@ Host → agent:
     ``K`` kill          payload: signal number in decimal
     ``F`` facts         empty
     ``D`` digest        payload: absolute path
+    ``G`` get           payload: ``limit_bytes\0path\0``: a regular file, out of the box
+    ``P`` put           payload: ``mode\0size_bytes\0path\0``: a regular file, into the box
+    ``B`` bytes         the next piece of a put
     ``Q`` quit          empty: every job is killed, then the agent exits 0
 Agent → host (``job`` echoes the request's):
     ``h`` hello         protocol version in decimal; the first bytes ever written
@@ -23,7 +26,10 @@ Agent → host (``job`` echoes the request's):
     ``x`` exited        ``KEY=VALUE\n`` lines: ``status`` (0-255 or -signal), ``timed_out`` 0|1,
                         ``wall_ns user_ns sys_ns max_rss_bytes``: durations of the job in the box
     ``f`` facts         ``KEY=VALUE\n`` lines
-    ``d`` digest        sha256 in hexadecimal
+    ``d`` digest        sha256 in hexadecimal; also the end of a get and of a put
+    ``g`` got           ``mode=…\nsize=…\n``, in decimal; pieces follow
+    ``b`` bytes         the next piece of a get
+    ``k`` taken         bytes of a put that are there; the next piece may come
     ``!`` error         one sentence: the request failed
 """
 
@@ -36,13 +42,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from runtimes import agent_frames as frames
+from runtimes.agent_files import LIMIT_BYTES, BoxFile, Getting, Putting
 from runtimes.agent_frames import AgentFault, Frame
 from runtimes.agent_jobs import Job, JobResult
 from runtimes.process import ENVIRONMENT
 
-__all__ = ["PROTOCOL_VERSION", "Agent", "AgentFault", "FdStream", "Job", "JobResult", "Stream"]
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Agent",
+    "AgentFault",
+    "BoxFile",
+    "FdStream",
+    "Job",
+    "JobResult",
+    "Stream",
+]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 OUTPUT_LIMIT_BYTES = 8 * 1024 * 1024
 GRACE_S = 10.0
 """How long after a job's own time limit its end must have been reported."""
@@ -125,7 +141,7 @@ class Agent:
         self._stream = stream
         self._clock = clock
         self._decoder = frames.Decoder()
-        self._jobs: dict[int, Job] = {}
+        self._jobs: dict[int, Job | Getting | Putting] = {}
         self._asked: dict[int, str] = {}
         self._answers: dict[int, Frame] = {}
         self._last = 0
@@ -198,6 +214,18 @@ class Agent:
             raise
         job.started(START_S)
         return job
+
+    def get(self, path: str, *, timeout_s: float, limit_bytes: int = LIMIT_BYTES) -> BoxFile:
+        """A regular file from the box; links on the way to it stay inside the box's root."""
+        coming = Getting(self, self._next(), path, limit_bytes)
+        self._jobs[self._last] = coming
+        return coming.fetch(timeout_s)
+
+    def put(self, path: str, content: bytes, *, timeout_s: float, mode: int = 0o644) -> None:
+        """Make a regular file in the box, or replace what has its name; whole or not at all."""
+        going = Putting(self, self._next(), path, content)
+        self._jobs[self._last] = going
+        going.deliver(mode, timeout_s)
 
     def quit(self) -> None:
         """Ask the agent to kill its jobs and exit.  No error where it is gone already."""
@@ -276,7 +304,7 @@ class Agent:
         ):
             del self._asked[frame.job]
             self._answers[frame.job] = frame
-        elif frame.type in "poex!" and frame.job in self._jobs:
+        elif frame.job in self._jobs:
             if self._jobs[frame.job].take(frame):
                 del self._jobs[frame.job]
         else:

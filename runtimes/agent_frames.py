@@ -14,7 +14,7 @@ PAYLOAD_MAX = 65_536
 FACTS_MAX = 256
 """Lines in one facts frame."""
 NUMBER_MAX = 2**63 - 1
-FROM_AGENT = frozenset(b"hpoexfd!")
+FROM_AGENT = frozenset(b"hpoexfdgbk!")
 TIMEOUT_MAX_S = 7 * 24 * 3600.0
 ENDING = ("status", "timed_out", "wall_ns", "user_ns", "sys_ns", "max_rss_bytes")
 """Keys of an ``x`` frame, all of them required, in this order."""
@@ -163,6 +163,15 @@ def run_payload(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -
         *(f"{name}={value}" for name, value in env.items()),
         *argv,
     ]
+    return strings_payload(strings)
+
+
+def strings_payload(strings: Sequence[str]) -> bytes:
+    """Strings, each ended by NUL.
+
+    Raises:
+        AgentFault: one of them has a NUL inside.
+    """
     if any("\0" in string for string in strings):
-        raise AgentFault("a NUL cannot be part of an argument or of the environment")
+        raise AgentFault("a NUL cannot be part of an argument, of the environment or of a path")
     return b"".join(string.encode("utf-8", "surrogateescape") + b"\0" for string in strings)

@@ -143,7 +143,7 @@ class Job:
         if frame.type == "!":
             self._refusal = frames.sentence(frame.payload)
             return True
-        if (frame.type == "p") == bool(self.pid):
+        if frame.type not in "poex" or (frame.type == "p") == bool(self.pid):
             raise AgentFault(f"the agent sent {frame.type!r} out of order for {self.name}")
         if frame.type == "p":
             self.pid = frames.number(frames.text(frame.payload, "pid"), "pid", low=1, high=2**31)

@@ -131,7 +131,7 @@ class FakeInstance:
             "cgroup_memory_max_bytes": limits.memory_bytes,
         }
         return {
-            "protocol": "1",
+            "protocol": "2",
             "pid": "1",
             "hostname": self.spec.name,
             "rootfs_digest": self._engine.bits()["rootfs"],

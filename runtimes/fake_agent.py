@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +39,13 @@ class FakeStream:
         self._order = itertools.count()
         self._ends: dict[int, Frame] = {}
         self._taken = b""
+        self._files: dict[str, tuple[int, bytes]] = {}
+        """Path → mode and content, of files that were put into the box."""
+        self._coming = (0, 0, "", b"")
+        """Mode, size, path and content so far of the one that is being put."""
         self._greeted = False
         self._closed = False
-        self._push(Frame("h", 0, b"1"), hello_ns)
+        self._push(Frame("h", 0, b"2"), hello_ns)
 
     def recv(self, size: int, timeout_s: float) -> bytes:
         """See Stream."""
@@ -96,6 +101,15 @@ class FakeStream:
                 self._push(Frame("f", frame.job, lines.encode()))
             case "D":
                 self._digest(frame)
+            case "G":
+                self._get(frame)
+            case "P":
+                mode, size, path = frame.payload.decode().split("\0")[:-1]
+                self._coming = (int(mode), int(size), path, b"")
+                self._acknowledge(frame.job)
+            case "B":
+                self._coming = (*self._coming[:3], self._coming[3] + frame.payload)
+                self._acknowledge(frame.job)
             case _:
                 self.close()
 
@@ -107,6 +121,26 @@ class FakeStream:
             self._push(Frame("!", frame.job, str(fault).encode()))
         else:
             self._push(Frame("d", frame.job, digest.encode()))
+
+    def _get(self, frame: Frame) -> None:
+        limit, path = frame.payload.decode().split("\0")[:-1]
+        mode, content = self._files.get(path, (0, b""))
+        if path not in self._files or len(content) > int(limit):
+            why = "larger than was asked for:" if path in self._files else "cannot open"
+            self._push(Frame("!", frame.job, f"{why} {path}".encode()))
+            return
+        self._push(Frame("g", frame.job, f"mode={mode}\nsize={len(content)}\n".encode()))
+        for at in range(0, len(content), PIECE):
+            self._push(Frame("b", frame.job, content[at : at + PIECE]))
+        self._push(Frame("d", frame.job, hashlib.sha256(content).hexdigest().encode()))
+
+    def _acknowledge(self, job: int) -> None:
+        mode, size, path, content = self._coming
+        if len(content) < size:
+            self._push(Frame("k", job, str(len(content)).encode()))
+            return
+        self._files[path] = (mode, content)
+        self._push(Frame("d", job, hashlib.sha256(content).hexdigest().encode()))
 
     def _run(self, frame: Frame) -> None:
         self._answers.step("run")

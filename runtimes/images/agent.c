@@ -16,10 +16,11 @@
 
 #include "agent_channel.h"
 #include "agent_facts.h"
+#include "agent_files.h"
 #include "agent_jobs.h"
 
 enum {
-    PROTOCOL = 1,
+    PROTOCOL = 2,
     EXIT_PROTOCOL = 2,
     /* Jobs are read only while this much is free: a piece, and what requests may still answer. */
     FEED_ROOM = PIECE + FRAME_MAX + JOBS_MAX * SMALL,
@@ -49,6 +50,7 @@ static void kill_descendants(void)
 
 static noreturn void leave(int status)
 {
+    incoming_end();
     for (struct job *job = jobs; job < jobs + JOBS_MAX; job++)
         if (job->used && !job->exited)
             kill(-job->pid, SIGKILL);
@@ -127,6 +129,15 @@ static void handle(const struct frame *frame)
     case 'D':
         digest_send(frame);
         break;
+    case 'G':
+        file_get(frame);
+        break;
+    case 'P':
+        file_put(frame);
+        break;
+    case 'B':
+        file_take(frame);
+        break;
     default:
         leave(0);
     }
@@ -196,13 +207,17 @@ int main(int argc, char **argv)
     open_channel(argc, argv);
     int signal_fd = set_up(&signals);
     for (;;) {
+        int64_t limit_ns = jobs_expire();
+        bool feed = outgoing.active && channel_has_room(FEED_ROOM);
         fill_fds(fds, signal_fd);
-        wait_for(fds, jobs_expire());
+        wait_for(fds, feed ? 0 : limit_ns);
         if (fds[0].revents)
             handle_signals(signal_fd);
         for (int i = 0; i < 2 * JOBS_MAX; i++)
             if (fds[3 + i].revents && jobs[i / 2].pipe[i % 2] >= 0 && channel_has_room(FEED_ROOM))
                 job_feed(jobs + i / 2, i % 2);
+        if (feed && channel_has_room(FEED_ROOM))
+            file_feed();
         jobs_report();
         if (fds[1].revents && !channel_fill())
             leave(0);

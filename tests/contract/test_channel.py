@@ -45,6 +45,17 @@ def test_big_requests_arrive_whole(agent: Agent) -> None:
     assert agent.run(["printf", "%s", word], timeout_s=RUN_S).stdout == word.encode()
 
 
+def test_files_go_in_and_come_out_whole_with_their_mode(agent: Agent) -> None:
+    content = bytes(range(256)) * 2000
+    agent.put("/tmp/carried", content, mode=0o751, timeout_s=RUN_S)
+    summed = agent.run(["sha256sum", "/tmp/carried"], timeout_s=RUN_S).stdout.split()[0]
+    assert summed.decode() == hashlib.sha256(content).hexdigest()
+    got = agent.get("/tmp/carried", timeout_s=RUN_S)
+    assert (got.content, got.mode) == (content, 0o751)
+    with pytest.raises(AgentFault, match="cannot open"):
+        agent.get("/proc/1/root/etc/passwd", timeout_s=RUN_S)
+
+
 def test_a_flood_is_cut_and_the_channel_lives_on(agent: Agent) -> None:
     result = agent.run(["yes"], timeout_s=RUN_S, output_limit=100_000)
     assert (result.truncated, result.status, len(result.stdout)) == (True, -9, 100_000)
