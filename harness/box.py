@@ -12,6 +12,7 @@ from harness.context import Context
 from harness.errors import HarnessFault
 from runtimes.base import Instance, InstanceSpec, LimitsRead
 from runtimes.cpu_list import parse_cpus
+from runtimes.variations import is_cold
 
 FIRST_BYTE_S = 180.0
 """A full VM that is emulated on a busy host takes more than a minute."""
@@ -32,6 +33,8 @@ class Box:
     program_digest: str = ""
     durations: list[tuple[int, int]] = field(default_factory=list)
     """Of each job: by the box's clock and by the host's, ns."""
+    cold: bool = False
+    """Its arm's caches are cold when it works."""
     throttled_ns: int | None = None
     """How long its CPU quota held it back, just before it was stopped."""
 
@@ -41,14 +44,19 @@ def started(context: Context, backend: str, profile: str, *, volume: bool = Fals
     """Start a box and wait for its first byte; stop and remove it at the end, come what may.
 
     With ``volume``, the box has a fresh directory on the host's disk; it is made before the
-    request and removed after the box.
+    request and removed after the box.  A cold arm's box is asked for when the host's caches are.
 
     The marks are complete only after the context has ended: ``request``, the runtime's own,
     ``started`` (its call returned), ``first_byte``, ``stop_request``, ``stopped``, ``removed``.
     """
     spec = context.spec(profile, volume=volume)
-    with _volume(spec), _started(context, backend, spec) as box:
-        yield box
+    cold = is_cold(profile)
+    with _volume(spec):
+        if cold:
+            context.chill()
+        with _started(context, backend, spec) as box:
+            box.cold = cold
+            yield box
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from results.errors import StoreError
 from results.ledger.load import load
 from results.ledger.vocabulary import Known
 from runtimes.base import Runtime
+from runtimes.variations import profiles
 from workloads.base import Workload
 
 FILE = "claims.toml"
@@ -21,7 +22,7 @@ FILE = "claims.toml"
 def known_names(runtimes: Mapping[str, Runtime], workloads: Mapping[str, Workload]) -> Known:
     """Every name that a claim may use, down to profiles and metrics."""
     return Known(
-        profiles={name: frozenset(each.profiles) for name, each in runtimes.items()},
+        profiles={name: frozenset(profiles(each)) for name, each in runtimes.items()},
         metrics={
             name: frozenset(metric.name for metric in each.metrics)
             for name, each in workloads.items()

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from harness.caches import Caches, NoCaches
 from harness.clock import Clock
 from harness.pressure import Watch, unwatched
 from runtimes.agent import Agent
 from runtimes.base import Engine, InstanceSpec, Lease, Limits, Network
+from runtimes.variations import boxed
 from workloads.base import Size, Workload
 
 UNLIMITED = "unlimited"
@@ -73,13 +75,28 @@ class Context:
     """(backend, profile) whose boxes lack limits on purpose."""
     volumes: Path | None = None
     """Where boxes' volumes are made; ``None`` on paper."""
+    caches: Caches = field(default_factory=NoCaches)
+    _warm: set[tuple[str, str, str]] | None = field(default=None, init=False)
+    """(backend, profile, workload) run since caches were last dropped; None: they never were."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def conditions(self, backend: str, profile: str) -> frozenset[str]:
         """Gate codes that hold for every box of an arm."""
-        own = self.engines[backend].conditions(profile)
+        own = self.engines[backend].conditions(boxed(profile))
         return own | {UNLIMITED} if (backend, profile) in self.unlimited else own
+
+    def chill(self) -> None:
+        """Drop the host's caches, for a cold arm; every other arm is to be warmed after it."""
+        self.caches.drop()
+        self._warm = set()
+
+    def to_be_warmed(self, backend: str, profile: str, workload: str) -> bool:
+        """Whether a cold arm has been here since this one last ran; asked once, it is warm."""
+        if self._warm is None or (backend, profile, workload) in self._warm:
+            return False
+        self._warm.add((backend, profile, workload))
+        return True
 
     def spec(self, profile: str, *, volume: bool = False) -> InstanceSpec:
         """A fresh name and place: not the last one again, whose ARP and NAT entries linger."""
@@ -88,7 +105,7 @@ class Context:
         name = f"tb-{self.run}-{number}"
         return InstanceSpec(
             name=name,
-            profile=profile,
+            profile=boxed(profile),
             limits=self.limits,
             lease=self.network.lease(number % self.network.slots),
             volume=self.volumes / name if volume and self.volumes else None,

@@ -120,6 +120,7 @@ class Plan:
             for capability, wanted in (
                 (Capability.NETWORK, workload.needs_network),
                 (Capability.VOLUME, workload.needs_volume),
+                (Capability.ROOT, workload.needs_root),
             )
             if wanted
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import footprint, gates, host, paper, pressure, selection, throttling
+from harness.caches import HostCaches
 from harness.context import Context, LeasingNetwork
 from harness.equipment import Equipment
 from harness.errors import describe
@@ -146,6 +147,7 @@ def _context(
         volumes=equipment.places.state / plan.run / "volumes",
     )
     if not imaginary(plan, equipment.runtimes):
+        context.caches = HostCaches()
         _watch(context, harness_cpus)
     return context
 
@@ -199,7 +201,7 @@ def _engines(
     engines: dict[str, Engine] = {}
     for backend in selection.backends_of(plan.arms):
         observer.doing(f"preparing {backend}")
-        profiles = selection.profiles_of(plan.arms, backend)
+        profiles = frozenset(map(variations.boxed, selection.profiles_of(plan.arms, backend)))
         manager = runtimes[backend].prepare(_own_site(site, backend), profiles)
         try:
             engines[backend] = stack.enter_context(manager)

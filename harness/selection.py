@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.errors import UsageFault
 from harness.schedule import Arm
 from harness.suites import choose
+from runtimes import variations
 from runtimes.base import DEFAULT_PROFILE, Runtime
 from workloads.base import Workload
 
@@ -15,6 +16,8 @@ ALL = "all"
 BASELINE = Arm("native")
 SECOND_BASELINE = Arm("native", "aa")
 """Native once more: native against native shows the smallest effect this machine can show."""
+COLD_BASELINE = Arm("native", variations.COLD)
+"""What cold arms are to be held against."""
 IF_POSSIBLE = "?"
 """After a name: left out where it is not installed or cannot run."""
 DEMONSTRATION = "fake"
@@ -29,9 +32,10 @@ def split(text: str) -> list[str]:
 def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], bool]:
     """Arms named by ``--backend``, and whether one of them may be missing.
 
-    ``docker:host-net`` is a profile, ``ns:wf-*`` every profile of that form, ``oci?`` a backend
-    that is left out where it cannot run, and ``all`` every backend that can.  Native and its twin
-    are added wherever a real box is measured: every ratio is to native.
+    ``docker:host-net`` is a profile, ``ns:wf-*`` every profile of that form, ``docker:cold`` and
+    ``docker:host-net:cold`` the same with cold caches, ``oci?`` a backend that is left out where it
+    cannot run, and ``all`` every backend that can.  Native and its twin are added wherever a real
+    box is measured: every ratio is to native; and native with cold caches where any arm has them.
 
     Raises:
         UsageFault: unknown backend or profile, with the valid names.
@@ -47,6 +51,7 @@ def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], 
             arms += _arms_of(name, runtimes)
     if any(arm.backend != DEMONSTRATION for arm in arms) and BASELINE.backend in runtimes:
         arms += [BASELINE, SECOND_BASELINE]
+        arms += [COLD_BASELINE] * any(variations.is_cold(arm.profile) for arm in arms)
     return sorted(set(arms)), any(name == ALL or name.endswith(IF_POSSIBLE) for name in named)
 
 
@@ -61,10 +66,12 @@ def _arms_of(name: str, runtimes: Mapping[str, Runtime]) -> list[Arm]:
     if name.endswith(IF_POSSIBLE) and backend not in runtimes:
         return []
     choose(backend, {**dict.fromkeys(runtimes, 0), ALL: 0}, "backend")
-    valid = runtimes[backend].profiles
-    found = fnmatch.filter(valid, profile) if "*" in profile else []
+    own, valid = runtimes[backend].profiles, variations.profiles(runtimes[backend])
+    among = valid if variations.is_cold(profile) else own
+    found = fnmatch.filter(among, profile) if "*" in profile else []
     if not found:
-        found = [choose(profile or DEFAULT_PROFILE, valid, f"{backend} profile")]
+        chosen = profile or DEFAULT_PROFILE
+        found = [chosen if chosen in valid else choose(chosen, own, f"{backend} profile")]
     return [Arm(backend, each) for each in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from harness.errors import HarnessFault, describe
 from harness.schedule import Slot
 from results.records import WARM_UP, GateFinding, Pressure, Sample, Status, Trial
 from runtimes.base import LimitsRead, RuntimeFault
+from runtimes.variations import is_cold
 from workloads.base import StartupWork, Workload, WorkloadFault
 
 FAULTS = (RuntimeFault, WorkloadFault, HarnessFault, OSError, TimeoutError)
@@ -35,6 +37,7 @@ class _Outcome:
 def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[Sample]]:
     """Run the trial planned in ``slot``; a failed one has a record and no samples."""
     clock, workload = context.clock, context.workloads[slot.workload]
+    _warm(context, workload, slot)
     begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
     ended = context.watch()
     outcome = _Outcome()
@@ -61,6 +64,17 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
     samples = _samples(workload, trial, outcome.readings)
     own_ns = clock.now_ns() - entered_ns - (worked_ns - working_ns)
     return dataclasses.replace(trial, bookkeeping_ns=own_ns), samples
+
+
+def _warm(context: Context, workload: Workload, slot: Slot) -> None:
+    """Where a cold arm has dropped what this arm finds in memory: once for nothing.
+
+    A run without cold arms warms nothing: its first block does, and images have just been made.
+    """
+    arm = slot.arm
+    if not is_cold(arm.profile) and context.to_be_warmed(arm.backend, arm.profile, workload.name):
+        with contextlib.suppress(*FAULTS):  # the trial itself will fail likewise and say so
+            _work(context, workload, slot, _Outcome())
 
 
 def _work(context: Context, workload: Workload, slot: Slot, outcome: _Outcome) -> None:

@@ -44,6 +44,9 @@ AGENT_PATH = "/opt/tarebench/agent"
 VOLUME_PATH = "/volume"
 """Where a box has its volume, if it was given one: writable, not on its own root."""
 
+ROOT_SCRATCH = "/var/tmp"  # noqa: S108  # in the box
+"""A directory on the box's own root where work may write; natively, one of the host's disk."""
+
 PHASES = (
     "request",
     "process",
@@ -93,6 +96,8 @@ class Capability(enum.Enum):
     """The box has an address and reaches the peer."""
     VOLUME = "volume"
     """A box that is given a volume finds it at ``VOLUME_PATH``."""
+    ROOT = "root"
+    """The box can write to its own root, which is on the host's disk: at ``ROOT_SCRATCH``."""
     LIMITS = "limits"
     """CPU set, CPU quota and memory limit are enforced."""
     STATS = "stats"

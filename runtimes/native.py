@@ -20,6 +20,7 @@ from runtimes.agent import Agent
 from runtimes.base import (
     AGENT_PATH,
     BOX_PORT,
+    ROOT_SCRATCH,
     VOLUME_PATH,
     Availability,
     Capability,
@@ -63,10 +64,11 @@ def plan(
     root = state / "root"
     # Without a cgroup nothing else says which processes are the box's, nor ends them as a whole.
     own_pids = 0 if creation.directories else kernel.CLONE_NEWPID
+    directories = (state, root, state / "scratch")
     scratch = kernel.NOSUID | kernel.NODEV
     parts: list[tuple[Side, str, list[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(creation)),
-        (Side.LAUNCHER, "directories", [MakeDirectory(str(state)), MakeDirectory(str(root))]),
+        (Side.LAUNCHER, "directories", [MakeDirectory(str(each)) for each in directories]),
         (
             Side.LAUNCHER,
             "cloned",
@@ -82,6 +84,7 @@ def plan(
                 Mount("tmpfs", str(root / "tmp"), "tmpfs", scratch, "mode=1777"),
                 Mount("tmpfs", str(root / "run"), "tmpfs", scratch, "mode=755"),
                 *(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")),
+                Bind(str(state / "scratch"), f"{root}{ROOT_SCRATCH}"),
                 *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),
             ],
@@ -198,7 +201,13 @@ class NativeRuntime:
         "aa": "identical to default: what differs between the two is noise",
     }
     capabilities = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
 
     def availability(self, options: Mapping[str, str]) -> Availability:

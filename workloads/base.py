@@ -173,3 +173,5 @@ class Workload:
     needs_network: bool = False
     needs_volume: bool = False
     """The box gets a directory on the host's disk, writable at /volume."""
+    needs_root: bool = False
+    """It writes to the box's own root, below /var/tmp."""

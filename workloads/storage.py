@@ -1,7 +1,10 @@
-"""Storage: the box's volume on the host's disk, by fio's JSON.
+"""Storage: the box's volume and its own root, both on the host's disk, by fio's JSON.
 
 Every access is O_DIRECT, so the box's page cache is out of it; a write counts once it is flushed
 to the device (fdatasync), which the box must not swallow.  Queue depth 1: what one request costs.
+
+What is read was written before, flushed, and is read once, so that caches between box and disk
+hold what the arm lets them hold: all of it in a warm arm, nothing in a cold one.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ from workloads.base import (
     Measurement,
     Metric,
     Output,
+    Service,
+    Side,
     Size,
     Workload,
 )
 from workloads.reading import Reader, fewest_observations
 
 FIO = "/usr/bin/fio"
-FILE = "/volume/fio"
 FILE_BYTES = 64 << 20
+_MIB = 1 << 20
+_LAY_S = 300.0
+"""An emulated guest on a busy host writes a few MiB per second."""
 _MOST_IOPS = 1e9
 _MOST_BYTES_PER_S = 1e13
 _MOST_NS = 1e12
@@ -40,6 +47,26 @@ METRICS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A directory in the box."""
+
+    name: str
+    """Of its workloads: ``storage.<name>random-read``."""
+    directory: str
+    title: str
+
+    @property
+    def is_volume(self) -> bool:
+        """Else it is on the box's own root."""
+        return self is VOLUME
+
+
+FILE = "/volume/fio"
+VOLUME = Place("", "/volume", "volume")
+ROOT = Place("root-", "/var/tmp", "own root")  # noqa: S108  # in the box, whose own it is
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """One way to use a file."""
 
@@ -47,22 +74,37 @@ class Access:
     block_bytes: int
     flush_each: int
     """fdatasync after so many writes; 0 for reads."""
+    file_bytes: int = FILE_BYTES
 
     @property
-    def side(self) -> str:
+    def side(self) -> Literal["read", "write"]:
         """fio's name of the direction whose figures count."""
         return "write" if "write" in self.pattern else "read"
 
 
-def argv(access: Access, seconds: int) -> tuple[str, ...]:
-    """The fio command line of one iteration."""
-    flush = (f"--fdatasync={access.flush_each}",) if access.flush_each else ()
+def _job(access: Access, place: Place) -> tuple[str, ...]:
     return (
-        *(FIO, "--name=volume", f"--filename={FILE}", f"--size={FILE_BYTES}"),
-        *(f"--rw={access.pattern}", f"--bs={access.block_bytes}", "--ioengine=psync"),
-        *("--direct=1", "--iodepth=1", "--randrepeat=1", "--time_based", *flush),
-        *(f"--runtime={seconds}", "--output-format=json"),
+        *(FIO, f"--name={access.side}", f"--filename={place.directory}/fio"),
+        *(f"--size={access.file_bytes}", "--ioengine=psync", "--direct=1", "--iodepth=1"),
     )
+
+
+def argv(access: Access, place: Place, seconds: int) -> tuple[str, ...]:
+    """The fio command line of one iteration.
+
+    Writes go on for the time given; reads end when each block was read once, or with it.
+    """
+    flush = ("--time_based", f"--fdatasync={access.flush_each}") if access.flush_each else ()
+    return (
+        *(*_job(access, place), f"--rw={access.pattern}", f"--bs={access.block_bytes}"),
+        *("--randrepeat=1", *flush, f"--runtime={seconds}", "--output-format=json"),
+    )
+
+
+def laying(access: Access, place: Place) -> Service:
+    """Writes what will be read, and flushes it."""
+    words = ("--rw=write", f"--bs={_MIB}", "--end_fsync=1", "--output=/dev/null")
+    return Service((*_job(access, place), *words), Side.BOX, _LAY_S)
 
 
 def parse(access: Access, output: Output) -> tuple[Measurement, ...]:
@@ -123,31 +165,43 @@ def rates(reader: Reader, figures: Mapping[str, Any], block_bytes: int) -> tuple
     return rate, speed
 
 
-def _workload(name: str, title: str, access: Access) -> Workload:
+def _workload(name: str, title: str, access: Access, place: Place) -> Workload:
     def work(size: Size) -> CommandWork:
-        command = Command(argv(access, size.seconds), timeout_s=120.0 + 10.0 * size.seconds)
-        return CommandWork(command, size.iterations)
+        words = argv(access, place, size.seconds)
+        command = Command(words, timeout_s=120.0 + 10.0 * size.seconds)
+        services = (laying(access, place),) if access.side == "read" else ()
+        return CommandWork(command, size.iterations, services)
 
     return Workload(
-        name=f"storage.{name}",
+        name=f"storage.{place.name}{name}",
         resource="storage",
-        title=title,
+        title=f"{title}, {place.title}",
         metrics=METRICS,
         work=work,
         parse=lambda output: parse(access, output),
         program=FIO,
         packages=("fio",),
-        needs_volume=True,
+        needs_volume=place.is_volume,
+        needs_root=not place.is_volume,
     )
 
 
-RANDOM_READ = _workload("random-read", "Random reads, 4 KiB, direct", Access("randread", 4096, 0))
-RANDOM_WRITE = _workload(
-    "random-write", "Random writes, 4 KiB, each flushed", Access("randwrite", 4096, 1)
+_ACCESSES: Mapping[str, tuple[str, Access]] = {
+    "random-read": ("Random reads, 4 KiB, direct", Access("randread", 4096, 0, 128 * _MIB)),
+    "random-write": (
+        "Random writes, 4 KiB, direct, each flushed",
+        Access("randwrite", 4096, 1),
+    ),
+    "sequential-read": ("Sequential reads, 1 MiB, direct", Access("read", _MIB, 0, 320 * _MIB)),
+    "sequential-write": (
+        "Sequential writes, 1 MiB, direct, flushed every 16",
+        Access("write", _MIB, 16),
+    ),
+}
+
+RANDOM_READ, RANDOM_WRITE, SEQUENTIAL_READ, SEQUENTIAL_WRITE = (
+    _workload(name, title, access, VOLUME) for name, (title, access) in _ACCESSES.items()
 )
-SEQUENTIAL_READ = _workload(
-    "sequential-read", "Sequential reads, 1 MiB, direct", Access("read", 1 << 20, 0)
-)
-SEQUENTIAL_WRITE = _workload(
-    "sequential-write", "Sequential writes, 1 MiB, flushed every 16", Access("write", 1 << 20, 16)
+ROOT_RANDOM_READ, ROOT_RANDOM_WRITE, ROOT_SEQUENTIAL_READ, ROOT_SEQUENTIAL_WRITE = (
+    _workload(name, title, access, ROOT) for name, (title, access) in _ACCESSES.items()
 )

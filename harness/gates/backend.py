@@ -48,6 +48,11 @@ CONDITIONS: Mapping[str, Condition] = {
         "no cgroup may be made: CPUs are kept by affinity, memory is not limited, in every arm",
         "run as root, or in a cgroup that was delegated to you (systemd: Delegate=yes)",
     ),
+    "unflushed": Condition(
+        "caution",
+        "the box's root never syncs: a write to it that is called flushed may be in memory only",
+        "judge writes to the box's own root in another profile",
+    ),
     "nested": Condition(
         "caution",
         "the VM runs inside another VM",

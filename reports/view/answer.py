@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports import text
-from reports.view.arms import BASELINE
+from reports.view.arms import BASELINE, COLD_BASELINE
 from reports.view.effects import NOISY
 from reports.view.model import ArmView, Effect, MetricView
 from reports.view.prices import effect_in, value_in
@@ -23,7 +23,8 @@ RESOURCES = {
 
 def answer(run: Run, metrics: Sequence[MetricView], arms: Sequence[ArmView]) -> tuple[str, ...]:
     """Sentences for a decision-maker: what was compared, then what each resource costs."""
-    boxes = [arm for arm in arms if arm.name != BASELINE and not arm.again]
+    bare = {BASELINE, COLD_BASELINE}
+    boxes = [arm for arm in arms if arm.name not in bare and not arm.again]
     judged = [arm for arm in boxes if not arm.hollow]
     primary = [metric for metric in metrics if metric.primary]
     by_resource = {

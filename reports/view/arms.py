@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from reports import text
 from reports.view.model import ArmView
 from results.records import ArmRecord, Run, arm_name
 
 BASELINE = "native"
 AGAIN = "native:aa"
+
+COLD_BASELINE = "native:cold"
+"""What arms with cold caches are held against, where the run has it."""
 
 SLOTS = {"native": 0, "native:aa": 1, "ns": 2, "docker": 3, "kvm": 4, "oci": 5, "containerd": 6}
 """Constant, so that a reader of many reports learns them.  Others take what is left, in order."""
@@ -36,7 +41,7 @@ def arm_views(run: Run) -> dict[str, ArmView]:
     return {
         name: ArmView(
             name=name,
-            label=_label(name, _condition(records[name])),
+            label=_label(name, _condition(records[name]), baseline_of(name, records)),
             slot=slots[name],
             condition=_condition(records[name]),
             again=name == AGAIN,
@@ -45,15 +50,22 @@ def arm_views(run: Run) -> dict[str, ArmView]:
     }
 
 
+def baseline_of(name: str, present: Container[str]) -> str:
+    """The arm that ``name`` is held against: cold with cold, warm with warm."""
+    is_cold = name.endswith(":cold") and name != COLD_BASELINE
+    return COLD_BASELINE if is_cold and COLD_BASELINE in present else BASELINE
+
+
 def unplanned(name: str) -> ArmView:
     """An arm that the data has and run.json does not: shown, never dropped."""
-    return ArmView(name, _label(name, ""), SLOT_COUNT - 1, condition="", again=False)
+    return ArmView(name, _label(name, "", BASELINE), SLOT_COUNT - 1, condition="", again=False)
 
 
 def _condition(arm: ArmRecord) -> str:
     return next((code for code in UNJUDGED if code in arm.conditions), "")
 
 
-def _label(name: str, condition: str) -> str:
+def _label(name: str, condition: str, baseline: str) -> str:
     words = MEANING.get(name) or text.name(name, 32)
-    return f"{words}, {condition}" if condition else words
+    said = (condition, "" if baseline == BASELINE else f"against {baseline}")
+    return ", ".join([words, *filter(None, said)])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pandas as pd
 
 from reports import text
-from reports.view.arms import AGAIN, BASELINE, UNJUDGED, unplanned
+from reports.view.arms import AGAIN, BASELINE, UNJUDGED, baseline_of, unplanned
 from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
 from results.frame import without_warm_ups
@@ -109,19 +109,19 @@ def _effects(
         return ()
     floor = floor_of(_again(by_arm, views, higher=higher))
     words = WEIGHT if resource == "footprint" else SPEED
-    return tuple(
-        effect(
+
+    def against(arm: ArmView) -> Effect:
+        return effect(
             arm,
-            by_arm.get(BASELINE, {}),
+            by_arm.get(baseline_of(arm.name, views), {}),
             by_arm.get(arm.name, {}),
             higher=higher,
             floor=floor,
             words=words,
             levels=levels,
         )
-        for arm in views.values()
-        if arm.name != BASELINE
-    )
+
+    return tuple(against(arm) for arm in views.values() if arm.name != BASELINE)
 
 
 def _arm_value(arm: ArmView, blocks: Mapping[int, list[float]]) -> ArmValue:

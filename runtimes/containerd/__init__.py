@@ -24,7 +24,13 @@ class ContainerdRuntime:
         "no-userns": "containerd and runc on the configuration of ns:no-userns, as Docker has it",
     }
     capabilities = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
 
     def availability(self, options: Mapping[str, str]) -> Availability:

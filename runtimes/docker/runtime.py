@@ -28,7 +28,13 @@ class DockerRuntime:
     name: str = "docker"
     profiles: Mapping[str, str] = PROFILES
     capabilities: frozenset[Capability] = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
 
     def availability(self, options: Mapping[str, str]) -> Availability:

@@ -179,6 +179,7 @@ static void facts_send(uint32_t job, int protocol)
     facts_namespaces();
     facts_thp();
     fact_file("clocksource", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    fact_file("boot_id", "/proc/sys/kernel/random/boot_id");
     fact_file("rootfs_digest", "/opt/tarebench/rootfs.digest");
     facts_mitigations();
     channel_put('f', job, facts.text, facts.length);

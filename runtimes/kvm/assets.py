@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from runtimes.images.vmlinux import plain_kernel
 from runtimes.kvm import host
 from runtimes.kvm.inner import plans
 from runtimes.kvm.profiles import Start
-from runtimes.kvm.shapes import SHAPES, Shape
+from runtimes.kvm.shapes import SHAPES, Shape, VolumeKind
 from runtimes.launcher import compiled
 from runtimes.process import run
 
@@ -30,7 +30,17 @@ INNER_NEEDED = (*NEEDED, "overlay", "veth", "bridge")
 LEGACY_NEEDED = ("virtio_pci", "virtio_console", "ata_piix", "sd_mod", "e1000", "ext4")
 """What a guest with emulated devices needs; kernels made for guests lack e1000."""
 
-LEGACY_HINT = "install the distribution's general kernel: apt-get install linux-image-amd64"
+SHARE_NEEDED: Mapping[VolumeKind, tuple[str, ...]] = {
+    "9p": ("9p", "9pnet_virtio"),
+    "virtiofs": ("virtiofs",),
+}
+"""What a guest needs beside its disks to mount a directory of the host's; kernels made for guests
+lack 9p."""
+
+GENERAL_HINT = (
+    "install the distribution's general kernel: apt-get install linux-image-amd64 "
+    "(linux-image-arm64 on aarch64; linux-image-generic on Ubuntu)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +72,46 @@ def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
     """
     cache = site.cache / "kvm"
     kernel = choose()
-    makers: Mapping[str, Callable[[], tuple[Start, str]]] = {
-        "disk": lambda: _from_disk(site, architecture),
-        "ide": lambda: _direct(site, legacy_kernel(), LEGACY_NEEDED),
-        "quick": lambda: _quick(site, kernel, architecture),
-        "ns": lambda: _around_ns(site, kernel),
-        "plain": lambda: _direct(site, kernel, NEEDED),
-    }
     made: dict[str, Prepared] = {}
     for name in sorted(profiles):
-        start, release = makers[_way(SHAPES[name])]()
+        start, release = _start(site, SHAPES[name], kernel, architecture)
         overlay = _overlay(start.image, site.state / f"empty-{name}.qcow2")
         made[name] = Prepared(start, overlay, release)
     return Assets(kernel, initramfs.build_probe(cache), made)
 
 
-def _way(shape: Shape) -> str:
+def _start(site: Site, shape: Shape, kernel: Kernel, architecture: str) -> tuple[Start, str]:
     if shape.start == "disk":
-        return "disk"
-    if shape.inner:
-        return shape.inner
+        return _from_disk(site, architecture)
+    if shape.inner == "ns":
+        return _around_ns(site, kernel)
+    if shape.quick:
+        return _quick(site, kernel, architecture)
+    drivers = needed(shape)
+    return _direct(site, kernel if drivers == NEEDED else kernel_for(shape), drivers)
+
+
+def needed(shape: Shape) -> tuple[str, ...]:
+    """Drivers of a guest that is started by its kernel."""
     if shape.bus == "ide":
-        return "ide"
-    return "quick" if shape.quick else "plain"
+        return LEGACY_NEEDED
+    return (*NEEDED, *SHARE_NEEDED.get(shape.volume, ()))
 
 
-def legacy_kernel() -> Kernel:
-    """A kernel with drivers for emulated devices.
+def kernel_for(shape: Shape) -> Kernel:
+    """A kernel with the drivers that ``shape`` needs.
 
     Raises:
         RuntimeFault: none is installed.
     """
     try:
-        return choose(needed=LEGACY_NEEDED)
+        return choose(needed=needed(shape))
     except RuntimeFault as fault:
-        raise RuntimeFault(str(fault), hint=LEGACY_HINT) from None
+        raise RuntimeFault(str(fault), hint=GENERAL_HINT) from None
 
 
-def _direct(site: Site, kernel: Kernel, needed: tuple[str, ...]) -> tuple[Start, str]:
-    modules = resolve(read_index(kernel.modules), needed)
+def _direct(site: Site, kernel: Kernel, drivers: tuple[str, ...]) -> tuple[Start, str]:
+    modules = resolve(read_index(kernel.modules), drivers)
     image = disk_image(site.rootfs, site.cache, "ext4", site.progress)
     made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress)
     return Start(image, kernel.image, made), kernel.release

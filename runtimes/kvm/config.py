@@ -10,6 +10,7 @@ from runtimes.kvm.topology import Topology
 
 Accelerator = Literal["kvm", "tcg"]
 Bus = Literal["virtio", "ide"]
+Sharing = Literal["9p", "virtiofs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,19 @@ class Disk:
     iothread: bool = False
     """Served by a thread of its own."""
     read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A directory of the host's that the guest mounts as it is."""
+
+    directory: Path
+    tag: str
+    """Name under which the guest mounts it."""
+    sharing: Sharing
+    """By QEMU itself (9p), or by a virtiofsd of its own."""
+    daemon: Path | None = None
+    """virtiofsd's program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class MachineConfig:
     """Unix socket on which the host side of the agent's port is served."""
     console: Path
     """File that gets what the guest writes to its serial console."""
+    share: Share | None = None
     boot: DirectBoot | None = None
     """``None``: firmware and boot loader, from the first disk."""
     firmware: Path | Uefi | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
-from runtimes.kvm.config import Disk, MachineConfig, Nic
+from runtimes.kvm.config import Disk, MachineConfig, Nic, Share
 
 PORT_NAME = "io.tarebench.agent"
 """The virtio-serial port on which the agent speaks; init finds it by this name."""
@@ -22,6 +22,8 @@ def add_devices(domain: Element, config: MachineConfig) -> None:
     place = _placing(config)
     for disk in config.disks:
         place(_disk(devices, disk))
+    if config.share is not None:
+        place(_filesystem(devices, config.share))
     if config.nic is not None:
         place(_interface(devices, config.nic))
     usb = "qemu-xhci" if config.usual_devices else "none"
@@ -68,6 +70,19 @@ def _disk(devices: Element, config: Disk) -> Element:
     if config.read_only:
         SubElement(disk, "readonly")
     return disk
+
+
+def _filesystem(devices: Element, share: Share) -> Element:
+    """Owners and modes are the host's own (passthrough), as in a bind mount."""
+    shared = SubElement(devices, "filesystem", type="mount", accessmode="passthrough")
+    if share.sharing == "virtiofs":
+        SubElement(shared, "driver", type="virtiofs")
+        SubElement(shared, "binary", path=str(share.daemon))
+    else:
+        SubElement(shared, "driver", type="path", wrpolicy="immediate")
+    SubElement(shared, "source", dir=str(share.directory))
+    SubElement(shared, "target", dir=share.tag)
+    return shared
 
 
 def _interface(devices: Element, nic: Nic) -> Element:

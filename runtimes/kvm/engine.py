@@ -14,7 +14,7 @@ import libvirt
 from runtimes import cgroups
 from runtimes.agent import FdStream
 from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import assets, creation, host, saved, volume
+from runtimes.kvm import assets, creation, host, saved, sharing, volume
 from runtimes.kvm.assets import Assets
 from runtimes.kvm.config import MachineConfig
 from runtimes.kvm.connection import Connection
@@ -97,7 +97,11 @@ class KvmEngine:
             network = self.site.network.host_netns
             domain, hypervisor = creation.create(self.connection, network, spec.name, xml, marks)
             undo.callback(hypervisor.kill)
-            group.add(hypervisor.pid)
+            server = sharing.server(self.connection, domain, config)
+            if server is not None:
+                undo.callback(server.kill)
+            for pid in (hypervisor.pid, *sharing.processes(server)):
+                group.add(pid)
             stream = creation.dial(files.channel)
             undo.callback(stream.close)
             creation.confirm_acceleration(domain, proved=self.proof.works)
@@ -115,6 +119,7 @@ class KvmEngine:
             host_address=self.site.network.host_address,
             stream=stream,
             orders=told,
+            server=server,
         )
         self._made = [*(each for each in self._made if not each.removed), instance]
         return instance
@@ -169,7 +174,8 @@ class KvmEngine:
                 "with",
                 hint="weigh storage with kvm:micro, which is the same guest, booted",
             )
-        files = Files.below(self.site.state, spec.name, spec.volume)
+        kind = SHAPES[spec.profile].volume
+        files = Files.below(self.site.state, spec.name, spec.volume, kind)
         tap = tap_name(self.site.run, spec.lease.slot)
         return machine(self.platform, prepared.start, spec, files, tap), files
 

@@ -28,6 +28,13 @@ UEFI: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Where Debian and Ubuntu put UEFI for guests: code, and variables as delivered."""
 
+VIRTIOFSD = (
+    Path("/usr/libexec/virtiofsd"),
+    Path("/usr/lib/qemu/virtiofsd"),
+    Path("/usr/lib/virtiofsd"),
+)
+"""Where distributions put the server of shared directories; it is not meant for anyone's PATH."""
+
 HUGE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 HUGE_PAGE_BYTES = 2 << 20
 VHOST = Path("/dev/vhost-net")
@@ -103,6 +110,21 @@ def uefi(architecture_name: str) -> tuple[Path, Path]:
             return Path(code), Path(variables)
     package = "ovmf" if architecture_name == "x86_64" else "qemu-efi-aarch64"
     raise RuntimeFault("no UEFI firmware for guests", hint=f"apt-get install {package}")
+
+
+def virtiofsd(places: tuple[Path, ...] = VIRTIOFSD) -> Path:
+    """The program that serves a directory to a guest by virtiofs.
+
+    Raises:
+        RuntimeFault: it is not installed.
+    """
+    found = next((path for path in places if os.access(path, os.X_OK)), None)
+    if found is None:
+        raise RuntimeFault(
+            "no virtiofsd, which kvm:virtiofs is about",
+            hint="apt-get install virtiofsd (Debian 12: qemu-system-common has it)",
+        )
+    return found
 
 
 def has_huge_pages(wanted_bytes: int, free: Path = HUGE_PAGES, mounts: str = "") -> bool:

@@ -67,19 +67,23 @@ def adopting() -> Iterator[None]:
 
 
 class Hypervisor:
-    """A running QEMU."""
+    """A running QEMU, or another process that libvirt starts for a guest."""
 
-    def __init__(self, pid: int, on_end: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self, pid: int, on_end: Callable[[int], None] = lambda _: None, what: str = "QEMU"
+    ) -> None:
         """Watch ``pid``.
 
         Args:
             pid: QEMU's process.
             on_end: told the instant (ns, monotonic) in which it ended, on the watcher's thread.
+            what: its name in messages.
 
         Raises:
             RuntimeFault: it is gone already.
         """
         self.pid = pid
+        self._what = f"{what} (process {pid})"
         self._on_end = on_end
         self._how = ""
         self._gone = threading.Event()
@@ -87,8 +91,8 @@ class Hypervisor:
         try:
             self._pidfd = os.pidfd_open(pid)
         except OSError as error:
-            raise RuntimeFault(f"QEMU (process {pid}) is gone: {error.strerror}") from None
-        self._watcher = threading.Thread(target=self._watch, name=f"QEMU {pid}", daemon=True)
+            raise RuntimeFault(f"{self._what} is gone: {error.strerror}") from None
+        self._watcher = threading.Thread(target=self._watch, name=f"{what} {pid}", daemon=True)
         self._watcher.start()
 
     def _watch(self) -> None:
@@ -127,7 +131,7 @@ class Hypervisor:
                 with contextlib.suppress(OSError):
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         if not self.wait(10.0):
-            raise RuntimeFault(f"QEMU (process {self.pid}) does not die", hint="see dmesg")
+            raise RuntimeFault(f"{self._what} does not die", hint="see dmesg")
 
 
 def _signal(number: int) -> str:

@@ -22,6 +22,7 @@ from runtimes.kvm.inner import readback
 from runtimes.kvm.inner.orders import Orders
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
+from runtimes.kvm.sharing import processes
 from runtimes.process import TAIL_BYTES
 
 RELEASE_S = 10.0
@@ -74,6 +75,8 @@ class KvmInstance:
     host_address: str
     stream: FdStream
     orders: Orders
+    server: Hypervisor | None = None
+    """virtiofsd, where the guest's volume is shared by it."""
     agent: Agent = field(init=False)
     marks: Mapping[str, int] = field(init=False)
     """Instants of the phases, from libvirt's events and the pidfd."""
@@ -101,10 +104,11 @@ class KvmInstance:
         return self.orders.limits(read, tail(self.files.console), self.spec)
 
     def stats(self) -> InstanceStats:
-        """QEMU, its kernel threads, its cgroup and its files."""
+        """QEMU, its kernel threads, its virtiofsd, its cgroup and its files."""
+        pid = self.hypervisor.pid
         return stats(
             self.group,
-            (self.hypervisor.pid, *vhost_threads(self.hypervisor.pid)),
+            (pid, *vhost_threads(pid), *processes(self.server)),
             sum(map(allocated_bytes, self.files.own())),
         )
 
@@ -148,6 +152,8 @@ class KvmInstance:
         self._stopping = True
         self.agent.close()
         self.hypervisor.kill()
+        if self.server is not None and not self.server.wait(RELEASE_S):
+            self.server.kill()
         if not self.phases.released.wait(RELEASE_S):
             with contextlib.suppress(libvirt.libvirtError):
                 self.domain.destroy()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from runtimes import cgroups
 from runtimes.base import RuntimeFault, Site
+from runtimes.images.kernel import NEEDED
 from runtimes.images.stock import bootable
 from runtimes.kvm import assets, host, proof, topology
 from runtimes.kvm.connection import Connection, connect
@@ -28,6 +29,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
     name = host.architecture()
     emulator = host.emulator(name)
     check(profiles, name, daemon=bool(site.options.get("libvirt_uri")))
+    volumes = {SHAPES[each].volume for each in profiles}
     made = assets.prepare(site, profiles, name)
     cache = site.cache / "kvm"
     with contextlib.ExitStack() as stack:
@@ -55,6 +57,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
             vhost=host.VHOST.exists(),
             huge_pages=host.has_huge_pages(site.limits.memory_bytes),
             topology=topology.read(site.limits.cpus),
+            virtiofsd=host.virtiofsd() if "virtiofs" in volumes else None,
         )
         versions = _versions(connection, made.kernel.release, proved, kind, platform)
         inner = any(SHAPES[profile].inner == "ns" for profile in profiles)
@@ -86,8 +89,10 @@ def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
                 f"kvm:{name} needs a machine that {architecture} does not have",
                 hint=f"it exists on {', '.join(sorted(shape.machines))}",
             )
-        if shape.bus == "ide":
-            assets.legacy_kernel()
+        if shape.start != "disk" and assets.needed(shape) != NEEDED:
+            assets.kernel_for(shape)
+        if shape.volume == "virtiofs":
+            host.virtiofsd()
         if shape.start == "saved" and daemon:
             raise RuntimeFault(
                 f"kvm:{name} is not offered through a libvirt daemon, which keeps QEMU from files "

@@ -7,15 +7,27 @@ from pathlib import Path
 
 from runtimes.base import InstanceSpec
 from runtimes.images.kernel import CONSOLES
-from runtimes.kvm.config import Accelerator, DirectBoot, Disk, MachineConfig, Nic, Uefi
+from runtimes.kvm.config import (
+    Accelerator,
+    DirectBoot,
+    Disk,
+    MachineConfig,
+    Nic,
+    Share,
+    Sharing,
+    Uefi,
+)
 from runtimes.kvm.inner import plans
-from runtimes.kvm.shapes import PROFILES, SHAPES, Shape
+from runtimes.kvm.shapes import PROFILES, SHAPES, Shape, VolumeKind
 from runtimes.kvm.topology import Topology
+from runtimes.kvm.volume import DISK_FORMATS
 
 __all__ = ["PROFILES", "SHAPES", "Files", "Platform", "machine", "tap_name"]
 
 COMMON_OPTIONS = ("quiet", "panic=-1", "random.trust_cpu=on")
 """panic=-1: a guest that panics ends at once.  trust_cpu: no waiting for entropy."""
+
+SHARE_TAG = "tb.volume"
 
 QUICK_OPTIONS = {
     # tsc, timer: no calibration.  i8042: no probing for keyboards.  noreplace-smp: no patching of
@@ -40,18 +52,21 @@ class Files:
     initramfs: Path
     """With what makes the inner box, where there is one."""
     volume: Path | None = None
-    """Raw image of the volume's disk, in the volume's directory."""
+    """The file of the volume's disk, in the volume's directory, where it is a disk."""
 
     @classmethod
-    def below(cls, state: Path, name: str, volume: Path | None = None) -> Files:
+    def below(
+        cls, state: Path, name: str, volume: Path | None = None, kind: VolumeKind = "raw"
+    ) -> Files:
         """Files of instance ``name`` below ``state``."""
+        disk = volume / f"disk.{kind}" if volume and kind in DISK_FORMATS else None
         return cls(
             overlay=state / f"{name}.qcow2",
             channel=state / f"{name}.sock",
             console=state / f"{name}.console",
             variables=state / f"{name}.vars",
             initramfs=state / f"{name}.initramfs",
-            volume=volume / "disk.raw" if volume else None,
+            volume=disk,
         )
 
     def own(self) -> tuple[Path, ...]:
@@ -99,6 +114,7 @@ class Platform:
     huge_pages: bool = False
     """Enough are free for a guest."""
     topology: Topology | None = None
+    virtiofsd: Path | None = None
 
 
 def identity(
@@ -114,7 +130,12 @@ def identity(
     """
     words = [f"tb.host={spec.name}"]
     if spec.volume is not None:
-        words.append(f"tb.volume={volume}")
+        sharing = _sharing(SHAPES[spec.profile])
+        words += (
+            [f"tb.volume={SHARE_TAG}", f"tb.sharing={sharing}"]
+            if sharing
+            else [f"tb.volume={volume}"]
+        )
     if platform.bridge and addressed:
         words += [
             f"tb.ip={spec.lease.address}/{platform.prefix_length}",
@@ -153,6 +174,14 @@ def _around_the_box(platform: Platform, spec: InstanceSpec) -> list[str]:
     ]
 
 
+def _sharing(shape: Shape) -> Sharing | None:
+    match shape.volume:
+        case "9p" | "virtiofs" as sharing:
+            return sharing
+        case _:
+            return None
+
+
 def tap_name(run: str, slot: int) -> str:
     """Name of a slot's tap; unique in the host-side namespace, at most 15 characters."""
     return f"tb{run}v{slot}"
@@ -174,6 +203,7 @@ def machine(
         cpus=topology.cpus if topology else spec.limits.cpus,
         memory_bytes=spec.limits.memory_bytes + shape.reserve_bytes,
         disks=_disks(shape, start, files),
+        share=_share(platform, shape, spec),
         nic=_nic(platform, shape, spec, tap),
         channel=files.channel,
         console=files.console,
@@ -211,10 +241,18 @@ def _disks(shape: Shape, start: Start, files: Files) -> tuple[Disk, ...]:
     if start.lower is not None:
         disks.append(Disk(start.lower, "raw", f"{stem}b", read_only=True))
     if files.volume is not None:
-        disks.append(Disk(files.volume, "raw", f"{stem}{'abc'[len(disks)]}"))
+        kind = DISK_FORMATS[shape.volume]
+        disks.append(Disk(files.volume, kind, f"{stem}{'abc'[len(disks)]}"))
     return tuple(
         replace(disk, bus=shape.bus, direct=shape.tuned, iothread=shape.tuned) for disk in disks
     )
+
+
+def _share(platform: Platform, shape: Shape, spec: InstanceSpec) -> Share | None:
+    sharing = _sharing(shape)
+    if sharing is None or spec.volume is None:
+        return None
+    return Share(spec.volume, SHARE_TAG, sharing, platform.virtiofsd)
 
 
 def _nic(platform: Platform, shape: Shape, spec: InstanceSpec, tap: str) -> Nic | None:

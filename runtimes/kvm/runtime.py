@@ -12,7 +12,7 @@ from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.kernel import choose
 from runtimes.kvm import host
-from runtimes.kvm.shapes import PROFILES
+from runtimes.kvm.shapes import LACKING, PROFILES
 from runtimes.process import find
 
 EXTRA_HINT = "install the kvm extra: apt-get install libvirt-dev gcc; pip install libvirt-python"
@@ -29,8 +29,16 @@ class KvmRuntime:
     name = "kvm"
     profiles = PROFILES
     capabilities = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
+
+    lacking: Mapping[str, frozenset[Capability]] = LACKING
 
     def availability(self, options: Mapping[str, str]) -> Availability:
         """Whether libvirt, QEMU, a kernel and the rights are there.  Boots nothing."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from runtimes.base import Capability
 from runtimes.kvm.config import Bus
 
 Start = Literal["direct", "disk", "saved"]
 Inner = Literal["", "ns", "docker"]
+VolumeKind = Literal["raw", "qcow2", "9p", "virtiofs"]
 
 MODERN: Mapping[str, str] = MappingProxyType({"x86_64": "q35", "aarch64": "virt"})
 
@@ -38,6 +40,8 @@ class Shape:
     reserve_bytes: int = 0
     """What the guest has beside the box's memory limit, for its kernel and whoever makes the
     container: docs/adr/0024-limits-of-a-container-in-a-vm.md."""
+    volume: VolumeKind = "raw"
+    """What its volume is: a disk in a file of that format, or a directory shared that way."""
 
 
 DEFAULT = Shape(
@@ -74,6 +78,19 @@ SHAPES: Mapping[str, Shape] = {
         host_cpu=False,
         bus="ide",
     ),
+    "qcow2": replace(
+        DEFAULT, summary="default with its volume's disk in a qcow2 file", volume="qcow2"
+    ),
+    "9p": replace(
+        DEFAULT,
+        summary="default with its volume a directory of the host's, shared by 9p",
+        volume="9p",
+    ),
+    "virtiofs": replace(
+        DEFAULT,
+        summary="default with its volume a directory of the host's, shared by virtiofs",
+        volume="virtiofs",
+    ),
     "snapshot": replace(
         MICRO,
         summary="micro, restored from a state that was saved just before its agent started",
@@ -88,3 +105,8 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 PROFILES: Mapping[str, str] = {name: shape.summary for name, shape in SHAPES.items()}
+
+LACKING: Mapping[str, frozenset[Capability]] = {
+    name: frozenset({Capability.VOLUME}) for name, shape in SHAPES.items() if shape.start == "saved"
+}
+"""A restored guest has the disks it was saved with."""

@@ -30,8 +30,7 @@ def domain_xml(config: MachineConfig, arguments: tuple[str, ...] = ()) -> str:
     domain = Element("domain", type=kind)
     _text(domain, "name", config.name)
     _text(domain, "memory", str(config.memory_bytes // 1024), unit="KiB")
-    if config.huge_pages:
-        SubElement(SubElement(domain, "memoryBacking"), "hugepages")
+    _memory(domain, config)
     _text(domain, "vcpu", str(len(config.cpus)), placement="static")
     if any(disk.iothread for disk in config.disks):
         _text(domain, "iothreads", "1")
@@ -58,6 +57,19 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     element = SubElement(parent, tag, attributes)
     element.text = text
     return element
+
+
+def _memory(domain: Element, config: MachineConfig) -> None:
+    """Where the guest's memory comes from, if not from QEMU's own heap."""
+    shared = config.share is not None and config.share.sharing == "virtiofs"
+    if not (shared or config.huge_pages):
+        return
+    backing = SubElement(domain, "memoryBacking")
+    if config.huge_pages:
+        SubElement(backing, "hugepages")
+    if shared:  # virtiofsd reads and writes it, too
+        SubElement(backing, "source", type="memfd")
+        SubElement(backing, "access", mode="shared")
 
 
 def _set(numbers: tuple[int, ...]) -> str:

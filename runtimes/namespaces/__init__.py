@@ -29,6 +29,8 @@ def _lacks(profile: Profile) -> frozenset[Capability]:
         lacking.add(Capability.NETWORK)
     if not (profile.overlay or profile.pivot):  # the shared root has no place to mount on
         lacking.add(Capability.VOLUME)
+    if not profile.overlay:
+        lacking.add(Capability.ROOT)
     if profile.controllers is not None and not (profile.controllers >= _LIMITING):
         lacking.add(Capability.LIMITS)
     return frozenset(lacking)
@@ -40,7 +42,13 @@ class NamespaceRuntime:
     name = "ns"
     profiles: Mapping[str, str] = {name: one.summary for name, one in CATALOGUE.items()}
     capabilities = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
     lacking: Mapping[str, frozenset[Capability]] = {
         name: _lacks(one) for name, one in CATALOGUE.items()

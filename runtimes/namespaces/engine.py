@@ -157,8 +157,8 @@ class NamespaceEngine:
 
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
-        del profile
-        return cgroups.conditions(self.hierarchy)
+        unflushed = {"unflushed"} if CATALOGUE[profile].volatile else set[str]()
+        return cgroups.conditions(self.hierarchy) | unflushed
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""

@@ -26,7 +26,13 @@ class OciRuntime:
     name = "oci"
     profiles: Mapping[str, str] = {name: one.summary for name, one in PROFILES.items()}
     capabilities = frozenset(
-        {Capability.NETWORK, Capability.VOLUME, Capability.LIMITS, Capability.STATS}
+        {
+            Capability.NETWORK,
+            Capability.VOLUME,
+            Capability.ROOT,
+            Capability.LIMITS,
+            Capability.STATS,
+        }
     )
 
     def availability(self, options: Mapping[str, str]) -> Availability:

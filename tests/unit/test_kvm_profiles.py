@@ -41,6 +41,28 @@ def test_without_a_general_kernel_legacy_names_the_package(
     assert "linux-image-amd64" in refused("legacy").hint
 
 
+def test_without_9p_in_any_kernel_its_profile_names_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_fits(needed: tuple[str, ...]) -> None:
+        raise RuntimeFault(f"no kernel for guests: 6.1-cloud lacks {needed[-2]}")
+
+    monkeypatch.setattr(assets, "choose", none_fits)
+    fault = refused("9p")
+    assert "lacks 9p" in str(fault)
+    assert "linux-image-amd64" in fault.hint
+
+
+def test_without_virtiofsd_its_profile_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(assets, "kernel_for", lambda _: None)
+    monkeypatch.setattr(host.virtiofsd, "__defaults__", ((tmp_path / "virtiofsd",),))
+    fault = refused("virtiofs")
+    assert "no virtiofsd" in str(fault)
+    assert "apt-get install" in fault.hint
+
+
 def test_a_daemon_cannot_restore_our_states() -> None:
     assert "libvirt-uri" in refused("snapshot", daemon=True).hint
 

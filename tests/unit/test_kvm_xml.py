@@ -39,6 +39,7 @@ def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform
         vhost=True,
         huge_pages=True,
         topology=TOPOLOGY,
+        virtiofsd=Path("/usr/lib/qemu/virtiofsd"),
     )
 
 
@@ -68,7 +69,8 @@ def config(
     volume: Path | None = None,
 ) -> MachineConfig:
     spec = InstanceSpec("tb-abcdef-7", profile, LIMITS, LEASE, volume)
-    files = Files.below(Path("/var/lib/tarebench/abcdef/kvm"), spec.name, volume)
+    kind = SHAPES[profile].volume
+    files = Files.below(Path("/var/lib/tarebench/abcdef/kvm"), spec.name, volume, kind)
     tap = tap_name("abcdef", 3)
     return machine(
         platform(architecture, accelerator), start(profile, architecture), spec, files, tap
@@ -249,6 +251,30 @@ def test_a_volume_is_a_second_raw_disk() -> None:
     assert "tb.volume=/dev/vdb" in command_line(made)
     legacy = config(profile="legacy", volume=Path("/state/volume"))
     assert "tb.volume=/dev/sdb" in command_line(legacy)
+
+
+def test_a_volume_in_a_qcow2_file_is_a_disk_like_the_raw_one() -> None:
+    raw, qcow2 = (config(profile=name, volume=Path("/v")).disks[1] for name in ("default", "qcow2"))
+    assert qcow2 == dataclasses.replace(raw, path=Path("/v/disk.qcow2"), format="qcow2")
+
+
+@pytest.mark.parametrize("profile", ["9p", "virtiofs"])
+def test_a_shared_volume_is_the_hosts_directory_and_no_disk(profile: str) -> None:
+    made = config(profile=profile, volume=Path("/v"))
+    assert len(made.disks) == 1
+    root = fromstring(domain_xml(made))  # noqa: S314  # our own XML
+    assert attribute(root, "devices/filesystem/source", "dir") == "/v"
+    tag = attribute(root, "devices/filesystem/target", "dir")
+    assert {f"tb.volume={tag}", f"tb.sharing={profile}"} <= set(command_line(made).split())
+    assert config(profile=profile).share is None
+
+
+def test_only_virtiofs_shares_the_guests_memory_and_names_its_server() -> None:
+    root = fromstring(domain_xml(config(profile="virtiofs", volume=Path("/v"))))  # noqa: S314
+    assert attribute(root, "memoryBacking/access", "mode") == "shared"
+    assert attribute(root, "devices/filesystem/binary", "path") == "/usr/lib/qemu/virtiofsd"
+    ninth = fromstring(domain_xml(config(profile="9p", volume=Path("/v"))))  # noqa: S314
+    assert ninth.find("memoryBacking") is None
 
 
 def test_threads_of_a_core_stand_side_by_side() -> None:

@@ -17,7 +17,7 @@ from reports.view.arms import arm_views
 from reports.view.effects import effect, floor_of, order_interval
 from reports.view.startup import PHASES, phase_bars
 from results import frame
-from results.records import Run, Sample, Trial
+from results.records import Run, Sample, Trial, arm_name
 from results.store import RunDirectory
 from runtimes.base import PHASES as LIFE
 
@@ -251,3 +251,42 @@ def test_known_arms_keep_their_colours_and_strangers_get_free_ones() -> None:
 )  # fmt: skip
 def test_quantities_read_well(value: float, unit: str, said: str) -> None:
     assert text.quantity(value, unit) == said
+
+
+def test_cold_arms_are_held_against_native_with_cold_caches(tmp_path: Path) -> None:
+    made = synthetic.write(tmp_path, blocks=5)
+    cold = {"native": "cold", "docker": "cold"}
+
+    def chilled(trial: Trial, samples: list[Sample]) -> list[tuple[Trial, list[Sample]]]:
+        if (trial.backend, trial.profile) not in {("native", "default"), ("docker", "default")}:
+            return [(trial, samples)]
+        factor = 10.0 if trial.backend == "native" else 20.0
+        name = f"{trial.trial_id}:cold"
+        again = [
+            replace(each, trial_id=name, profile="cold", value=each.value * factor)
+            for each in samples
+        ]
+        return [(trial, samples), (replace(trial, trial_id=name, profile="cold"), again)]
+
+    by_trial: dict[str, list[Sample]] = {}
+    for sample in made.samples():
+        by_trial.setdefault(sample.trial_id, []).append(sample)
+    run = made.run()
+    arms = [
+        replace(arm, profile="cold")
+        for arm in run.arms
+        if arm_name(arm.backend, arm.profile) in cold
+    ]
+    trials = [
+        pair for trial in made.trials() for pair in chilled(trial, by_trial.get(trial.trial_id, []))
+    ]
+    again = replace(run, arms=(*run.arms, *arms))
+    view = view_of(written(tmp_path / "again", again, trials))
+    metric = next(each for each in view.metrics if each.resource == "cpu" and each.primary)
+    ratios = {effect.arm.name: effect for effect in metric.effects}
+    warm, cooled = ratios["docker"].ratio, ratios["docker:cold"].ratio
+    assert warm
+    assert cooled == pytest.approx(2 * warm, rel=0.2)
+    assert ratios["docker:cold"].arm.label == "docker:cold, against native:cold"
+    assert ratios["native:cold"].ratio == pytest.approx(10.0)
+    assert "native:cold" not in view.answer[0]

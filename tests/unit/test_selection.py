@@ -99,3 +99,20 @@ def test_an_unknown_suite_is_answered_with_the_valid_ones() -> None:
         suite("quik")
     assert "quick" in caught.value.hint
     assert "standard" in caught.value.hint
+
+
+def test_any_arm_has_a_cold_variation_which_brings_native_with_cold_caches() -> None:
+    assert arms("docker:cold,ns:no-seccomp:cold") == [
+        *("docker:cold", "native:aa", "native:cold", "native", "ns:no-seccomp:cold")
+    ]
+    assert "native:cold" not in arms("docker")
+
+
+def test_a_star_takes_cold_profiles_only_where_they_are_asked_for() -> None:
+    assert arms("ns:no-*") == ["native:aa", "native", "ns:no-seccomp"]
+    assert "ns:no-seccomp:cold" in arms("ns:no-*:cold")
+
+
+def test_a_profile_that_does_not_exist_has_no_cold_variation() -> None:
+    with pytest.raises(UsageFault, match="no ns profile is called 'warp:cold'"):
+        arms("ns:warp:cold")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+import pytest
+
 from harness.plan import Plan, Request, make_plan
 from harness.prepare import _loses_limits, _steps
 from harness.schedule import Arm
@@ -136,3 +138,17 @@ def _able(runtime: Runtime) -> Runtime:
     """The same runtime on a host where it can run."""
     kind = Kind(runtime.name, dict(runtime.profiles), runtime.capabilities, {}, ())
     return cast("Runtime", replace(kind, lacking=getattr(runtime, "lacking", {})))
+
+
+@pytest.mark.parametrize("profile", ["default", "micro"])
+def test_a_cold_profile_is_made_as_the_one_it_is_named_after(profile: str) -> None:
+    cold = variations.chilled(profile)
+    assert variations.is_cold(cold)
+    assert not variations.is_cold(profile)
+    assert variations.boxed(cold) == variations.boxed(profile) == profile
+
+
+def test_a_cold_profile_lacks_what_the_warm_one_lacks() -> None:
+    warm, cold = (variations.capabilities(NS, name) for name in ("wf-1", "wf-1:cold"))
+    assert warm == cold == frozenset()
+    assert {"cold", "wf-1:cold", "wf-1"} <= set(variations.profiles(NS))

@@ -8,6 +8,7 @@
  * Kernel command line, all optional but the root:
  *   tb.root=/dev/vda tb.fstype=ext4      root disk
  *   tb.volume=/dev/vdb                   a disk with ext4 for /volume
+ *   tb.volume=TAG tb.sharing=9p|virtiofs   a directory of the host's for /volume
  *   tb.host=NAME                         host name
  *   tb.ip=A.B.C.D/PREFIX tb.gw=A.B.C.D tb.mtu=N    of eth0
  *   tb.agent=PATH tb.port=NAME           agent and virtio-serial port (by its name)
@@ -103,14 +104,28 @@ static void mount_disk(int events, const char *disk, const char *where, const ch
                   strcmp(type, "ext4") == 0 ? "noinit_itable" : NULL);
 }
 
+/* The tag is there once the device is: until then the mount finds nothing. */
+static void mount_share(int events, const char *tag, const char *where, const char *type)
+{
+    const char *data = strcmp(type, "9p") == 0 ? "trans=virtio,version=9p2000.L" : NULL;
+    long from_ms = now_ms();
+    mkdir(where, 0755);
+    while (mount(tag, where, type, MS_NOATIME, data) < 0)
+        if ((errno != ENOENT && errno != EINVAL) || !next_uevent(events, from_ms))
+            fail("cannot mount the share", tag);
+}
+
 static void mount_disks(int events)
 {
     char *root = option_or("tb.root", "/dev/vda"), *type = option_or("tb.fstype", "ext4");
-    char *volume = option("tb.volume"), *lower = option("tb.lower");
+    char *volume = option("tb.volume"), *sharing = option("tb.sharing");
+    char *lower = option("tb.lower");
     mount_disk(events, root, "/root", type, 0);
     if (lower)
         mount_disk(events, lower, "/root/lower", type, MS_RDONLY);
-    if (volume)
+    if (volume && sharing)
+        mount_share(events, volume, "/root/volume", sharing);
+    else if (volume)
         mount_disk(events, volume, "/root/volume", "ext4", 0);
 }
 

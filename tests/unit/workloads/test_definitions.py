@@ -51,6 +51,10 @@ COMMANDS = (
     deep_storage.DEEP_READ,
     deep_storage.DEEP_WRITE,
     deep_storage.DEEP_MIX,
+    storage.ROOT_RANDOM_READ,
+    storage.ROOT_RANDOM_WRITE,
+    storage.ROOT_SEQUENTIAL_READ,
+    storage.ROOT_SEQUENTIAL_WRITE,
     system.CALL,
     system.FAULT,
     system.SWITCH,
@@ -84,8 +88,8 @@ def test_the_program_whose_digest_is_checked_is_the_one_that_runs(
     workload: Workload, size: Size
 ) -> None:
     work = command_work(workload, size)
-    in_box = [step.argv[0] for step in (work.command, *work.services) if step.side is Side.BOX]
-    assert in_box == [workload.program]
+    in_box = {step.argv[0] for step in (work.command, *work.services) if step.side is Side.BOX}
+    assert in_box == {workload.program}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recordings import output, recorded
 
+from runtimes.base import ROOT_SCRATCH, VOLUME_PATH
 from workloads import storage
 from workloads.base import CommandWork, Size, Workload, WorkloadFault
 
@@ -42,6 +43,38 @@ def test_every_access_is_direct_and_every_write_is_flushed(pattern: str) -> None
     flushed = any(word.startswith("--fdatasync=") for word in work.command.argv)
     assert flushed == ("write" in pattern)
     assert WORKLOADS[pattern].needs_volume
+
+
+@pytest.mark.parametrize("pattern", ["randread", "read"])
+def test_what_is_read_was_written_and_flushed_before_and_is_read_once(pattern: str) -> None:
+    work = WORKLOADS[pattern].work(Size(2, 1))
+    assert isinstance(work, CommandWork)
+    (laying,) = work.services
+    assert {"--rw=write", "--end_fsync=1"} <= set(laying.argv)
+    assert not {"--time_based", "--loops"} & set(work.command.argv)
+    same = [word for word in laying.argv if word.startswith(("--filename=", "--size="))]
+    assert set(same) <= set(work.command.argv)
+
+
+@pytest.mark.parametrize(
+    ("on_volume", "on_root"),
+    [
+        (storage.RANDOM_READ, storage.ROOT_RANDOM_READ),
+        (storage.RANDOM_WRITE, storage.ROOT_RANDOM_WRITE),
+        (storage.SEQUENTIAL_READ, storage.ROOT_SEQUENTIAL_READ),
+        (storage.SEQUENTIAL_WRITE, storage.ROOT_SEQUENTIAL_WRITE),
+    ],
+)
+def test_the_boxs_root_is_asked_for_the_same_as_its_volume(
+    on_volume: Workload, on_root: Workload
+) -> None:
+    volume, root = on_volume.work(Size(1, 1)), on_root.work(Size(1, 1))
+    assert isinstance(volume, CommandWork)
+    assert isinstance(root, CommandWork)
+    moved = [word.replace(VOLUME_PATH, ROOT_SCRATCH) for word in volume.command.argv]
+    assert moved == list(root.command.argv)
+    assert (on_volume.needs_volume, on_volume.needs_root) == (True, False)
+    assert (on_root.needs_volume, on_root.needs_root) == (False, True)
 
 
 def changed(pattern: str, change: dict[str, Any], *where: str | int) -> bytes:
