@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.agent import Agent, AgentFault, FdStream
+from runtimes.agent import PROTOCOL_VERSION, Agent, AgentFault, FdStream
 from runtimes.agent_frames import HEADER, Frame
 from tests.support.agent_process import S, Started, is_running, started
 
@@ -34,7 +34,7 @@ def test_what_has_no_digest_is_refused(box: Started, path: str) -> None:
 
 def test_facts_agree_with_what_the_host_knows(box: Started) -> None:
     facts = box.agent.facts()
-    assert facts["protocol"] == "1"
+    assert facts["protocol"] == str(PROTOCOL_VERSION)
     assert int(facts["pid"]) == box.process.pid
     assert facts["kernel"] == platform.release()
     assert facts["machine"] == platform.machine()

@@ -11,7 +11,8 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from runtimes.agent import AgentFault
+from runtimes.agent import PROTOCOL_VERSION, AgentFault
+from runtimes.agent_frames import Frame
 from runtimes.base import InstanceSpec, RuntimeFault
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.engine import DockerEngine, versions
@@ -22,7 +23,7 @@ from runtimes.docker.starting import Starting
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
 
 SPEC = InstanceSpec(name="tb-3fa9c1-7", profile="default", limits=LIMITS, lease=LEASE)
-HELLO = b"\x01\0\0\0\0\0\0\x0a" + b"h" + bytes(4) + b"\0\0\0\x01" + b"1"
+HELLO = b"\x01\0\0\0\0\0\0\x0a" + Frame("h", 0, str(PROTOCOL_VERSION).encode()).encode()
 
 
 @dataclass(slots=True)
