@@ -24,6 +24,8 @@ class Layout:
     """Configuration and logs; removed with the run."""
     data_root: Path
     """Images and containers; kept between runs where it is in the cache."""
+    networked: bool = True
+    """Containers are to have a bridge; a daemon that only imports images has none."""
 
     @property
     def directory(self) -> Path:
@@ -131,4 +133,5 @@ def dockerd_argv(layout: Layout, netns: Path, mtu: int, containerd_pid: int) -> 
         "--exec-opt=native.cgroupdriver=cgroupfs",
         f"--cgroup-parent={cgroup_parent(layout.run)}",
         f"--mtu={mtu}",
+        *([] if layout.networked else ["--bridge=none", "--iptables=false", "--ip-forward=false"]),
     ]

@@ -96,10 +96,19 @@ def empty_image(
         for name in directories:
             (scratch / "tree" / name).mkdir(parents=True)
         image = scratch / "image"
-        _run(_ext4(scratch / "tree", _SPARE_BYTES, image), "ext4")
+        tree_image(scratch / "tree", _SPARE_BYTES, image)
         image.chmod(0o444)
         storage.publish(image, entry)
     return entry
+
+
+def tree_image(tree: Path, size_bytes: int, image: Path) -> None:
+    """Make ``image``, an ext4 file system of ``size_bytes`` with a directory's files.
+
+    Raises:
+        RuntimeFault: as ``disk_image``.
+    """
+    _run(_ext4(tree, size_bytes, image), "ext4")
 
 
 def _whole(entry: Path) -> bool:

@@ -15,17 +15,23 @@ from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
 from runtimes.images.stock import stock_image
 from runtimes.images.vmlinux import plain_kernel
 from runtimes.kvm import host
-from runtimes.kvm.inner import plans
+from runtimes.kvm.inner import dockerhost, plans
 from runtimes.kvm.profiles import Start
 from runtimes.kvm.shapes import SHAPES, Shape, VolumeKind
 from runtimes.launcher import compiled
 from runtimes.process import run
 
-DIGEST_PATH = "/opt/tarebench/rootfs.digest"
 TOOL_TIMEOUT_S = 60.0
 
 INNER_NEEDED = (*NEEDED, "overlay", "veth", "bridge")
 """What a guest needs to make a container of its own."""
+
+DOCKER_NEEDED = (
+    *INNER_NEEDED,
+    *("br_netfilter", "nf_conntrack_netlink", "nf_tables", "nft_chain_nat", "nft_compat"),
+    *("xt_MASQUERADE", "xt_addrtype", "xt_conntrack", "xt_nat", "xt_tcpudp"),
+)
+"""And what Docker's bridge with NAT needs, by iptables over nftables."""
 
 LEGACY_NEEDED = ("virtio_pci", "virtio_console", "ata_piix", "sd_mod", "e1000", "ext4")
 """What a guest with emulated devices needs; kernels made for guests lack e1000."""
@@ -84,7 +90,9 @@ def _start(site: Site, shape: Shape, kernel: Kernel, architecture: str) -> tuple
     if shape.start == "disk":
         return _from_disk(site, architecture)
     if shape.inner == "ns":
-        return _around_ns(site, kernel)
+        return _around_ns(site, kernel_for(shape))
+    if shape.inner == "docker":
+        return _with_docker(site, kernel_for(shape))
     if shape.quick:
         return _quick(site, kernel, architecture)
     drivers = needed(shape)
@@ -95,6 +103,8 @@ def needed(shape: Shape) -> tuple[str, ...]:
     """Drivers of a guest that is started by its kernel."""
     if shape.bus == "ide":
         return LEGACY_NEEDED
+    if shape.inner:
+        return INNER_NEEDED if shape.inner == "ns" else DOCKER_NEEDED
     return (*NEEDED, *SHARE_NEEDED.get(shape.volume, ()))
 
 
@@ -134,6 +144,20 @@ def _around_ns(site: Site, kernel: Kernel) -> tuple[Start, str]:
     lower = disk_image(site.rootfs, site.cache, "ext4", site.progress)
     empty = empty_image(plans.directories(), site.cache, site.progress)
     return Start(empty, kernel.image, made, lower=lower), kernel.release
+
+
+def _with_docker(site: Site, kernel: Kernel) -> tuple[Start, str]:
+    modules = resolve(read_index(kernel.modules), DOCKER_NEEDED)
+    made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress)
+    host = dockerhost.docker_host(site)
+    start = Start(
+        host.disk,
+        kernel.image,
+        made,
+        inner_image=host.image,
+        digest_path=host.digest_path,
+    )
+    return start, kernel.release
 
 
 def _from_disk(site: Site, architecture: str) -> tuple[Start, str]:
@@ -177,11 +201,11 @@ def digest_in(start: Start) -> str:
         RuntimeFault: it holds none.
     """
     image = start.lower or start.image
-    argv = ["debugfs", "-R", f"cat {DIGEST_PATH}", f"{image}?offset={start.offset_bytes}"]
+    argv = ["debugfs", "-R", f"cat {start.digest_path}", f"{image}?offset={start.offset_bytes}"]
     done = run(argv, timeout_s=TOOL_TIMEOUT_S, hint="apt-get install e2fsprogs")
     text = done.stdout.decode("ascii", "replace").strip()
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
-        raise RuntimeFault(f"{image} holds no {DIGEST_PATH}", hint="invoke clean --cache")
+        raise RuntimeFault(f"{image} holds no {start.digest_path}", hint="invoke clean --cache")
     return text
 
 

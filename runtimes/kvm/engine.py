@@ -79,14 +79,14 @@ class KvmEngine:
         """``start``; from a saved state, or, for the guest that will be saved, without one."""
         marks = Marks({"api_call": time.monotonic_ns()})
         config, files = self._plan(spec)
-        told = orders.given(self.platform, spec, self.filter)
+        start = self.assets.profiles[spec.profile].start
+        told = orders.given(self.platform, start, spec, self.filter)
         self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
             self._make_disks(files, state.overlay if state else self._overlay(spec))
-            shared = self.assets.profiles[spec.profile].start.initramfs
-            if told.is_inner and shared is not None:
-                told.write(shared, files.initramfs)
+            if told.is_inner and start.initramfs is not None:
+                told.write(start.initramfs, files.initramfs)
             group = self._group(spec)
             undo.callback(group.remove)
             console = ConsoleWatch(files.console, marks, told.words)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from runtimes import cgroups, proc
 from runtimes.base import PREFIX, RuntimeFault
+from runtimes.docker import sweep
+from runtimes.kvm.inner import dockerhost
 
 
 def clean(state: Path, run: str) -> list[str]:
@@ -26,6 +28,7 @@ def clean(state: Path, run: str) -> list[str]:
             removed.append(f"guest {name} (process {pid})")
     with contextlib.suppress(RuntimeFault):  # no cgroups at all: nothing of ours in them
         removed += cgroups.detect().remove_all(run)
+    removed += sweep.private_daemon(dockerhost.importer(run), run_goes_on=True)
     if state.exists():
         shutil.rmtree(state, ignore_errors=True)
         removed.append(f"files below {state}")

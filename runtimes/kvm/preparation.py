@@ -13,6 +13,7 @@ from runtimes.kvm import assets, host, proof, topology
 from runtimes.kvm.connection import Connection, connect
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.host import Virtualisation
+from runtimes.kvm.inner import dockerhost
 from runtimes.kvm.profiles import Platform
 from runtimes.kvm.proof import Proof
 from runtimes.kvm.shapes import SHAPES
@@ -99,12 +100,22 @@ def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
                 "that are not its own",
                 hint="leave --libvirt-uri away",
             )
-        if shape.start == "disk":
-            lacking = bootable.objection(bootable.firmware_for(architecture))
-            if lacking:
-                raise RuntimeFault(f"kvm:{name} cannot be built: {lacking}", hint=bootable.HINT)
-            if bootable.firmware_for(architecture).kind == "uefi":
-                host.uefi(architecture)
+        _check_disk(name, architecture)
+
+
+def _check_disk(profile: str, architecture: str) -> None:
+    """Whether a disk that is made for this profile alone can be made."""
+    shape = SHAPES[profile]
+    if shape.inner == "docker" and dockerhost.objection():
+        raise RuntimeFault(
+            f"kvm:{profile} cannot be built: {dockerhost.objection()}", hint=dockerhost.hint()
+        )
+    if shape.start == "disk":
+        lacking = bootable.objection(bootable.firmware_for(architecture))
+        if lacking:
+            raise RuntimeFault(f"kvm:{profile} cannot be built: {lacking}", hint=bootable.HINT)
+        if bootable.firmware_for(architecture).kind == "uefi":
+            host.uefi(architecture)
 
 
 def _versions(

@@ -17,12 +17,14 @@ from runtimes.kvm.config import (
     Sharing,
     Uefi,
 )
-from runtimes.kvm.inner import plans
+from runtimes.kvm.inner import docker, plans
 from runtimes.kvm.shapes import PROFILES, SHAPES, Shape, VolumeKind
 from runtimes.kvm.topology import Topology
 from runtimes.kvm.volume import DISK_FORMATS
 
 __all__ = ["PROFILES", "SHAPES", "Files", "Platform", "machine", "tap_name"]
+
+DIGEST_PATH = "/opt/tarebench/rootfs.digest"
 
 COMMON_OPTIONS = ("quiet", "panic=-1", "random.trust_cpu=on")
 """panic=-1: a guest that panics ends at once.  trust_cpu: no waiting for entropy."""
@@ -91,6 +93,10 @@ class Start:
     """Where in ``image`` the root file system begins."""
     lower: Path | None = None
     """The inner box's root filesystem, a raw read-only disk beside ``image``."""
+    inner_image: str = ""
+    """What the engine in the guest calls the inner box's image."""
+    digest_path: str = DIGEST_PATH
+    """Where the shared root filesystem's digest is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,8 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
         return " ".join([*words, "tb.snapshot"])
     if shape.inner == "ns":
         return " ".join([*words, *_around_the_box(platform, spec)])
+    if shape.inner == "docker":
+        words.append(f"tb.engine={docker.CGROUPS}")
     return " ".join([*words, *identity(platform, spec, f"/dev/{disk}b")])
 
 

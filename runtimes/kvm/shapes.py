@@ -102,6 +102,12 @@ SHAPES: Mapping[str, Shape] = {
         inner="ns",
         reserve_bytes=128 << 20,
     ),
+    "nested-docker": replace(
+        DEFAULT,
+        summary="a container in a VM: Docker in default's guest, on cgroup v2",
+        inner="docker",
+        reserve_bytes=512 << 20,
+    ),
 }
 
 PROFILES: Mapping[str, str] = {name: shape.summary for name, shape in SHAPES.items()}

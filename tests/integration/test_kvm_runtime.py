@@ -44,8 +44,8 @@ def _why_no_legacy() -> str:
     return ""
 
 
-OTHERS = frozenset(RUNTIME.profiles) - {"stock", "legacy"}
-"""stock is built around the real root filesystem: see test_kvm_stock."""
+OTHERS = frozenset(RUNTIME.profiles) - {"stock", "legacy", "nested-ns", "nested-docker"}
+"""stock is built around the real root filesystem: see test_kvm_stock; see test_kvm_nested, too."""
 TESTED = OTHERS | (frozenset() if _why_no_legacy() else {"legacy"})
 NO_DAEMON = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
 

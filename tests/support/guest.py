@@ -69,17 +69,23 @@ class Outcome:
     console: str
 
 
-def missing() -> str:
-    """Why there can be no such guest here; empty if there can."""
+def missing(further: Sequence[str] = ()) -> str:
+    """Why there can be no such guest, with ``further`` modules, here; empty if there can."""
     try:
         host.emulator(host.architecture())
-        choose(needed=(*MODULES,))
+        choose(needed=(*MODULES, *further))
     except RuntimeFault as fault:
         return f"{fault} ({fault.hint})"
     return "" if BUSYBOX.exists() else "busybox-static is not installed"
 
 
-def run_in_guest(argv: Sequence[str], where: Path, scratch: Path, timeout_s: float) -> Outcome:
+def run_in_guest(
+    argv: Sequence[str],
+    where: Path,
+    scratch: Path,
+    timeout_s: float,
+    further: Sequence[str] = (),
+) -> Outcome:
     """Run ``argv`` in directory ``where`` of this host, as a guest sees it.
 
     Args:
@@ -87,11 +93,13 @@ def run_in_guest(argv: Sequence[str], where: Path, scratch: Path, timeout_s: flo
         where: its working directory.
         scratch: directory for the guest's files.
         timeout_s: the guest is killed after it.
+        further: modules that are loaded beside those that the guest itself needs.
     """
-    kernel = choose(needed=MODULES)
+    wanted = (*MODULES, *further)
+    kernel = choose(needed=wanted)
     archive = scratch / "initramfs"
     command = COMMAND.format(directory=shlex.quote(str(where)), command=shlex.join(argv))
-    modules = resolve(read_index(kernel.modules), MODULES)
+    modules = resolve(read_index(kernel.modules), wanted)
     archive.write_bytes(pack(_entries(command, [(m.name, read_module(m)) for m in modules])))
     disk, console = scratch / "disk", scratch / "console"
     process.run(["mke2fs", "-q", "-F", "-t", "ext4", str(disk), SCRATCH], timeout_s=60)

@@ -57,3 +57,16 @@ def test_a_watch_ends_with_its_guest(tmp_path: Path) -> None:
     watch.close()
     watch.close()
     assert not watch._thread.is_alive()
+
+
+def test_each_word_is_marked_when_it_is_said_and_the_last_completes(tmp_path: Path) -> None:
+    marks, path = Marks(), tmp_path / "console"
+    watch = ConsoleWatch(path, marks, {b"first": "one", b"second": "two"})
+    with path.open("ab", buffering=0) as file:
+        file.write(b"first\n")
+        until(lambda: "one" in marks.instants)
+        assert not watch.complete.is_set()
+        file.write(b"second\n")
+        assert watch.complete.wait(PATIENCE_S)
+    watch.close()
+    assert marks.instants["one"] < marks.instants["two"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.base import InstanceSpec, Lease, Limits, LimitsRead
-from runtimes.kvm.inner import plans, readback
+from runtimes.kvm.inner import docker, plans, readback
 from runtimes.kvm.inner.plans import Kind, Wire
 from runtimes.launcher.operations import Address, Execute, Hostname, Seccomp, Veth, WriteFile
 from runtimes.launcher.operations.process import Clone
@@ -134,3 +134,37 @@ def test_a_step_that_failed_in_the_guest_is_told_in_words() -> None:
 def test_a_failure_of_a_plan_that_does_not_exist_is_none() -> None:
     assert readback.failure("tarebench-init: plan 9 failed at step 1 with 1\n", asked()) is None
     assert readback.failure("tarebench-init: plan 1 is fine\n", asked()) is None
+
+
+def words(data: bytes) -> list[str]:
+    assert data.endswith(b"\0")
+    return data[:-1].decode().split("\0")
+
+
+def test_docker_in_the_guest_runs_the_box_under_the_limits_of_every_box() -> None:
+    said = words(docker.container(spec(), "tarebench/rootfs:0123", networked=True))
+    for word in (
+        "--cpuset-cpus=0-1",
+        "--cpus=1.5",
+        f"--memory={512 << 20}",
+        f"--memory-swap={512 << 20}",
+        "--publish=8080:8080/tcp",
+        "--hostname=tb-abc123-3",
+        "--interactive",
+        "--rm",
+    ):
+        assert word in said
+    assert said[-2:] == ["--entrypoint=/opt/tarebench/agent", "tarebench/rootfs:0123"]
+
+
+def test_docker_in_the_guest_binds_a_volume_and_publishes_only_where_there_is_one() -> None:
+    said = words(docker.container(spec(Path("/somewhere")), "image", networked=False))
+    assert "--mount=type=bind,source=/volume,target=/volume" in said
+    assert not [word for word in said if word.startswith("--publish")]
+
+
+def test_the_engine_of_the_guest_speaks_on_the_socket_that_its_client_asks() -> None:
+    host = [word for word in words(docker.engine(1500)) if word.startswith("--host=")]
+    assert host == [word for word in words(docker.container(spec(), "i", networked=True))
+                    if word.startswith("--host=")]  # fmt: skip
+    assert "--mtu=1500" in words(docker.engine(1500))

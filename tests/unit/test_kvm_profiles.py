@@ -72,6 +72,15 @@ def test_without_grub_stock_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert "grub-pc-bin" in refused("stock").hint
 
 
+def test_without_an_engine_on_the_host_docker_in_a_guest_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtimes.process.find", lambda name: None if name == "dockerd" else name)
+    fault = refused("nested-docker")
+    assert "there is no dockerd" in str(fault)
+    assert "docker.io" in fault.hint
+
+
 def test_every_profile_is_described_in_a_line() -> None:
     assert PROFILES.keys() == SHAPES.keys()
     assert all(0 < len(summary) < 160 for summary in PROFILES.values())

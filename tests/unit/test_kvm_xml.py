@@ -59,6 +59,7 @@ def start(profile: str, architecture: str) -> Start:
         kernel=Path("/cache/vmlinux" if quick else "/boot/vmlinuz-6.1.0-cloud"),
         initramfs=Path("/cache/initramfs"),
         firmware=Path("/usr/share/qemu/qboot.rom") if quick else None,
+        lower=Path("/cache/lower.ext4") if shape.inner == "ns" else None,
     )
 
 
@@ -293,3 +294,38 @@ def test_a_topology_that_fits_is_what_the_guest_is_told() -> None:
     assert isinstance(TOPOLOGY, Topology)
     root = parsed(profile="tuned")
     assert attribute(root, "cpu/topology", "sockets") == "2"
+
+
+def test_a_guest_around_a_container_is_larger_than_the_containers_limit() -> None:
+    for profile in ("nested-ns", "nested-docker"):
+        made, reserve = config(profile), SHAPES[profile].reserve_bytes
+        assert reserve >= 128 << 20
+        assert made.memory_bytes == LIMITS.memory_bytes + reserve
+    assert config("default").memory_bytes == LIMITS.memory_bytes
+
+
+def test_the_root_filesystem_of_a_box_in_a_guest_is_a_disk_that_nobody_writes() -> None:
+    made = config("nested-ns", volume=Path("/state/volume"))
+    root = fromstring(domain_xml(made))  # noqa: S314  # our own XML
+    disks = root.findall("devices/disk")
+    assert [disk.find("readonly") is not None for disk in disks] == [False, True, False]
+    assert [attribute(disk, "source", "file") for disk in disks][1] == "/cache/lower.ext4"
+    words = command_line(made).split()
+    assert {"tb.root=/dev/vda", "tb.lower=/dev/vdb", "tb.volume=/dev/vdc"} <= set(words)
+    assert "tb.group=/sys/fs/cgroup/tarebench/abc123/tb-abcdef-7" in words
+
+
+def test_the_box_in_a_guest_has_the_address_and_dockers_guest_has_it_itself() -> None:
+    assert "tb.ip=" not in command_line(config("nested-ns"))
+    assert "tb.bridge=tb0" in command_line(config("nested-ns"))
+    assert f"tb.ip={LEASE.address}/24" in command_line(config("nested-docker"))
+    assert "tb.engine=/sys/fs/cgroup/tarebench" in command_line(config("nested-docker"))
+
+
+def test_a_guest_around_a_container_has_an_initramfs_of_its_own() -> None:
+    boots = {profile: config(profile).boot for profile in ("nested-ns", "default")}
+    own, shared = boots["nested-ns"], boots["default"]
+    assert own is not None
+    assert shared is not None
+    assert own.initramfs == Path("/var/lib/tarebench/abcdef/kvm/tb-abcdef-7.initramfs")
+    assert shared.initramfs == Path("/cache/initramfs")

@@ -16,6 +16,7 @@
  *   tb.lower=/dev/vda                    a read-only disk with ext4 for /lower
  *   tb.bridge=NAME                       put eth0 on a bridge, without an address
  *   tb.group=DIRECTORY                   run an inner box (box.h), which is in this cgroup
+ *   tb.engine=DIRECTORY                  have an engine run the box (engine.h), below this cgroup
  *   tb.snapshot                          before the agent: say "ready" on its port, then wait for a
  *                                        line of tb.host, tb.ip …, for the copy that was restored
  */
@@ -24,7 +25,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <linux/random.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,9 @@
 
 #include "base.h"
 #include "box.h"
+#include "engine.h"
 #include "network.h"
+#include "snapshot.h"
 
 #define DEVICE_WAIT_MS 10000
 
@@ -70,13 +72,6 @@ static int open_uevents(void)
     if (fd >= 0)
         (void)!bind(fd, (struct sockaddr *)&address, sizeof address);
     return fd;
-}
-
-static long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Wait for the next announcement; 0 when DEVICE_WAIT_MS since `from_ms` are over. */
@@ -188,58 +183,6 @@ static void switch_root(void)
         fail("cannot switch to", "/root");
 }
 
-static void set_host_name(void)
-{
-    char *name = option("tb.host");
-    if (name && sethostname(name, strlen(name)) < 0)
-        fail("cannot name the guest", name);
-}
-
-/* Copies of one saved guest must not draw the same random numbers. */
-static void stir(void)
-{
-    struct { struct rand_pool_info head; unsigned char bytes[32]; } pool = {
-        .head = {.entropy_count = 256, .buf_size = 32}};
-    char *seed = option("tb.seed");
-    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-    for (int at = 0; seed && at < 32 && sscanf(seed + 2 * at, "%2hhx", pool.bytes + at) == 1; at++)
-        ;
-    if (fd < 0 || !seed || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
-        fail("cannot seed", "/dev/urandom");
-    close(fd);
-}
-
-static void set_clock(void)
-{
-    char *text = option("tb.time");
-    struct timespec now = {.tv_sec = text ? atoll(text) : 0};
-    if (text)
-        clock_settime(CLOCK_REALTIME, &now);
-}
-
-/* Saved while it waits here; what it is told after that makes it an instance of its own. */
-static void wait_for_identity(const char *port)
-{
-    int fd = open(port, O_RDWR | O_CLOEXEC);
-    size_t length = 0;
-    if (fd < 0 || write(fd, "ready", 5) != 5)
-        fail("cannot speak on", port);
-    while (length < sizeof cmdline - 1 && (length == 0 || cmdline[length - 1] != '\n')) {
-        ssize_t got = read(fd, cmdline + length, 1);
-        if (got < 0 && errno != EINTR)
-            fail("cannot listen on", port);
-        if (got == 0)
-            usleep(1000); /* nobody is connected */
-        length += got > 0;
-    }
-    cmdline[length] = 0;
-    close(fd);
-    stir();
-    set_clock();
-    set_host_name();
-    set_up_network();
-}
-
 /* Reap until `child` is gone: orphans of the box as well. */
 static int wait_for(pid_t child, const char *what)
 {
@@ -252,14 +195,16 @@ static int wait_for(pid_t child, const char *what)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static int run_box(const char *port, const char *group)
+/* A container in this guest, whose main process is the agent. */
+static int run_inner(const char *port, const char *group, const char *parent)
 {
     int fd = open(port, O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         fail("cannot open", port);
-    pid_t box = run_plans(fd);
+    pid_t box = group ? run_plans(fd) : run_container(fd, parent);
     close(fd);
-    say_limits(group);
+    if (group)
+        say_limits(group);
     return wait_for(box, "the box");
 }
 
@@ -300,9 +245,11 @@ int main(void)
     set_up_network();
     bridge_network();
     mount_disks(events);
-    char *group = option("tb.group");
+    char *group = option("tb.group"), *parent = option("tb.engine");
     if (group)
         take_box();
+    if (parent)
+        take_engine();
     char node[128], *port = option_or("tb.port", "io.tarebench.agent");
     wait_for_port(events, port, node, sizeof node);
     furnish();
@@ -310,6 +257,8 @@ int main(void)
     say("tarebench-init: kernel took %lld us", booted.tv_sec * 1000000LL + booted.tv_nsec / 1000);
     if (strstr(cmdline, "tb.snapshot"))
         wait_for_identity(node);
-    say("tarebench-init: agent exited with %d", group ? run_box(node, group) : run_agent(node));
+    int inner = group || parent;
+    say("tarebench-init: agent exited with %d",
+        inner ? run_inner(node, group, parent) : run_agent(node));
     power_off();
 }

@@ -77,4 +77,11 @@ static void set_up_network(void)
     close(fd);
 }
 
+static void set_host_name(void)
+{
+    char *name = option("tb.host");
+    if (name && sethostname(name, strlen(name)) < 0)
+        fail("cannot name the guest", name);
+}
+
 #endif

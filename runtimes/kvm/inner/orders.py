@@ -9,9 +9,12 @@ from pathlib import Path
 from runtimes.base import InstanceSpec, LimitsRead, RuntimeFault
 from runtimes.images import initramfs
 from runtimes.kvm.console import ONLY_USER_SPACE
-from runtimes.kvm.inner import plans, readback
-from runtimes.kvm.profiles import Platform
+from runtimes.kvm.inner import docker, plans, readback
+from runtimes.kvm.profiles import Platform, Start
 from runtimes.kvm.shapes import SHAPES
+
+_BY_INIT = {**ONLY_USER_SPACE, readback.CONTAINED: "contained", readback.LIMITS: "limited"}
+_BY_ENGINE = {**ONLY_USER_SPACE, readback.ENGINE: "engine", readback.LIMITS: "limited"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +61,26 @@ class Orders:
         return readback.narrowed(outer, inner, spec.limits)
 
 
-def given(platform: Platform, spec: InstanceSpec, program: bytes) -> Orders:
+def given(platform: Platform, start: Start, spec: InstanceSpec, program: bytes) -> Orders:
     """The orders of ``spec``'s guest.
 
     Args:
         platform: of the run.
+        start: what the guest starts from.
         spec: the instance.
         program: the seccomp filter of ``ns``.
     """
-    if SHAPES[spec.profile].inner != "ns":
-        return Orders()
-    wire = plans.Wire(platform.prefix_length, platform.gateway, platform.mtu)
-    asked = plans.requests(spec, platform.run, wire if platform.bridge else None, program)
-    words = {
-        **ONLY_USER_SPACE,
-        readback.CONTAINED: "contained",
-        readback.LIMITS: "limited",
-    }
-    return Orders((initramfs.regular("plans", plans.pack(asked)),), words, asked)
+    networked = bool(platform.bridge)
+    match SHAPES[spec.profile].inner:
+        case "ns":
+            wire = plans.Wire(platform.prefix_length, platform.gateway, platform.mtu)
+            asked = plans.requests(spec, platform.run, wire if networked else None, program)
+            return Orders((initramfs.regular("plans", plans.pack(asked)),), _BY_INIT, asked)
+        case "docker":
+            told = docker.container(spec, start.inner_image, networked=networked)
+            engine = docker.engine(platform.mtu)
+            files = {"engine": engine, "container": told}
+            entries = (initramfs.regular(name, data) for name, data in files.items())
+            return Orders(tuple(entries), _BY_ENGINE)
+        case "":
+            return Orders()
