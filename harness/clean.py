@@ -1,7 +1,8 @@
 """Remove what killed runs left on this host, and nothing else.
 
 A run is found by its state directory, its network namespaces, its interface or its cgroups; it is
-dead when nobody holds its lock.  Each runtime then removes what is its own.
+dead when nobody holds its lock.  Each runtime then removes what is its own.  Containers made by
+hand with the OCI command line belong to no run: those that have ended are removed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from harness import host_lock, layer_store
 from harness.testbed import NETNS_DIRECTORY, remove_testbed
 from runtimes.base import CGROUP_PARENT, Runtime
 from runtimes.ids.rights import is_host_root
+from runtimes.oci.command import life as containers
+from runtimes.oci.command.state import CONTAINERS, Store
 
 _RUN = re.compile(r"[0-9a-f]{6}")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -67,7 +70,7 @@ def clean_all(state: Path, runtimes: Mapping[str, Runtime]) -> list[str]:
             removed.append(f"run {run} is going on: left alone")
             continue
         removed += clean_run(run, state, runtimes)
-    return removed
+    return removed + containers.sweep(Store(state / CONTAINERS))
 
 
 def clean_cache(cache: Path) -> list[str]:

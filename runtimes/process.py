@@ -69,6 +69,7 @@ def run(
     stdin: bytes | IO[bytes] | None = None,
     cwd: Path | None = None,
     hint: str = "",
+    program: str | None = None,
 ) -> Completed:
     """Run ``argv`` to its end.
 
@@ -79,6 +80,7 @@ def run(
         stdin: bytes to feed, or an open file.
         cwd: working directory.
         hint: next step for the reader, should it fail.
+        program: what is executed, where ``argv[0]`` only calls it something.
 
     Raises:
         CommandFailed: not found, not permitted, timed out or exited non-zero.
@@ -88,6 +90,7 @@ def run(
     try:
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
             list(argv),
+            executable=program,
             input=given,
             stdin=source,
             capture_output=True,

@@ -80,6 +80,10 @@ class Group(Protocol):
         """Let them go on."""
         ...
 
+    def frozen(self) -> bool:
+        """Whether they have been stopped."""
+        ...
+
     def kill(self, timeout_s: float) -> None:
         """Kill every process; returns when they are gone.  Raises RuntimeFault after the time."""
         ...
@@ -111,16 +115,32 @@ class Hierarchy(Protocol):
         """Make the run's parent directories, with the controllers that its boxes need."""
         ...
 
+    def prepare_path(self, path: str) -> None:
+        """As ``prepare``, a parent anywhere below the hierarchies' mount points."""
+        ...
+
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """What makes the cgroup of box ``name``."""
+        ...
+
+    def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
+        """As ``creation``, at a path of its own; ``whole``: with controllers for no limit too."""
         ...
 
     def group(self, run: str, name: str) -> Group:
         """The cgroup of box ``name``, made or not."""
         ...
 
+    def group_at(self, below: str) -> Group:
+        """As ``group``, at a path of its own."""
+        ...
+
     def release(self, run: str) -> None:
         """Remove the run's parent directories unless something is in them still."""
+        ...
+
+    def release_path(self, path: str) -> None:
+        """As ``release``, a parent and its own parent at a path of its own."""
         ...
 
     def remove_all(self, run: str) -> list[str]:

@@ -156,6 +156,10 @@ class V1Group:
         if state.exists():
             base.write(state, "THAWED")
 
+    def frozen(self) -> bool:
+        """See Group."""
+        return base.read_or_none(self._file("freezer", "freezer.state")) == "FROZEN"
+
     def kill(self, timeout_s: float) -> None:
         """See Group."""
         if not self.pids():
@@ -208,6 +212,10 @@ class V1:
 
     def prepare(self, run: str) -> None:
         """See Hierarchy."""
+        self.prepare_path(base.parent_path(run))
+
+    def prepare_path(self, path: str) -> None:
+        """See Hierarchy."""
         missing = [name for name in REQUIRED if name not in self.mounts]
         if missing:
             raise RuntimeFault(
@@ -216,7 +224,7 @@ class V1:
             )
         for point in self._points():
             below = point
-            for part in base.parent_path(run).split("/"):
+            for part in path.split("/"):
                 below = below / part
                 base.make_directory(below, may_exist=True)
                 if point == self.mounts["cpuset"]:
@@ -224,9 +232,12 @@ class V1:
 
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """See Hierarchy."""
-        below = f"{base.parent_path(run)}/{name}"
+        return self.creation_at(f"{base.parent_path(run)}/{name}", bounds)
+
+    def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
+        """See Hierarchy."""
         values = list(self._values(bounds))
-        needed = {*USED, *(controller for controller, _, _ in values)}
+        needed = {*(KNOWN if whole else USED), *(controller for controller, _, _ in values)}
         if bounds.controllers is not None:
             needed &= bounds.controllers
         made = {key: self.mounts[key] / below for key in KNOWN if key in needed & set(self.mounts)}
@@ -241,7 +252,8 @@ class V1:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit, in an order that the kernel takes."""
-        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
+        if bounds.cpus:
+            yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
         if bounds.cpu_quota is not None:
             yield "cpu", "cpu.cfs_quota_us", str(round(bounds.cpu_quota * base.PERIOD_US))
         if bounds.cpu_weight is not None:
@@ -275,13 +287,16 @@ class V1:
 
     def group(self, run: str, name: str) -> V1Group:
         """See Hierarchy."""
-        below = f"{base.parent_path(run)}/{name}"
+        return self.group_at(f"{base.parent_path(run)}/{name}")
+
+    def group_at(self, below: str) -> V1Group:
+        """See Hierarchy."""
         directories = {
             controller: self.mounts[controller] / below
             for controller in KNOWN
             if controller in self.mounts
         }
-        return V1Group(directories, name)
+        return V1Group(directories, below.rpartition("/")[2])
 
     def remove_all(self, run: str) -> list[str]:
         """See Hierarchy."""
@@ -300,8 +315,12 @@ class V1:
 
     def release(self, run: str) -> None:
         """See Hierarchy."""
+        self.release_path(base.parent_path(run))
+
+    def release_path(self, path: str) -> None:
+        """See Hierarchy."""
         for point in dict.fromkeys((*self._points(), *self.others)):
-            parent = point / base.parent_path(run)
+            parent = point / path
             with contextlib.suppress(RuntimeFault):  # another engine's boxes, or other runs
                 base.remove_directory(parent)
                 base.remove_directory(parent.parent)

@@ -116,6 +116,10 @@ class V2Group:
         """See Group."""
         base.write(self.directory / "cgroup.freeze", "0")
 
+    def frozen(self) -> bool:
+        """See Group."""
+        return base.read_or_none(self.directory / "cgroup.freeze") == "1"
+
     def kill(self, timeout_s: float) -> None:
         """See Group."""
         if not self.directory.exists():
@@ -210,6 +214,10 @@ class V2:
 
     def prepare(self, run: str) -> None:
         """See Hierarchy."""
+        self.prepare_path(base.parent_path(run))
+
+    def prepare_path(self, path: str) -> None:
+        """See Hierarchy."""
         available = base.read(self.root / "cgroup.controllers").split()
         missing = [name for name in REQUIRED if name not in available]
         if missing:
@@ -219,14 +227,19 @@ class V2:
             )
         wanted = [name for name in USED if name in available]
         below = self.root
-        for part in ("", *base.parent_path(run).split("/")):
+        for part in ("", *path.split("/")):
             below = below / part
             base.make_directory(below, may_exist=True)
             _hand_down(below, wanted)
 
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """See Hierarchy."""
-        directory = self._parent(run) / name
+        return self.creation_at(f"{base.parent_path(run)}/{name}", bounds)
+
+    def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
+        """See Hierarchy."""
+        del whole  # one directory has every controller
+        directory = self.root / below
         program = b"" if bounds.devices is None else devices.program(bounds.devices)
         values = [
             (file, value)
@@ -238,7 +251,8 @@ class V2:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit."""
-        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
+        if bounds.cpus:
+            yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
         if bounds.cpu_quota is not None:
             quota_us = round(bounds.cpu_quota * base.PERIOD_US)
             yield "cpu", "cpu.max", f"{quota_us} {base.PERIOD_US}"
@@ -265,7 +279,11 @@ class V2:
 
     def group(self, run: str, name: str) -> V2Group:
         """See Hierarchy."""
-        return V2Group(self._parent(run) / name)
+        return self.group_at(f"{base.parent_path(run)}/{name}")
+
+    def group_at(self, below: str) -> V2Group:
+        """See Hierarchy."""
+        return V2Group(self.root / below)
 
     def remove_all(self, run: str) -> list[str]:
         """See Hierarchy."""
@@ -280,9 +298,14 @@ class V2:
 
     def release(self, run: str) -> None:
         """See Hierarchy."""
+        self.release_path(base.parent_path(run))
+
+    def release_path(self, path: str) -> None:
+        """See Hierarchy."""
+        parent = self.root / path
         with contextlib.suppress(RuntimeFault):  # another engine's boxes, or other runs
-            base.remove_directory(self._parent(run))
-            base.remove_directory(self.root / CGROUP_PARENT)
+            base.remove_directory(parent)
+            base.remove_directory(parent.parent)
 
 
 def _hand_down(directory: Path, controllers: list[str]) -> None:

@@ -4,9 +4,10 @@
 #include "detached.h"
 
 #include <stdio.h>
+#include <sys/mount.h>
 
-enum { NR_MOVE_MOUNT = 429 };
-enum { MOVE_EMPTY_PATH = 4 };
+enum { NR_MOVE_MOUNT = 429, NR_MOUNT_SETATTR = 442 };
+enum { MOVE_EMPTY_PATH = 4, TREE_RECURSIVE = 0x8000, EMPTY_PATH = 0x1000 };
 
 int hold(struct context *context, uint64_t slot, int fd)
 {
@@ -32,11 +33,18 @@ int finish(int fs, uint64_t attributes)
 
 
 /* A copy of one mount that is attached in the launcher's own namespace.
- * numbers: slot; strings: where it is */
+ * numbers: slot, whether with those below it, attributes to set; strings: where it is */
 int op_clone_tree(struct context *context, const struct step *step)
 {
-    return hold(context, step->numbers[0],
-                (int)syscall(NR_OPEN_TREE, AT_FDCWD, step->strings[0], TREE_CLONE | O_CLOEXEC));
+    unsigned depth = step->numbers[1] ? TREE_RECURSIVE : 0u;
+    /* Not only read-only and the like: a copy of a mount that hears of the host's would, too. */
+    struct attributes attributes = {.set = step->numbers[2], .propagation = MS_PRIVATE};
+    int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, step->strings[0],
+                            TREE_CLONE | O_CLOEXEC | depth);
+    if (tree >= 0 && syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes,
+                             sizeof attributes))
+        return -errno;
+    return hold(context, step->numbers[0], tree);
 }
 
 /* A fresh tmpfs, which becomes the working directory to be filled.

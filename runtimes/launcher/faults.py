@@ -9,12 +9,15 @@ from runtimes.base import RuntimeFault
 from runtimes.launcher import overlay
 from runtimes.launcher.operations import (
     Address,
+    Ask,
     Attach,
+    AttachInRoot,
     Bind,
     BindIdmapped,
     Clone,
     EnterNamespace,
     Execute,
+    Hook,
     Hostname,
     Identity,
     IdMap,
@@ -27,6 +30,7 @@ from runtimes.launcher.operations import (
     PivotRoot,
     Post,
     Seccomp,
+    Terminal,
     Veth,
     Wait,
     WriteFile,
@@ -86,6 +90,14 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs",
     (Attach, errno.EINVAL): "the root file system has something else than a directory there",
     (Attach, errno.ENOENT): "the root file system lacks this directory",
+    (AttachInRoot, errno.EEXIST): "a link in the root file system leads to nothing there",
+    (AttachInRoot, errno.ELOOP): "a link in the root file system leads through /proc",
+    (AttachInRoot, errno.ENOTDIR): "the root file system has something else than a directory there",
+    (Hook, errno.ECANCELED): "it ended with an error; what it says is on standard error",
+    (Hook, errno.ETIME): "it took longer than its timeout, and was killed",
+    (Ask, errno.EPIPE): "whoever makes the container has ended",
+    (Terminal, errno.ENOTTY): "what is at /dev/ptmx is no terminal's master",
+    (Terminal, errno.ENOENT): "the container needs a devpts at /dev/pts",
     (LeaveOldRoot, errno.EXDEV): "the harness runs in a chroot: run it in the host's root",
     (PivotRoot, errno.EINVAL): "the host's root is an initramfs, from which pivot_root is refused",
     (Identity, errno.EINVAL): "the box's user namespace has no such id: it has 0 to 65535, "
@@ -133,6 +145,12 @@ _GENERAL: dict[int, str] = {
 }
 
 
+def _program_words(operation: Operation, code: int) -> str:
+    """What callers of OCI runtimes look for, who have only the words to tell by."""
+    words = {errno.ENOENT: "executable file not found: ", errno.EACCES: "permission denied: "}
+    return words.get(code, "") if isinstance(operation, Execute) else ""
+
+
 def explain(plan: Plan, index: int, code: int) -> LaunchFault:
     """The fault for errno ``code`` at step ``index``."""
     cause = f"{errno.errorcode.get(code, str(code))} ({os.strerror(code)})"
@@ -149,4 +167,5 @@ def explain(plan: Plan, index: int, code: int) -> LaunchFault:
         cause = f"{errno.errorcode[code]}: too many lower layers (limit {limit} on this kernel)"
         hint = "squash the image"
     words = f"{operation.verb} {operation.thing}".strip()
+    words = _program_words(operation, code) + words
     return LaunchFault(f"{words}: {cause}", operation=operation, code=code, hint=hint)

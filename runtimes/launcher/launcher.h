@@ -23,7 +23,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 16, STREAMS = 3 };
+enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 64, STREAMS = 3 };
 
 enum side { LAUNCHER = 0, CHILD = 1 };
 
@@ -59,6 +59,11 @@ struct context {
     struct passed passed;
 };
 
+/* struct mount_attr of mount_setattr(2), which older libc headers lack. */
+struct attributes {
+    uint64_t set, clear, propagation, user_namespace_fd;
+};
+
 /* Every operation returns 0 or a negative errno; the step's index tells the rest. */
 typedef int operation(struct context *context, const struct step *step);
 
@@ -69,6 +74,7 @@ operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, o
 operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
 operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_process;
 operation op_children_in, op_make_mount, op_device_filter, op_affinity;
+operation op_ask, op_await_start, op_hook, op_terminal, op_make_place, op_attach_in_root;
 
 /* plan.c */
 int plan_read(char *text, size_t length, struct step **steps, uint32_t *count);

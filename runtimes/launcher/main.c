@@ -33,7 +33,7 @@ static const struct entry TABLE[] = {
     [17] = {op_veth, 2, 3},
     [18] = {op_address, 3, 1},
     [19] = {op_identity, 3, 1},
-    [20] = {op_capabilities, 1, 0},
+    [20] = {op_capabilities, 5, 0},
     [21] = {op_no_new_privileges, 0, 0},
     [22] = {op_seccomp, 0, 1},
     [23] = {op_post, 0, 0},
@@ -45,7 +45,7 @@ static const struct entry TABLE[] = {
     [29] = {op_hold, 1, 0},
     [30] = {op_leave_old_root, 0, 0},
     [31] = {op_make_overlay, 4, 4},
-    [32] = {op_clone_tree, 1, 1},
+    [32] = {op_clone_tree, 3, 1},
     [33] = {op_make_tmpfs, 4, 1},
     [34] = {op_attach, 1, 1},
     [35] = {op_enter_process, 2, 0},
@@ -53,6 +53,12 @@ static const struct entry TABLE[] = {
     [37] = {op_make_mount, 2, 1},
     [38] = {op_device_filter, 0, 2},
     [39] = {op_affinity, 0, 1},
+    [50] = {op_ask, 1, 0},
+    [51] = {op_await_start, 1, 0},
+    [52] = {op_hook, 2, 3},
+    [53] = {op_terminal, 6, 0},
+    [54] = {op_make_place, 1, 1},
+    [55] = {op_attach_in_root, 2, 1},
 };
 
 static int run_step(struct context *context, const struct step *step)

@@ -15,10 +15,6 @@ enum { NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_MOUNT_SETATTR = 442 };
 enum { TREE_CLONE = 1, TREE_RECURSIVE = 0x8000, EMPTY_PATH = 0x1000, MOVE_EMPTY_PATH = 4 };
 enum { ATTRIBUTE_IDMAP = 0x00100000 };
 
-struct attributes {
-    uint64_t set, clear, propagation, user_namespace_fd;
-};
-
 /* A detached copy of source with the attributes, then at target: never visible without them. */
 static int bind_with(const char *source, const char *target, bool recursive,
                      struct attributes attributes)

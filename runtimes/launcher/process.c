@@ -1,16 +1,12 @@
-/* Processes: cgroup files, the clone, id maps, identity and rights, and the program itself. */
+/* Processes: cgroup files, the clone, id maps, and the program itself.  What it may do is in
+ * rights.c. */
 #include "launcher.h"
 
-#include <grp.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -138,73 +134,12 @@ int op_children_in(struct context *context, const struct step *step)
     return negative(setns(passed_fd(context, step->numbers[0]), CLONE_NEWPID));
 }
 
-/* numbers: uid, gid, whether group lists may be set at all (user_namespaces(7))
- * strings: further groups, an array of gid_t */
-int op_identity(struct context *context, const struct step *step)
-{
-    (void)context;
-    uid_t uid = (uid_t)step->numbers[0];
-    gid_t gid = (gid_t)step->numbers[1];
-    size_t count = step->lengths[0] / sizeof(gid_t);
-    const gid_t *groups = count ? (gid_t *)(void *)step->strings[0] : NULL;
-    if (step->numbers[2] && setgroups(count, groups))
-        return -errno;
-    if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-        return -errno;
-    return 0;
-}
-
 /* strings: a CPU mask, as sched_setaffinity(2) takes it */
 int op_affinity(struct context *context, const struct step *step)
 {
     (void)context;
     return negative(syscall(SYS_sched_setaffinity, 0, (unsigned long)step->lengths[0],
                             step->strings[0]));
-}
-
-/* numbers: the capabilities to keep, one bit each, in every set but the ambient one */
-int op_capabilities(struct context *context, const struct step *step)
-{
-    (void)context;
-    uint64_t kept = step->numbers[0];
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2] = {0};
-    for (unsigned cap = 0; cap < 64; cap++)
-        if (!(kept >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)) {
-            if (errno != EINVAL)
-                return -errno;
-            break;      /* beyond the last one this kernel knows */
-        }
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
-        return -errno;
-    for (int half = 0; half < 2; half++)
-        data[half].effective = data[half].permitted = (uint32_t)(kept >> (32 * half));
-    return negative(syscall(SYS_capset, &header, data));
-}
-
-int op_no_new_privileges(struct context *context, const struct step *step)
-{
-    (void)context, (void)step;
-    return negative(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-}
-
-/* strings: the compiled filter, an array of struct sock_filter */
-int op_seccomp(struct context *context, const struct step *step)
-{
-    (void)context;
-    struct sock_fprog program = {
-        .len = (unsigned short)(step->lengths[0] / sizeof(struct sock_filter)),
-        .filter = (struct sock_filter *)(void *)step->strings[0],
-    };
-    return negative(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program));
-}
-
-/* numbers: resource, soft, hard */
-int op_resource_limit(struct context *context, const struct step *step)
-{
-    (void)context;
-    struct rlimit limit = {step->numbers[1], step->numbers[2]};
-    return negative(setrlimit((__rlimit_resource_t)step->numbers[0], &limit));
 }
 
 /* The working directory comes with an image, and may name a descriptor that leads out of the root

@@ -20,7 +20,7 @@ from runtimes.base import RuntimeFault
 from runtimes.images.compile import compile_static
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.server import Server
-from runtimes.launcher.started import Started, read_done, read_status, silent
+from runtimes.launcher.started import Asking, Started, read_done, read_status, silent
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O2")
@@ -108,13 +108,15 @@ class Launcher:
         pass_fds: Sequence[int] = (),
         timeout_s: float = START_TIMEOUT_S,
         alone: bool = False,
+        asking: Asking | None = None,
     ) -> Started:
         """Execute ``plan``; return once its program is running.
 
         ``pass_fds`` are the descriptors that steps name by number (lifeline, user namespace);
         the program itself inherits only the three standard streams, ours by default.
         ``alone``: in a process of its own, for a plan from which it cannot come back (root of a
-        user namespace may enter a box's PID namespace and not its own again).
+        user namespace may enter a box's PID namespace and not its own again).  ``asking``: our
+        part of a plan that has the launcher ask.
 
         Raises:
             LaunchFault: naming operation, object and cause; the child is gone then, what the
@@ -129,7 +131,7 @@ class Launcher:
                     server.send(plan.pack(), (*streams, told), pass_fds)
                 finally:
                     os.close(told)
-                return read_status(plan, server.kill, status, timeout_s)
+                return read_status(plan, server.kill, status, timeout_s, asking)
         except BrokenPipeError:
             raise silent("the launcher is dead") from None
         finally:

@@ -16,6 +16,7 @@ from runtimes.launcher.faults import LaunchFault, explain
 from runtimes.launcher.plan import Plan
 
 _RECORD = struct.Struct("=IIqQ")
+_PID = struct.Struct("=i")
 _MARK, _FAILED, _CHILD_PID, _READY, _DONE = 1, 2, 3, 4, 5
 _WHOLE_LAUNCHER = 0xFFFF_FFFF
 
@@ -94,6 +95,26 @@ def _reap(pidfd: int) -> int:
     return 128 + result.si_status
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Our part of a start, done when the launcher asks for it over a socket."""
+
+    fd: int
+    """Our end."""
+    act: Callable[[int], None]
+    """Called with the child's pid."""
+
+    def answer(self) -> int:
+        """Do it and let the launcher go on; the child's pid, 0 where the launcher has died."""
+        told = os.read(self.fd, _PID.size)
+        if len(told) < _PID.size:
+            return 0
+        (pid,) = _PID.unpack(told)
+        self.act(pid)
+        os.write(self.fd, b"\0")
+        return int(pid)
+
+
 @dataclass(slots=True)
 class _Told:
     """Records read so far."""
@@ -122,16 +143,20 @@ class _Told:
 
 
 def read_status(
-    plan: Plan, kill_launcher: Callable[[], None], status: int, timeout_s: float
+    plan: Plan,
+    kill_launcher: Callable[[], None],
+    status: int,
+    timeout_s: float,
+    asking: Asking | None = None,
 ) -> Started:
-    """Follow a start until the program runs.
+    """Follow a start until the program runs, or until the box is created and waits.
 
     Raises:
         LaunchFault: see Launcher.start.
     """
     told = _Told()
     try:
-        _listen(told, status, timeout_s)
+        _listen(told, status, timeout_s, asking)
         _check(plan, told)
         pidfd = os.pidfd_open(told.pid)
     except BaseException as error:
@@ -160,7 +185,22 @@ def read_done(plan: Plan, status: int, timeout_s: float) -> None:
         raise silent("the launcher ended without a word")
 
 
-def _listen(told: _Told, status: int, timeout_s: float) -> None:
+def read_start(plan: Plan, connection: int, timeout_s: float) -> None:
+    """Follow a created box, to whose socket ``connection`` is, until it has executed its program.
+
+    Raises:
+        LaunchFault: it failed; its process has ended.
+        TimeoutError: it has not done so yet.
+    """
+    told = _Told()
+    _listen(told, connection, timeout_s)
+    if told.failure is not None:
+        raise explain(plan, *told.failure)
+    if not told.ready_ns:
+        raise silent("its process was killed")
+
+
+def _listen(told: _Told, status: int, timeout_s: float, asking: Asking | None = None) -> None:
     """Wait until nobody has anything more to tell, then take all records at once.
 
     The launcher closes the pipe when its part of the plan is done; the child's end closes on exec,
@@ -169,7 +209,13 @@ def _listen(told: _Told, status: int, timeout_s: float) -> None:
     """
     poller = select.poll()
     poller.register(status, 0)
+    if asking is not None:
+        poller.register(asking.fd, select.POLLIN)
     ended = poller.poll(timeout_s * 1000)
+    if asking is not None and any(ready == asking.fd for ready, _ in ended):
+        poller.unregister(asking.fd)
+        told.pid = asking.answer()
+        ended = poller.poll(timeout_s * 1000)
     if not ended:
         os.set_blocking(status, False)
     with contextlib.suppress(BlockingIOError):

@@ -7,7 +7,7 @@ Terms are those of the runtime specification (https://github.com/opencontainers/
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runtimes.cgroups import Bounds
 
@@ -76,6 +76,53 @@ class ResourceLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldCapabilities:
+    """What a program holds, where that is not just its bounding set; names without ``CAP_``."""
+
+    effective: tuple[str, ...]
+    permitted: tuple[str, ...]
+    inheritable: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One of ``linux.devices``."""
+
+    path: str
+    kind: str
+    """``c`` or ``b``."""
+    major: int
+    minor: int
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program to run at a point of the life of a container."""
+
+    path: str
+    argv: tuple[str, ...]
+    environment: tuple[str, ...]
+    timeout_s: int
+    """0: as long as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """By point of the container's life, in the specification's order."""
+
+    prestart: tuple[Hook, ...] = ()
+    create_runtime: tuple[Hook, ...] = ()
+    create_container: tuple[Hook, ...] = ()
+    start_container: tuple[Hook, ...] = ()
+    poststart: tuple[Hook, ...] = ()
+    poststop: tuple[Hook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """One container, as an OCI configuration has it."""
 
@@ -88,6 +135,8 @@ class Configuration:
     hostname: str = ""
     uid: int = 0
     gid: int = 0
+    groups: tuple[int, ...] = ()
+    """Further ones."""
     namespaces: tuple[tuple[str, str], ...] = ()
     """Type and path; an empty path makes a new one."""
     uid_map: tuple[IdRange, ...] = ()
@@ -96,7 +145,9 @@ class Configuration:
     masked: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
-    """Kept in the bounding, effective and permitted sets, without ``CAP_``."""
+    """Kept in the bounding set, and in the effective and permitted ones, without ``CAP_``."""
+    held: HeldCapabilities | None = None
+    """Where the other sets differ."""
     no_new_privileges: bool = True
     filter: Filter | None = None
     bounds: Bounds | None = None
@@ -105,7 +156,16 @@ class Configuration:
     limits_swap: bool = True
     """Whether memory plus swap is limited to the same: a v1 kernel may not account for swap."""
     cgroups_path: str = ""
-    limits: tuple[ResourceLimit, ...] = field(default=())
+    limits: tuple[ResourceLimit, ...] = ()
+    terminal: bool = False
+    rows: int = 0
+    columns: int = 0
+    oom_score_adjustment: int = 0
+    sysctls: tuple[tuple[str, str], ...] = ()
+    devices: tuple[Device, ...] = ()
+    """Beside the six that every box has."""
+    hooks: Hooks = Hooks()
+    annotations: tuple[tuple[str, str], ...] = ()
 
     def makes(self, namespace: str) -> bool:
         """Whether it has a namespace of this type, new or joined."""

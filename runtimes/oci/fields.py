@@ -86,7 +86,7 @@ class Fields:
         for name in names:
             self._taken.add(name)
             if self.has(name):
-                raise BundleFault(self.at(name), why, hint="use profile oci:default (runc) for it")
+                raise BundleFault(self.at(name), why, hint="runc does it")
 
     def ignore(self, *names: str) -> None:
         """Fields that change nothing for the container."""

@@ -1,54 +1,28 @@
 """From an OCI configuration to an ``ns`` plan: the way back of describe.py.
 
-The order is that of runtimes/namespaces/build.py.  A bundle's root file system may be anybody's:
-so everything that is mounted into it is attached from inside, after the pivot, where a link in it
-can only lead to the box's own files.
+The order is that of runtimes/namespaces/build.py.  A container that is made by two commands has
+points at which its making stops: see ``Waits``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
 from runtimes.cgroups import Creation
 from runtimes.launcher import Plan, Side, Step
-from runtimes.launcher.operations import (
-    Attach,
-    Bind,
-    Capabilities,
-    Clone,
-    CloneTree,
-    EnterNamespace,
-    Execute,
-    Hostname,
-    Identity,
-    IdMap,
-    LeaveOldRoot,
-    Loopback,
-    MakeDirectory,
-    MakeTmpfs,
-    Mask,
-    Mount,
-    NoNewPrivileges,
-    Operation,
-    PivotRoot,
-    Post,
-    ResourceLimit,
-    Seccomp,
-    Unshare,
-    Wait,
-)
+from runtimes.launcher import operations as ops
+from runtimes.launcher.operations import Operation
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import capabilities, view
 from runtimes.namespaces.build import OWN_MAKING, cgroup_steps, join_steps
 from runtimes.namespaces.view import Places
-from runtimes.oci.configuration import Configuration, IdRange, MountPoint
-from runtimes.oci.mounts import is_bind, options
-from runtimes.oci.read import RESOURCES
+from runtimes.oci import attach
+from runtimes.oci.configuration import Configuration, Hook, IdRange
+from runtimes.oci.read_process import RESOURCES
 
-_FLAGS: Mapping[str, int] = {
+FLAGS: Mapping[str, int] = {
     "mount": kernel.CLONE_NEWNS,
     "pid": kernel.CLONE_NEWPID,
     "network": kernel.CLONE_NEWNET,
@@ -58,10 +32,23 @@ _FLAGS: Mapping[str, int] = {
     "cgroup": kernel.CLONE_NEWCGROUP,
     "time": kernel.CLONE_NEWTIME,
 }
-_FIRST_SLOT = view.SYS_SLOT
-"""Slots from here on hold bind mounts; those below are the root and /dev."""
-_SLOTS = 8
-_ATTRIBUTES = kernel.RDONLY | kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
+_JOINED_BY_CHILD = ("ipc", "uts", "cgroup")
+"""The others are the launcher's to join: a child is born in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a container waits for while it is being made; descriptors are the caller's."""
+
+    listener_fd: int
+    """Whoever connects starts the program."""
+    ask_fd: int = -1
+    """Socket by which the caller is asked to do its part; -1: it has none."""
+    console_fd: int = -1
+    """Socket for the terminal's master."""
+    creating: tuple[str, str] = ("", "")
+    created: tuple[str, str] = ("", "")
+    """The container's state, for hooks, before and after its pid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +62,14 @@ class Means:
     filter: bytes = b""
     """The configuration's filter, compiled."""
     lifeline_fd: int = -1
+    waits: Waits | None = None
 
 
 def staged(one: Configuration, bundle: Path, places: Places) -> Plan:
-    """What the launcher mounts beforehand: the root, read-only if it is to be."""
-    attributes = kernel.NODEV | (kernel.RDONLY if one.root_read_only else 0)
-    root = Bind(str(bundle / one.root), str(places.plain), recursive=False, attributes=attributes)
+    """What the launcher mounts beforehand: the root."""
+    root = ops.Bind(
+        str(bundle / one.root), str(places.plain), recursive=False, attributes=kernel.NODEV
+    )
     return Plan((Step(Side.LAUNCHER, "staged", root),))
 
 
@@ -88,79 +77,56 @@ def plan(one: Configuration, means: Means) -> Plan:
     """The steps that make the box that ``one`` describes.
 
     Raises:
-        RuntimeFault: valid, and yet not for ``ns``: another user, too many bind mounts.
+        RuntimeFault: valid, and yet not for ``ns``: too many bind mounts, writable cgroups.
     """
-    _check(one)
+    attach.check(one)
     owner = one.uid_map[0].outside if one.uid_map else 0
     root = str(means.places.root)
-    program = Execute(one.argv, one.environment, one.makes("pid"), means.lifeline_fd, one.directory)
+    asked = means.waits is not None and means.waits.ask_fd >= 0
     parts: list[tuple[Side, str, Iterable[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(means.creation)),
-        (Side.LAUNCHER, "root", [CloneTree(view.ROOT_SLOT, str(means.places.plain))]),
-        (Side.LAUNCHER, "devices", _devices(one, owner)),
-        (Side.LAUNCHER, "binds", [CloneTree(slot, each.source) for slot, each in _binds(one)]),
+        (Side.LAUNCHER, "root", [ops.CloneTree(view.ROOT_SLOT, str(means.places.plain))]),
+        (Side.LAUNCHER, "devices", attach.devices(one, owner)),
+        (Side.LAUNCHER, "binds", attach.held(one, means.creation)),
         (Side.LAUNCHER, "cloned", _clone(one, means.creation)),
         (Side.LAUNCHER, "mapped", _map(one)),
         (Side.CHILD, "joined", _join(one, means.creation)),
-        (Side.CHILD, "rooted", [Attach(view.ROOT_SLOT, root), PivotRoot(root)]),
-        (Side.CHILD, "released", (Wait(), Identity()) if one.uid_map else (Identity(),)),
-        (Side.CHILD, "view", _mounts(one, means.controllers)),
-        (Side.CHILD, "left", (LeaveOldRoot(),)),
-        (Side.CHILD, "hidden", _hidden(one)),
-        (Side.CHILD, "confined", _confine(one, means.filter)),
-        (Side.CHILD, "executed", (program,)),
-    ]
+        *(_ask(one, means.waits) if means.waits is not None and asked else ()),
+        (Side.CHILD, "hooks", _hooks(one.hooks.create_container, means.waits, created=False)),
+        (Side.CHILD, "rooted", [ops.Attach(view.ROOT_SLOT, root), ops.PivotRoot(root)]),
+        (Side.CHILD, "released", [*([ops.Wait()] if one.uid_map and not asked else []),
+                                  ops.Identity()]),
+        (Side.CHILD, "proc", attach.kernel_file_systems(one)),
+        (Side.CHILD, "left", (ops.LeaveOldRoot(),)),
+        (Side.CHILD, "view", attach.mounted(one, means.creation, means.controllers)),
+        (Side.CHILD, "settings", attach.settings(one)),
+        (Side.CHILD, "view", [attach.READ_ONLY_ROOT] if one.root_read_only else []),
+        (Side.CHILD, "hidden", attach.hidden(one)),
+        (Side.CHILD, "terminal", terminal(one, means.waits, console=True)),
+        (Side.CHILD, "confined", confine(one, means.filter, _started(one, means.waits))),
+        (Side.CHILD, "executed", (_program(one, means),)),
+    ]  # fmt: skip
     return Plan(tuple(Step(side, stage, each) for side, stage, many in parts for each in many))
 
 
-def _check(one: Configuration) -> None:
-    if one.uid or one.gid:
-        raise RuntimeFault(
-            f"ns runs a box's program as its root, not as {one.uid}:{one.gid}",
-            hint="set $.process.user to 0:0, and uidMappings so that this is nobody outside",
-        )
-    if len(_binds(one)) > _SLOTS - _FIRST_SLOT:
-        raise RuntimeFault(f"ns takes at most {_SLOTS - _FIRST_SLOT} bind mounts from a bundle")
-    if any(mount.destination == "/sys/fs/cgroup" and "ro" not in mount.options
-           for mount in one.mounts):  # fmt: skip
-        raise RuntimeFault("ns shows a box its cgroups read-only: add option ro to the mount")
-
-
-def _binds(one: Configuration) -> list[tuple[int, MountPoint]]:
-    return list(enumerate(filter(is_bind, one.mounts), start=_FIRST_SLOT))
-
-
-def _devices(one: Configuration, owner: int) -> list[Operation]:
-    """As ``ns`` makes /dev, with the size and flags of the configuration's mount."""
-    for mount in one.mounts:
-        if mount.destination == "/dev" and mount.kind == "tmpfs":
-            wanted = options(mount)
-            size = next(
-                (part[5:] for part in wanted.data.split(",") if part.startswith("size=")), "64k"
-            )
-            return [
-                replace(each, size=size, attributes=wanted.flags & _ATTRIBUTES)
-                if isinstance(each, MakeTmpfs)
-                else each
-                for each in view.devices((owner, owner))
-            ]
-    return []
-
-
 def _clone(one: Configuration, creation: Creation | None) -> list[Operation]:
-    joined = [EnterNamespace(path) for kind, path in one.namespaces if path and kind == "network"]
+    joined = [
+        ops.EnterNamespace(path, FLAGS[kind])
+        for kind, path in one.namespaces
+        if path and kind not in _JOINED_BY_CHILD
+    ]
     born_in = str(creation.born_in) if creation and creation.born_in else ""
-    return [*joined, Clone(_made(one) & ~OWN_MAKING, born_in)]
+    return [*joined, ops.Clone(_made(one) & ~OWN_MAKING, born_in)]
 
 
 def _made(one: Configuration) -> int:
-    return sum(_FLAGS[kind] for kind, path in one.namespaces if not path)
+    return sum(FLAGS[kind] for kind, path in one.namespaces if not path)
 
 
 def _map(one: Configuration) -> list[Operation]:
     if not one.uid_map:
         return []
-    return [IdMap(_lines(one.uid_map), _lines(one.gid_map)), Post()]
+    return [ops.IdMap(_lines(one.uid_map), _lines(one.gid_map)), ops.Post()]
 
 
 def _lines(ranges: tuple[IdRange, ...]) -> str:
@@ -169,47 +135,88 @@ def _lines(ranges: tuple[IdRange, ...]) -> str:
 
 def _join(one: Configuration, creation: Creation | None) -> list[Operation]:
     steps = join_steps(creation)
+    steps += [
+        ops.EnterNamespace(path, FLAGS[kind])
+        for kind, path in one.namespaces
+        if path and kind in _JOINED_BY_CHILD
+    ]
     if own := _made(one) & OWN_MAKING:
-        steps.append(Unshare(own))
+        steps.append(ops.Unshare(own))
     if one.hostname:
-        steps.append(Hostname(one.hostname))
+        steps.append(ops.Hostname(one.hostname))
     if _made(one) & kernel.CLONE_NEWNET:
-        steps.append(Loopback())
+        steps.append(ops.Loopback())
     return steps
 
 
-def _mounts(one: Configuration, controllers: Mapping[str, Path] | None) -> list[Operation]:
-    slots = {each.destination: slot for slot, each in _binds(one)}
-    steps: list[Operation] = []
-    for mount in one.mounts:
-        place, wanted = mount.destination, options(mount)
-        if not place.startswith(("/dev/", "/sys/")):
-            steps.append(MakeDirectory(place, may_exist=True))
-        if place in slots:
-            steps.append(Attach(slots[place], place))
-            if wanted.flags & _ATTRIBUTES:
-                steps.append(Bind(place, place, attributes=wanted.flags & _ATTRIBUTES))
-        elif place == "/dev" and mount.kind == "tmpfs":
-            steps.append(Attach(view.DEV_SLOT, place))
-        elif mount.kind == "cgroup":
-            steps.extend(view.cgroup_view(controllers))
-        else:
-            steps.append(Mount(mount.source, place, mount.kind, wanted.flags, wanted.data))
-    return steps
+def _ask(one: Configuration, waits: Waits) -> list[tuple[Side, str, list[Operation]]]:
+    """The namespaces are there, the root is the host's still: the caller does its part.
 
-
-def _hidden(one: Configuration) -> list[Operation]:
+    The launcher's word that the ids are mapped comes first on the same socket.
+    """
     return [
-        *(Bind(path, path, attributes=_ATTRIBUTES, may_be_missing=True) for path in one.read_only),
-        *(Mask(path) for path in one.masked),
+        (Side.CHILD, "asking", [ops.Post()]),
+        (Side.LAUNCHER, "asked", [ops.Wait(), ops.Ask(waits.ask_fd), ops.Post()]),
+        (Side.CHILD, "answered", [*([ops.Wait()] if one.uid_map else []), ops.Wait()]),
     ]
 
 
-def _confine(one: Configuration, program: bytes) -> list[Operation]:
-    rights: list[Operation] = [Capabilities(capabilities.mask(one.capabilities))]
-    limits = [ResourceLimit(RESOURCES[each.kind], each.soft, each.hard) for each in one.limits]
-    sieve: list[Operation] = [Seccomp(program)] if program else []
+def _hooks(hooks: Iterable[Hook], waits: Waits | None, *, created: bool) -> list[Operation]:
+    if waits is None:
+        return []
+    state = waits.created if created else waits.creating
+    return [
+        ops.Hook(each.path, each.argv, each.environment, each.timeout_s, state) for each in hooks
+    ]
+
+
+def terminal(one: Configuration, waits: Waits | None, *, console: bool) -> list[Operation]:
+    """The program's terminal, where it wants one."""
+    if waits is None or not one.terminal:
+        return []
+    return [ops.Terminal(waits.console_fd, one.uid, one.gid, one.rows, one.columns, console)]
+
+
+def _started(one: Configuration, waits: Waits | None) -> list[Operation]:
+    """Wait to be started, and what comes between that and the program."""
+    if waits is None:
+        return []
+    hooks = _hooks(one.hooks.start_container, waits, created=True)
+    return [ops.AwaitStart(waits.listener_fd), *hooks]
+
+
+def confine(
+    one: Configuration, program: bytes, before: Iterable[Operation] = ()
+) -> list[Operation]:
+    """Become the program's user and give up what it must not have.
+
+    ``before`` are steps that come last, but for the filter where that may be loaded then.
+    """
+    limits = [ops.ResourceLimit(RESOURCES[each.kind], each.soft, each.hard) for each in one.limits]
+    user = [ops.Identity(one.uid, one.gid, one.groups)] if (one.uid, one.gid, *one.groups) != (
+        0, 0) else []  # fmt: skip
+    sieve: list[Operation] = [ops.Seccomp(program)] if program else []
     if one.no_new_privileges:
-        return [*limits, *rights, NoNewPrivileges(), *sieve]
+        return [*limits, *user, _rights(one), ops.NoNewPrivileges(), *before, *sieve]
     # Without no_new_privs only a process that still has its capabilities may load a filter.
-    return [*limits, *sieve, *rights]
+    return [*limits, *sieve, *user, _rights(one), *before]
+
+
+def _rights(one: Configuration) -> Operation:
+    mask = capabilities.mask
+    if one.held is None:
+        return ops.Capabilities(mask(one.capabilities))
+    held = one.held
+    return ops.Capabilities(
+        mask(one.capabilities),
+        mask(held.effective),
+        mask(held.permitted),
+        mask(held.inheritable),
+        mask(held.ambient),
+    )
+
+
+def _program(one: Configuration, means: Means) -> Operation:
+    """A container's program is the first process itself; a box of ours has an init."""
+    init = means.waits is None and one.makes("pid")
+    return ops.Execute(one.argv, one.environment, init, means.lifeline_fd, one.directory)

@@ -10,7 +10,6 @@ import json
 import re
 from pathlib import Path
 
-from runtimes.namespaces.capabilities import NUMBERS
 from runtimes.oci import resources
 from runtimes.oci.bundle import CONFIG
 from runtimes.oci.configuration import (
@@ -20,16 +19,16 @@ from runtimes.oci.configuration import (
     Filter,
     IdRange,
     MountPoint,
-    ResourceLimit,
 )
 from runtimes.oci.fields import BundleFault, Fields
 from runtimes.oci.mounts import check_mount
+from runtimes.oci.read_host import read_annotations, read_devices, read_hooks, read_sysctls
+from runtimes.oci.read_process import read_id, with_process
 
 LARGEST_BYTES = 4 << 20
 NAMESPACES = ("mount", "pid", "network", "ipc", "uts", "user", "cgroup", "time")
-_JOINED = ("network",)
+_JOINED = ("network", "pid", "ipc", "uts", "cgroup")
 """Namespaces that may be given by path."""
-_HOOKS = "hooks run programs on the host at every phase: ns runs none"
 _ELSEWHERE = "only Linux containers are supported"
 
 
@@ -65,56 +64,46 @@ def parse(content: dict[str, object]) -> Configuration:
     top = Fields("$", content)
     if not re.fullmatch(r"1\.\d+\.\d+(-.*)?", top.text("ociVersion")):
         raise BundleFault("$.ociVersion", f"is {top.text('ociVersion')!r}, not 1.x.y")
-    top.ignore("annotations")
-    top.refuse("hooks", why=_HOOKS)
     top.refuse("solaris", "windows", "vm", "zos", why=_ELSEWHERE)
     top.refuse("domainname", why="ns sets no NIS domain")
-    root, process, linux = top.inner("root"), top.inner("process"), top.inner("linux")
-    user, rights = process.inner("user"), process.inner("capabilities")
+    root, linux = top.inner("root"), top.inner("linux")
     limits = linux.inner("resources")
     unified = limits.has("unified")
     bounds, limits_swap = resources.read(limits)
-    configuration = Configuration(
-        argv=_argv(process),
-        environment=_environment(process),
+    namespaces = _namespaces(linux)
+    made = Configuration(
+        argv=(),
+        environment=(),
         root=root.text("path"),
         root_read_only=root.take("readonly", bool, False),  # noqa: FBT003  # the field's default
-        directory=_directory(process),
         hostname=top.text("hostname", ""),
-        uid=_id(user, "uid"),
-        gid=_id(user, "gid"),
-        namespaces=_namespaces(linux),
+        namespaces=namespaces,
         uid_map=_ids(linux, "uidMappings"),
         gid_map=_ids(linux, "gidMappings"),
         mounts=tuple(_mount(each) for each in top.objects("mounts")),
         masked=linux.texts("maskedPaths"),
         read_only=linux.texts("readonlyPaths"),
-        capabilities=_capabilities(rights),
-        no_new_privileges=process.take("noNewPrivileges", bool, False),  # noqa: FBT003  # as above
         filter=_filter(linux),
         bounds=bounds,
         unified=unified,
         limits_swap=limits_swap,
         cgroups_path=linux.text("cgroupsPath", ""),
-        limits=tuple(_limit(each) for each in process.objects("rlimits")),
+        sysctls=read_sysctls(linux, namespaces),
+        devices=read_devices(linux),
+        hooks=read_hooks(top),
+        annotations=read_annotations(top),
     )
-    _refuse_the_rest(process, linux, user)
-    for each in (root, user, rights, limits, process, linux, top):
+    configuration = with_process(made, top.inner("process"))
+    _refuse_the_rest(linux)
+    for each in (root, limits, linux, top):
         each.close()
     _check_whole(configuration)
     return configuration
 
 
-def _refuse_the_rest(process: Fields, linux: Fields, user: Fields) -> None:
-    process.refuse("terminal", why="ns gives a box pipes, not a terminal: set it to false")
-    process.refuse("apparmorProfile", "selinuxLabel", why="ns sets no security labels")
-    process.refuse("oomScoreAdj", "ioPriority", "scheduler", why="ns leaves it as it is")
-    process.ignore("consoleSize", "commandLine")
-    user.refuse("additionalGids", "umask", why="ns has no further groups and umask 022")
-    linux.refuse("devices", why="ns makes the six default devices only")
-    linux.refuse("sysctl", why="ns sets no sysctl")
+def _refuse_the_rest(linux: Fields) -> None:
     linux.refuse("intelRdt", "personality", "mountLabel", "timeOffsets", why="ns does not set it")
-    if linux.text("rootfsPropagation", "private") not in ("private", "rprivate"):
+    if linux.text("rootfsPropagation", "") not in ("", "private", "rprivate"):
         raise BundleFault("$.linux.rootfsPropagation", "no mount of ns propagates: use private")
 
 
@@ -127,35 +116,11 @@ def _check_whole(one: Configuration) -> None:
         raise BundleFault("$.linux.gidMappings", "must equal uidMappings: ns has one map")
     if one.hostname and not one.makes("uts"):
         raise BundleFault("$.hostname", "would be the host's: there is no UTS namespace")
-
-
-def _argv(process: Fields) -> tuple[str, ...]:
-    argv = process.texts("args")
-    if not argv or not argv[0].startswith("/"):
-        raise BundleFault("$.process.args", "must begin with an absolute path: ns searches no PATH")
-    return argv
-
-
-def _environment(process: Fields) -> tuple[tuple[str, str], ...]:
-    pairs = [text.partition("=") for text in process.texts("env")]
-    for index, (name, equals, _) in enumerate(pairs):
-        if not name or not equals:
-            raise BundleFault(f"$.process.env[{index}]", "is not NAME=value")
-    return tuple((name, value) for name, _, value in pairs)
-
-
-def _directory(process: Fields) -> str:
-    directory = process.text("cwd")
-    if not directory.startswith("/"):
-        raise BundleFault("$.process.cwd", "is not an absolute path")
-    return directory
-
-
-def _id(fields: Fields, name: str) -> int:
-    value = fields.take(name, int, 0)
-    if not 0 <= value < 2**32 - 1:
-        raise BundleFault(fields.at(name), "is no id")
-    return value
+    joined = [kind for kind, path in one.namespaces if path and kind != "network"]
+    if joined and one.uid_map:
+        raise BundleFault(
+            "$.linux.namespaces", f"{joined[0]} of another user namespace than its own"
+        )
 
 
 def _namespaces(linux: Fields) -> tuple[tuple[str, str], ...]:
@@ -174,7 +139,9 @@ def _namespaces(linux: Fields) -> tuple[tuple[str, str], ...]:
 def _ids(linux: Fields, name: str) -> tuple[IdRange, ...]:
     found = []
     for each in linux.objects(name):
-        found.append(IdRange(_id(each, "containerID"), _id(each, "hostID"), _id(each, "size")))
+        found.append(
+            IdRange(read_id(each, "containerID"), read_id(each, "hostID"), read_id(each, "size"))
+        )
         each.close()
     return tuple(found)
 
@@ -190,29 +157,6 @@ def _mount(fields: Fields) -> MountPoint:
     fields.close()
     check_mount(fields, mount)
     return mount
-
-
-def _capabilities(rights: Fields) -> tuple[str, ...]:
-    bounding, effective, permitted = map(rights.texts, ("bounding", "effective", "permitted"))
-    for index, name in enumerate(bounding):
-        if name.removeprefix("CAP_") not in NUMBERS:
-            raise BundleFault(f"$.process.capabilities.bounding[{index}]", f"unknown: {name!r}")
-    if not set(bounding) == set(effective) == set(permitted):
-        raise BundleFault(
-            "$.process.capabilities", "bounding, effective and permitted must be the same for ns"
-        )
-    for name in ("inheritable", "ambient"):
-        rights.refuse(name, why="ns leaves this set empty")
-    wanted = {name.removeprefix("CAP_") for name in bounding}
-    return tuple(name for name in NUMBERS if name in wanted)
-
-
-def _limit(fields: Fields) -> ResourceLimit:
-    limit = ResourceLimit(fields.text("type"), fields.take("soft", int), fields.take("hard", int))
-    if limit.kind not in RESOURCES or not 0 <= limit.soft <= limit.hard < 2**64:
-        raise BundleFault(fields.path, f"{limit.kind} {limit.soft}:{limit.hard} is no limit")
-    fields.close()
-    return limit
 
 
 def _filter(linux: Fields) -> Filter | None:
@@ -252,11 +196,3 @@ def _rule(fields: Fields) -> CallRule:
     )
     fields.close()
     return rule
-
-
-_RESOURCES = (
-    "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO "
-    "RTTIME"
-)
-RESOURCES = {f"RLIMIT_{name}": number for number, name in enumerate(_RESOURCES.split())}
-"""Numbers of setrlimit(2), the same on x86_64 and aarch64."""

@@ -191,8 +191,13 @@ def _device_rules(resources: Fields) -> tuple[DeviceRule, ...] | None:
         kind, access = each.text("type", "a"), each.text("access", "rwm")
         major, minor = each.take("major", int, -1), each.take("minor", int, -1)
         each.close()
-        if not allow and not denied and not rules and kind == "a" and major == minor == -1:
+        everything = kind == "a" and major == minor == -1
+        if not allow and not denied and not rules and everything:
             denied = True
+        elif allow and not rules and everything:  # what --privileged says
+            denied = False
+        elif not allow and denied and not any(_meet(one, kind, major, minor) for one in rules):
+            continue  # denied already
         elif allow and denied and kind in ("b", "c") and access and not set(access) - set("rwm"):
             _append(rules, DeviceRule(kind, _or_any(major), _or_any(minor), access))
         else:
@@ -201,6 +206,14 @@ def _device_rules(resources: Fields) -> tuple[DeviceRule, ...] | None:
         return None
     missing = [rule for rule in DEFAULT_DEVICES if rule not in rules]
     return (*rules, *missing)
+
+
+def _meet(rule: DeviceRule, kind: str, major: int, minor: int) -> bool:
+    """Whether some device is meant by both."""
+    return ("a" in (kind, rule.kind) or kind == rule.kind) and all(
+        own is None or other < 0 or own == other
+        for own, other in ((rule.major, major), (rule.minor, minor))
+    )
 
 
 def _append(rules: list[DeviceRule], rule: DeviceRule) -> None:

@@ -324,8 +324,10 @@ def test_ns_runs_a_bundle_that_runc_specified(bench: Bench, tmp_path: Path) -> N
         ],
     }
     path.write_text(json.dumps(content))
-    assert "$.process.capabilities.ambient" in run_bundle(tmp_path)
-    del content["process"]["capabilities"]["ambient"]
+    content["process"]["selinuxLabel"] = "s0"
+    path.write_text(json.dumps(content))
+    assert "$.process.selinuxLabel" in run_bundle(tmp_path)
+    del content["process"]["selinuxLabel"]
     path.write_text(json.dumps(content))
     assert run_bundle(tmp_path).split() == [
         "0", "runc", "CapEff:", "0000000020000420", "1024", "[7]",
@@ -334,10 +336,11 @@ def test_ns_runs_a_bundle_that_runc_specified(bench: Bench, tmp_path: Path) -> N
 
 def run_bundle(directory: Path) -> str:
     """Output and status of ``python -m runtimes.oci run``."""
-    argv = [sys.executable, "-m", "runtimes.oci", "run", str(directory)]
-    root = str(Path(__file__).parents[2])
+    root = ["--root", str(directory / "containers")]
+    argv = [sys.executable, "-m", "runtimes.oci", *root, "run", "-b", str(directory), "tb-test"]
+    project = {"PYTHONPATH": str(Path(__file__).parents[2])}
     with process.spawn(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": root}
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=project
     ) as child:
         assert child.stdout is not None
         text = child.stdout.read().decode()

@@ -1,8 +1,10 @@
 """The operations a plan is made of: typed on this side, TABLE of main.c on the other."""
 
 from runtimes.launcher.operations.base import Operation, namespace_names
+from runtimes.launcher.operations.lifecycle import Ask, AwaitStart, Hook, Terminal
 from runtimes.launcher.operations.mounts import (
     Attach,
+    AttachInRoot,
     Bind,
     BindIdmapped,
     Chroot,
@@ -13,6 +15,7 @@ from runtimes.launcher.operations.mounts import (
     MakeMount,
     MakeNode,
     MakeOverlay,
+    MakePlace,
     MakeTmpfs,
     Mask,
     Mount,
@@ -22,7 +25,6 @@ from runtimes.launcher.operations.mounts import (
 from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
 from runtimes.launcher.operations.process import (
     Affinity,
-    Capabilities,
     ChildrenIn,
     Clone,
     DeviceFilter,
@@ -31,22 +33,28 @@ from runtimes.launcher.operations.process import (
     Execute,
     Hold,
     Hostname,
-    Identity,
     IdMap,
     JoinCgroup,
-    NoNewPrivileges,
     Post,
-    ResourceLimit,
-    Seccomp,
     Unshare,
     Wait,
     WriteFile,
+)
+from runtimes.launcher.operations.rights import (
+    Capabilities,
+    Identity,
+    NoNewPrivileges,
+    ResourceLimit,
+    Seccomp,
 )
 
 __all__ = [
     "Address",
     "Affinity",
+    "Ask",
     "Attach",
+    "AttachInRoot",
+    "AwaitStart",
     "Bind",
     "BindIdmapped",
     "Capabilities",
@@ -59,6 +67,7 @@ __all__ = [
     "EnterProcess",
     "Execute",
     "Hold",
+    "Hook",
     "Hostname",
     "IdMap",
     "Identity",
@@ -70,6 +79,7 @@ __all__ = [
     "MakeMount",
     "MakeNode",
     "MakeOverlay",
+    "MakePlace",
     "MakeTmpfs",
     "Mask",
     "Mount",
@@ -81,6 +91,7 @@ __all__ = [
     "ResourceLimit",
     "Seccomp",
     "Symlink",
+    "Terminal",
     "Unshare",
     "Veth",
     "Wait",

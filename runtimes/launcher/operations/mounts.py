@@ -27,6 +27,36 @@ class MakeDirectory(OnPath):
 
 
 @dataclass(frozen=True, slots=True)
+class MakePlace(OnPath):
+    """In the box's root, whoever made that: a directory or file, with those above it.
+
+    What is there already is fine.
+    """
+
+    CODE: ClassVar[int] = 54
+    verb: ClassVar[str] = "make"
+    path: str
+    file: bool = False
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.file,)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachInRoot(OnPath):
+    """As ``MakePlace``, and attach there what the launcher holds in a slot."""
+
+    CODE: ClassVar[int] = 55
+    verb: ClassVar[str] = "attach the mount at"
+    slot: int
+    path: str
+    file: bool = False
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.slot, self.file)
+
+
+@dataclass(frozen=True, slots=True)
 class Mount(Plain):
     """mount(2)."""
 
@@ -150,7 +180,7 @@ class Symlink(OnPath):
 
 @dataclass(frozen=True, slots=True)
 class MakeNode(OnPath):
-    """Make a character device."""
+    """Make a device."""
 
     CODE: ClassVar[int] = 14
     verb: ClassVar[str] = "make device"
@@ -160,9 +190,10 @@ class MakeNode(OnPath):
     uid: int = 0
     gid: int = 0
     mode: int = 0o666
+    kind: int = stat.S_IFCHR
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.mode | stat.S_IFCHR, self.major, self.minor, self.uid, self.gid)
+        return (self.mode | self.kind, self.major, self.minor, self.uid, self.gid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +244,19 @@ class MakeOverlay(Plain):
 
 @dataclass(frozen=True, slots=True)
 class CloneTree(OnPath):
-    """A detached copy of one mount of the launcher's own namespace, held in a slot."""
+    """A detached copy of a mount of the launcher's own namespace, held in a slot."""
 
     CODE: ClassVar[int] = 32
     verb: ClassVar[str] = "copy the mount"
     slot: int
     path: str
+    recursive: bool = False
+    """With what is mounted below it."""
+    attributes: int = 0
+    """Of all its mounts."""
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.slot,)
+        return (self.slot, self.recursive, self.attributes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 # ruff: noqa: D102  # thing, numbers and strings are documented once, in Operation
-"""Operations on processes: cgroups, the clone, ids, rights, and the program itself."""
+"""Operations on processes: cgroups, the clone, id maps, and the program itself."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -172,34 +171,6 @@ class Hostname(Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity(Plain):
-    """Become a user and group, with these further groups and no others.
-
-    Where a user mapped its own group by itself the kernel lets nobody change a list of groups
-    (CVE-2014-8989: leaving a group can *give* access); the user's own groups then stay.
-    """
-
-    CODE: ClassVar[int] = 19
-    verb: ClassVar[str] = "become"
-    uid: int = 0
-    gid: int = 0
-    groups: tuple[int, ...] = ()
-    sets_groups: bool = True
-    """Whether there may be set a list of groups."""
-
-    @property
-    def thing(self) -> str:
-        more = f", groups {', '.join(map(str, self.groups))}" if self.groups else ""
-        return f"uid {self.uid}, gid {self.gid}{more}"
-
-    def numbers(self) -> tuple[int, ...]:
-        return (self.uid, self.gid, self.sets_groups)
-
-    def strings(self) -> tuple[str | bytes, ...]:
-        return (struct.pack(f"={len(self.groups)}I", *self.groups),)
-
-
-@dataclass(frozen=True, slots=True)
 class Affinity(Plain):
     """Run on these CPUs only; the program can change it."""
 
@@ -215,46 +186,6 @@ class Affinity(Plain):
         words = max(self.cpus) // 64 + 1
         mask = sum(1 << cpu for cpu in self.cpus)
         return (mask.to_bytes(8 * words, "little"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities(Plain):
-    """Keep these capabilities (a bit each), in the bounding set too; drop all others."""
-
-    CODE: ClassVar[int] = 20
-    verb: ClassVar[str] = "drop all capabilities but"
-    kept: int
-
-    @property
-    def thing(self) -> str:
-        return f"{self.kept:#x}"
-
-    def numbers(self) -> tuple[int, ...]:
-        return (self.kept,)
-
-
-@dataclass(frozen=True, slots=True)
-class NoNewPrivileges(Plain):
-    """No exec gains rights from here on."""
-
-    CODE: ClassVar[int] = 21
-    verb: ClassVar[str] = "set no_new_privs"
-
-
-@dataclass(frozen=True, slots=True)
-class Seccomp(Plain):
-    """Load a compiled filter (an array of ``struct sock_filter``)."""
-
-    CODE: ClassVar[int] = 22
-    verb: ClassVar[str] = "load seccomp filter"
-    program: bytes
-
-    @property
-    def thing(self) -> str:
-        return f"of {len(self.program) // 8} instructions"
-
-    def strings(self) -> tuple[str | bytes, ...]:
-        return (self.program,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,21 +238,3 @@ class Hold(Plain):
 
     def numbers(self) -> tuple[int, ...]:
         return (self.lifeline_fd,)
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceLimit(Plain):
-    """setrlimit(2)."""
-
-    CODE: ClassVar[int] = 26
-    verb: ClassVar[str] = "set resource limit"
-    resource: int
-    soft: int
-    hard: int
-
-    @property
-    def thing(self) -> str:
-        return f"{self.resource} to {self.soft}:{self.hard}"
-
-    def numbers(self) -> tuple[int, ...]:
-        return (self.resource, self.soft, self.hard)

@@ -18,7 +18,7 @@ from runtimes.launcher import Plan
 from runtimes.launcher import operations as ops
 from runtimes.namespaces import build, capabilities, seccomp_calls
 from runtimes.namespaces.profiles import PROFILES
-from runtimes.oci import bundle, plan, read, resources
+from runtimes.oci import attach, bundle, plan, read, resources
 from runtimes.oci.configuration import ResourceLimit
 from runtimes.oci.describe import describe
 from runtimes.oci.filters import default_filter
@@ -32,10 +32,15 @@ MEANS = plan.Means(
     lifeline_fd=10,
 )
 HOW_THE_ROOT_COMES = (
-    ops.MakeOverlay, ops.CloneTree, ops.MakeDirectory, ops.Veth, ops.Address, ops.Post, ops.Wait,
-    ops.EnterNamespace, ops.MakeMount, ops.MakeTmpfs, ops.Identity, ops.Attach,
+    ops.MakeOverlay, ops.CloneTree, ops.MakeDirectory, ops.MakePlace, ops.Veth, ops.Address,
+    ops.Post, ops.Wait, ops.EnterNamespace, ops.MakeMount, ops.MakeTmpfs, ops.Identity, ops.Attach,
+    ops.AttachInRoot,
 )  # fmt: skip
 """A bundle's root is given ready made, and its network is joined from outside."""
+
+
+DETACHED = ("proc", "sysfs")
+"""A bundle's root may have links at their places: they are made detached, and attached inside."""
 
 
 def document(profile: str = "default") -> dict[str, object]:
@@ -106,7 +111,11 @@ def test_denying_all_devices_leaves_the_harmless_ones_as_every_runtime_does() ->
 def essence(steps: Plan) -> Counter[object]:
     """What a plan does to the box, apart from how its root and its network come to it."""
     return Counter(
-        step.operation for step in steps.steps if not isinstance(step.operation, HOW_THE_ROOT_COMES)
+        step.operation
+        for step in steps.steps
+        if not isinstance(step.operation, HOW_THE_ROOT_COMES)
+        and step.operation != attach.READ_ONLY_ROOT
+        and not (isinstance(step.operation, ops.Mount) and step.operation.kind in DETACHED)
     )
 
 

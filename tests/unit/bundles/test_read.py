@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.base import RuntimeFault
+from runtimes.launcher import operations as ops
+from runtimes.launcher.operations.base import RDONLY
 from runtimes.oci import bundle, plan, read
+from runtimes.oci.configuration import Device, HeldCapabilities, Hook, Hooks
 from runtimes.oci.fields import BundleFault
 from tests.support import oci_boxes
 from tests.unit.bundles.test_bundle import MEANS
@@ -46,33 +50,40 @@ def changed(path: str, value: object) -> Document:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("hooks", {"prestart": [{"path": "/bin/evil"}]}, "$.hooks"),
+        ("hooks", {"prestart": [{"path": "bin/evil"}]}, "$.hooks.prestart[0].path"),
+        ("hooks", {"poststop": [{"path": "/x", "timeout": -1}]}, "$.hooks.poststop[0].timeout"),
+        ("hooks", {"midnight": [{"path": "/x"}]}, "$.hooks.midnight"),
+        ("annotations", {"org.example": 3}, "$.annotations.org.example"),
         ("windows", {"layerFolders": ["x"]}, "$.windows"),
-        ("process.terminal", True, "$.process.terminal"),
+        ("process.consoleSize", {"height": 70000}, "$.process.consoleSize.height"),
         ("process.apparmorProfile", "strict", "$.process.apparmorProfile"),
         ("process.selinuxLabel", "s0", "$.process.selinuxLabel"),
-        ("process.oomScoreAdj", 500, "$.process.oomScoreAdj"),
+        ("process.oomScoreAdj", 5000, "$.process.oomScoreAdj"),
         ("process.args", [], "$.process.args"),
-        ("process.args", ["sh"], "$.process.args"),
         ("process.args", ["/bin/sh", 3], "$.process.args[1]"),
         ("process.args", ["/bin/sh", "a\0b"], "$.process.args[1]"),
         ("process.env", ["PATH"], "$.process.env[0]"),
         ("process.cwd", "relative", "$.process.cwd"),
         ("process.user.uid", -1, "$.process.user.uid"),
-        ("process.user.additionalGids", [5], "$.process.user.additionalGids"),
-        ("process.capabilities.ambient", ["CAP_CHOWN"], "$.process.capabilities.ambient"),
-        ("process.capabilities.bounding", ["CAP_CHOWN"], "$.process.capabilities"),
+        ("process.user.umask", 18, "$.process.user.umask"),
+        ("process.user.additionalGids", [5, -1], "$.process.user.additionalGids[1]"),
+        ("process.capabilities.ambient", ["CAP_SING"], "$.process.capabilities.ambient[0]"),
         ("process.capabilities.bounding", ["CAP_FLY"], "$.process.capabilities.bounding[0]"),
         ("process.rlimits", [{"type": "RLIMIT_X", "soft": 1, "hard": 1}], "$.process.rlimits[0]"),
         ("process.rlimits", [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}], "$.process.rlimits[0]"),
         ("process.something", "new", "$.process.something"),
         ("linux.namespaces.0", {"type": "quantum"}, "$.linux.namespaces[0].type"),
-        ("linux.namespaces.0", {"type": "pid", "path": "/x"}, "$.linux.namespaces[0].path"),
+        ("linux.namespaces.0", {"type": "mount", "path": "/x"}, "$.linux.namespaces[0].path"),
+        ("linux.namespaces.2.path", "/proc/1/ns/pid", "$.linux.namespaces"),
         ("linux.namespaces", [{"type": "pid"}], "$.linux.namespaces"),
         ("linux.uidMappings", [], "$.linux.uidMappings"),
         ("linux.gidMappings.0.hostID", 7, "$.linux.gidMappings"),
-        ("linux.devices", [{"path": "/dev/sda"}], "$.linux.devices"),
-        ("linux.sysctl", {"net.ipv4.ip_forward": "1"}, "$.linux.sysctl"),
+        ("linux.devices", [{"path": "/dev/sda"}], "$.linux.devices[0].type"),
+        ("linux.devices", [{"path": "/dev/../sda", "type": "b"}], "$.linux.devices[0].path"),
+        ("linux.devices", [{"path": "/dev/pipe", "type": "p"}], "$.linux.devices[0].type"),
+        ("linux.sysctl", {"vm.swappiness": "1"}, "$.linux.sysctl.vm.swappiness"),
+        ("linux.sysctl", {"net.ipv4.x/../../../y": "1"}, "$.linux.sysctl.net.ipv4.x/../../../y"),
+        ("linux.sysctl", {"net.ipv4.ip_forward": 1}, "$.linux.sysctl.net.ipv4.ip_forward"),
         ("linux.rootfsPropagation", "shared", "$.linux.rootfsPropagation"),
         ("linux.resources.pids.current", 10, "$.linux.resources.pids.current"),
         ("linux.resources.blockIO.leafWeight", 10, "$.linux.resources.blockIO.leafWeight"),
@@ -86,8 +97,12 @@ def changed(path: str, value: object) -> Document:
         ("linux.resources.cpu.period", -1, "$.linux.resources.cpu.period"),
         ("linux.resources.cpu.cpus", "0-", "$.linux.resources.cpu.cpus"),
         ("linux.resources.memory.swap", 1, "$.linux.resources.memory.swap"),
-        ("linux.resources.devices", [{"allow": True, "access": "rwm"}],
+        ("linux.resources.devices", [{"allow": True, "type": "c", "access": "r"}],
          "$.linux.resources.devices[0]"),
+        ("linux.resources.devices",
+         [{"allow": False}, {"allow": True, "type": "c", "major": 10, "access": "rw"},
+          {"allow": False, "type": "c", "major": 10, "minor": 229}],
+         "$.linux.resources.devices[2]"),
         ("linux.seccomp.listenerPath", "/run/x", "$.linux.seccomp.listenerPath"),
         ("linux.seccomp.syscalls.0", {"names": ["x"], "action": "A", "tree": 1},
          "$.linux.seccomp.syscalls[0].tree"),
@@ -119,17 +134,52 @@ def test_what_ns_does_not_do_is_refused_by_its_path(path: str, value: object, na
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("annotations", {"org.example": "x"}),
         ("hooks", {}),
         ("ociVersion", "1.2.0"),
         ("ociVersion", "1.0.2-dev"),
-        ("process.consoleSize", {"height": 1, "width": 1}),
         ("linux.rootfsPropagation", "rprivate"),
         ("linux.sysctl", None),
     ],
 )
 def test_what_changes_nothing_is_passed_over(path: str, value: object) -> None:
     assert read.parse(changed(path, value)) == oci_boxes.configuration()
+
+
+def test_what_an_engine_asks_for_beyond_a_box_is_read() -> None:
+    made = document()
+    made["hooks"] = {"prestart": [{"path": "/h", "args": ["h", "1"], "env": ["A=b"], "timeout": 3}]}
+    made["annotations"] = {"org.example": "x"}
+    process, linux = made["process"], made["linux"]
+    assert isinstance(process, dict)
+    assert isinstance(linux, dict)
+    process |= {"terminal": True, "consoleSize": {"height": 24, "width": 80}, "args": ["sh"]}
+    process["user"] = {"uid": 5, "gid": 6, "additionalGids": [7]}
+    process["capabilities"] = {
+        "bounding": ["CAP_CHOWN", "CAP_KILL"],
+        "permitted": ["CAP_KILL"],
+        "inheritable": ["CAP_KILL"],
+        "ambient": ["CAP_KILL", "CAP_CHOWN"],
+    }
+    linux["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shmmax": "9"}
+    linux["devices"] = [
+        {"path": "/dev/null", "type": "c", "major": 1, "minor": 3},
+        {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200},
+    ]
+    one = read.parse(made)
+    assert one.hooks == Hooks(prestart=(Hook("/h", ("h", "1"), ("A=b",), 3),))
+    assert one.annotations == (("org.example", "x"),)
+    assert (one.terminal, one.rows, one.columns, one.argv) == (True, 24, 80, ("sh",))
+    assert (one.uid, one.gid, one.groups) == (5, 6, (7,))
+    assert one.capabilities == ("CHOWN", "KILL")
+    assert one.held == HeldCapabilities((), ("KILL",), ("KILL",), ("KILL",))
+    assert one.sysctls == (("net.ipv4.ip_forward", "1"), ("kernel.shmmax", "9"))
+    assert one.devices == (Device("/dev/net/tun", "c", 10, 200, 0o666, 0, 0),)
+
+
+def test_all_devices_are_left_alone_where_an_engine_allows_all() -> None:
+    made = read.parse(changed("linux.resources.devices", [{"allow": True, "access": "rwm"}]))
+    assert made.bounds is not None
+    assert made.bounds.devices is None
 
 
 def test_a_host_name_without_a_namespace_of_its_own_would_be_the_hosts() -> None:
@@ -198,17 +248,38 @@ def test_any_damage_is_a_fault_of_the_bundle_or_none(
         return
 
 
-def test_another_user_than_root_is_refused_with_what_to_do() -> None:
-    with pytest.raises(RuntimeFault, match="not as 7:0") as fault:
-        plan.plan(read.parse(changed("process.user.uid", 7)), MEANS)
-    assert "uidMappings" in fault.value.hint
+def test_another_user_is_become_after_everything_that_only_root_may_do() -> None:
+    steps = plan.plan(read.parse(changed("process.user.uid", 7)), MEANS).steps
+    made = [step.operation for step in steps]
+    place = made.index(ops.Identity(7))
+    assert isinstance(made[place + 1], ops.Capabilities)
+    assert not [one for one in made[place:] if isinstance(one, ops.Mount)]
+
+
+def test_a_container_waits_to_be_started_with_all_rights_gone_but_the_filter_to_come() -> None:
+    made = changed("hooks", {"createRuntime": [{"path": "/a"}], "startContainer": [{"path": "/b"}]})
+    waits = plan.Waits(listener_fd=20, ask_fd=21)
+    steps = plan.plan(read.parse(made), replace(MEANS, waits=waits)).steps
+    names = [type(step.operation).__name__ for step in steps]
+    assert names[-5:] == ["NoNewPrivileges", "AwaitStart", "Hook", "Seccomp", "Execute"]
+    assert names.index("Clone") < names.index("Ask") < names.index("PivotRoot")
+    program = steps[-1].operation
+    assert isinstance(program, ops.Execute)
+    assert not program.init
+
+
+def test_without_no_new_privileges_the_filter_comes_before_the_rights_go() -> None:
+    one = read.parse(changed("process.noNewPrivileges", value=False))
+    steps = plan.plan(one, replace(MEANS, waits=plan.Waits(listener_fd=20))).steps
+    names = [type(step.operation).__name__ for step in steps]
+    assert names[-4:] == ["Seccomp", "Capabilities", "AwaitStart", "Execute"]
 
 
 def test_more_bind_mounts_than_ns_holds_are_refused() -> None:
     made = document()
     mounts = made["mounts"]
     assert isinstance(mounts, list)
-    mounts += [{"destination": f"/m{n}", "type": "bind", "source": "/srv"} for n in range(7)]
+    mounts += [{"destination": f"/m{n}", "type": "bind", "source": "/srv"} for n in range(60)]
     with pytest.raises(RuntimeFault, match="at most"):
         plan.plan(read.parse(made), MEANS)
 
@@ -232,5 +303,6 @@ def test_everything_is_mounted_from_inside_after_the_pivot() -> None:
     names = [f"{type(step.operation).__name__} {step.operation.thing}" for step in steps]
     pivot = stages.index("rooted")
     assert "CloneTree /srv" in names[:pivot]
-    assert names.index("Attach /data") > pivot
-    assert names.index("Bind /data on /data") == names.index("Attach /data") + 1
+    assert names.index("AttachInRoot /data") > pivot
+    copied = next(step.operation for step in steps if step.operation.thing == "/srv")
+    assert copied == ops.CloneTree(2, "/srv", attributes=RDONLY)
