@@ -11,7 +11,7 @@ from pathlib import Path
 from runtimes.base import InstanceStats, Limits, RuntimeFault
 from runtimes.cgroups import base, v1, v2
 from runtimes.cgroups.absent import Absent
-from runtimes.cgroups.base import Group, Hierarchy, create
+from runtimes.cgroups.base import Group, Hierarchy, Tree, create
 from runtimes.cgroups.mounts import parse
 from runtimes.cgroups.specs import Account, Bounds, Creation, DeviceRule, IoLimit
 from runtimes.ids.rights import is_host_root
@@ -25,6 +25,7 @@ __all__ = [
     "Group",
     "Hierarchy",
     "IoLimit",
+    "Tree",
     "bounds",
     "check",
     "conditions",
@@ -41,7 +42,7 @@ LIMITING = frozenset({"cpuset", "cpu", "memory"})
 MOUNTINFO = Path("/proc/self/mountinfo")
 
 
-def detect(mountinfo: str | None = None) -> Hierarchy:
+def detect(mountinfo: str | None = None) -> Tree:
     """The hierarchy that holds CPU and memory controllers on this host.
 
     Args:

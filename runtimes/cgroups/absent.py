@@ -98,6 +98,10 @@ class Processes:
         """See Group."""
         raise self._impossible("be paused")
 
+    def frozen(self) -> bool:
+        """See Group."""
+        return False
+
     def kill(self, timeout_s: float) -> None:
         """See Group."""
         kill_all(self.pids, timeout_s, f"box {self.name}")

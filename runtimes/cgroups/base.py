@@ -115,36 +115,40 @@ class Hierarchy(Protocol):
         """Make the run's parent directories, with the controllers that its boxes need."""
         ...
 
-    def prepare_path(self, path: str) -> None:
-        """As ``prepare``, a parent anywhere below the hierarchies' mount points."""
-        ...
-
     def creation(self, run: str, name: str, bounds: Bounds) -> Creation:
         """What makes the cgroup of box ``name``."""
-        ...
-
-    def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
-        """As ``creation``, at a path of its own; ``whole``: with controllers for no limit too."""
         ...
 
     def group(self, run: str, name: str) -> Group:
         """The cgroup of box ``name``, made or not."""
         ...
 
-    def group_at(self, below: str) -> Group:
-        """As ``group``, at a path of its own."""
-        ...
-
     def release(self, run: str) -> None:
         """Remove the run's parent directories unless something is in them still."""
         ...
 
-    def release_path(self, path: str) -> None:
-        """As ``release``, a parent and its own parent at a path of its own."""
-        ...
-
     def remove_all(self, run: str) -> list[str]:
         """Kill and remove everything of a run; one line for each box removed."""
+        ...
+
+
+class Tree(Hierarchy, Protocol):
+    """Mounted hierarchies, in which a cgroup may be anywhere: others say where theirs are."""
+
+    def prepare_path(self, path: str) -> None:
+        """As ``prepare``, a parent anywhere below the hierarchies' mount points."""
+        ...
+
+    def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
+        """As ``creation``, at a path of its own; ``whole``: with controllers for no limit too."""
+        ...
+
+    def group_at(self, below: str) -> Group:
+        """As ``group``, at a path of its own."""
+        ...
+
+    def release_path(self, path: str) -> None:
+        """As ``release``, a parent and its own parent at a path of its own."""
         ...
 
 

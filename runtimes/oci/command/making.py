@@ -20,7 +20,7 @@ from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import RuntimeFault
-from runtimes.cgroups import Bounds, Creation, Hierarchy
+from runtimes.cgroups import Bounds, Creation, Tree
 from runtimes.launcher import Plan, Started
 from runtimes.launcher.program import opened
 from runtimes.launcher.started import Asking, read_start
@@ -94,7 +94,7 @@ def create(store: Store, wanted: Wanted, told: Callable[[str], None]) -> Started
     return started
 
 
-def undo(container: Container, hierarchy: Hierarchy) -> None:
+def undo(container: Container, hierarchy: Tree) -> None:
     """Take away a container that did not come to be, or that is not wanted any more."""
     group = hierarchy.group_at(container.record.cgroup)
     with contextlib.suppress(RuntimeFault):
@@ -114,7 +114,7 @@ def keep_configuration(bundle: Path, container: Container) -> None:
 def _made(
     container: Container,
     one: Configuration,
-    hierarchy: Hierarchy,
+    hierarchy: Tree,
     wanted: Wanted,
     told: Callable[[str], None],
 ) -> Started:
@@ -163,7 +163,7 @@ def places_of(container: Container) -> Places:
 def means(
     container: Container,
     one: Configuration,
-    hierarchy: Hierarchy,
+    hierarchy: Tree,
     waits: Waits,
     program: bytes,
 ) -> Means:
@@ -172,7 +172,7 @@ def means(
     return Means(places_of(container), made, hierarchy.controllers, program, waits=waits)
 
 
-def creation(container: Container, one: Configuration, hierarchy: Hierarchy) -> Creation:
+def creation(container: Container, one: Configuration, hierarchy: Tree) -> Creation:
     """Its cgroups: in every hierarchy, because engines read accounts and count processes there."""
     bounds = one.bounds or Bounds(())
     return hierarchy.creation_at(container.record.cgroup, bounds, whole=True)
