@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         hostname=options.hostname,
         cpus=parse_cpus(options.cpus),
         memory_bytes=options.memory or None,
-        state=directories.made(directories.state(), "TAREBENCH_STATE"),
+        state=directories.state(),
         cache=directories.cache(),
         progress=_tell,
     )

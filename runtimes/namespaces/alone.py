@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import alive, cgroups
+from runtimes import alive, cgroups, directories
 from runtimes.base import RuntimeFault
 from runtimes.ids.maps import own_boxes
 from runtimes.ids.rights import is_host_root
@@ -73,10 +73,11 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
     places = Places(own / "box", own / "stage")
     hierarchy, own_root = cgroups.usable(), not is_host_root()
     profile = _profile(wanted)
-    _check(wanted, hierarchy)
     with contextlib.ExitStack() as undo:
-        launcher = undo.enter_context(opened(wanted.cache, wanted.progress))
         undo.callback(_remove_state, own)
+        _check(wanted, hierarchy)
+        directories.made(wanted.state, "TAREBENCH_STATE")
+        launcher = undo.enter_context(opened(wanted.cache, wanted.progress))
         undo.callback(hierarchy.remove_all, name)
         hierarchy.prepare(name)
         ids = own_boxes() if own_root else boxes_of_root()

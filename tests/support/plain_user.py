@@ -68,7 +68,7 @@ class PlainUser:
         return self.run(sys.executable, *arguments, timeout_s=timeout_s)
 
     def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
-        """Start a program; nothing is heard of it."""
+        """Start a program, as the very process that is returned; nothing is heard of it."""
         return subprocess.Popen(
             self._enclosed(argv),
             cwd=PROJECT,

@@ -40,15 +40,21 @@ def tiny_rootfs(where: Path) -> Rootfs:
         (root / "bin" / name).symlink_to("busybox")
     digest = "sha256:" + hashlib.sha256(agent.read_bytes()).hexdigest()
     (root / "opt/tarebench/rootfs.digest").write_text(digest + "\n")
-    archive = where / "rootfs.tar"
-    with tarfile.open(archive, "w") as tar:
+    with tarfile.open(where / "rootfs.tar", "w") as tar:
         tar.add(root, ".")
+    return rootfs_in(where)
+
+
+def rootfs_in(where: Path) -> Rootfs:
+    """The one that was made below ``where``."""
+    root, archive = where / "root", where / "rootfs.tar"
+    agent = root / "opt/tarebench/agent"
     programs = {
         f"/{file.relative_to(root)}": hashlib.sha256(file.read_bytes()).hexdigest()
         for file in (agent, root / "bin/busybox")
     }
     return Rootfs(
-        digest=digest,
+        digest=(root / "opt/tarebench/rootfs.digest").read_text().strip(),
         directory=root,
         archive=archive,
         programs=programs,

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runtimes.base import PREFIX, RuntimeFault
+from runtimes.ids.rights import is_host_root
 from runtimes.images import storage
 from runtimes.images.layers import catalogue
 from runtimes.images.layers.apply import apply
@@ -54,7 +55,8 @@ class LayerStore:
     Args:
         home: made if missing.
         rules: bounds on every layer.
-        marks: attributes of opaque directories, for overlays mounted by root or by a user.
+        marks: attributes of opaque directories, for overlays mounted by root or by a user; by
+            default of whoever we are, and a store is one user's only.
         durable: wait until a layer is on disk before it counts; off for throw-away stores.
     """
 
@@ -63,10 +65,11 @@ class LayerStore:
         home: Path,
         *,
         rules: Rules = DEFAULT,
-        marks: Marks = "trusted",
+        marks: Marks | None = None,
         durable: bool = True,
     ) -> None:
-        self.home, self._rules, self._marks, self._durable = home, rules, marks, durable
+        self.home, self._rules, self._durable = home, rules, durable
+        self.marks: Marks = marks or ("trusted" if is_host_root() else "user")
         self.layers_home = home / "sha256"
         self._images, self._uses = home / "images", home / "uses"
         try:
@@ -77,7 +80,7 @@ class LayerStore:
         except OSError as error:
             raise RuntimeFault(
                 f"cannot use the layer store {home}: {error}",
-                hint="set TAREBENCH_CACHE to a directory that root can write",
+                hint="set TAREBENCH_CACHE to a directory that you can write",
             ) from error
 
     @contextlib.contextmanager
@@ -130,7 +133,7 @@ class LayerStore:
             whole = scratch / "entry"
             (whole / "root").mkdir(parents=True)
             with source() as members:
-                applied = apply(members, whole / "root", below, self._rules, self._marks)
+                applied = apply(members, whole / "root", below, self._rules, self.marks)
             made = StoredLayer(chain, diff, parent, applied.entries, applied.size_bytes)
             catalogue.write(whole / "layer.json", made, durable=False)  # synced with the rest
             self._publish(whole, entry)

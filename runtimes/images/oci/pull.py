@@ -143,4 +143,5 @@ def unpack(store: LayerStore, image: StoredImage, root: Path, rules: Rules = DEF
     """
     root.mkdir(parents=True)
     with store.locked():
-        return apply(walk.merged(store.lower_directories(image), rules), root, (), rules)
+        members = walk.merged(store.lower_directories(image), rules, store.marks)
+        return apply(members, root, (), rules)
