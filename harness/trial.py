@@ -15,6 +15,7 @@ from harness.context import Context
 from harness.errors import HarnessFault, describe
 from harness.schedule import Slot
 from results.records import WARM_UP, GateFinding, Pressure, Sample, Status, Trial
+from results.steady import Steadiness, steadiness
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.variations import is_cold
 from workloads.base import StartupWork, Workload, WorkloadFault
@@ -30,6 +31,8 @@ class _Outcome:
     marks: Mapping[str, int] = field(default_factory=dict)
     readings: list[work.Reading] = field(default_factory=list)
     box: Box | None = None
+    steadiness: Steadiness | None = None
+    """Of its iterations."""
     error: str = ""
     tail: str = ""
 
@@ -48,6 +51,7 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
         message, hint, outcome.tail = describe(error)
         outcome.error = f"{message} ({hint})" if hint else message
         outcome.readings = []
+    outcome.steadiness = _steadiness(workload, outcome.readings)
     worked_ns = clock.now_ns()
     held_back_ns = outcome.box.throttled_ns if outcome.box else None
     around = dataclasses.replace(ended(), box_throttled_ns=held_back_ns)
@@ -61,7 +65,7 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
         around=around,
         begun_utc=begun_utc,
     )
-    samples = _samples(workload, trial, outcome.readings)
+    samples = _samples(workload, trial, outcome)
     own_ns = clock.now_ns() - entered_ns - (worked_ns - working_ns)
     return dataclasses.replace(trial, bookkeeping_ns=own_ns), samples
 
@@ -101,6 +105,13 @@ def _checked(workload: Workload, readings: list[work.Reading]) -> list[work.Read
     return readings
 
 
+def _steadiness(workload: Workload, readings: list[work.Reading]) -> Steadiness | None:
+    """Whether the measured iterations settled, told by the workload's primary metric."""
+    primary = next(metric for metric in workload.metrics if metric.primary)
+    values = [value for name, at, value in readings if name == primary.name and at >= 1]
+    return steadiness(values, direction=primary.direction) if values else None
+
+
 def _judge(
     context: Context, workload: Workload, slot: Slot, outcome: _Outcome, around: Pressure
 ) -> tuple[GateFinding, ...]:
@@ -122,6 +133,7 @@ def _judge(
             host=context.host,
             harness_cpus=context.harness_cpus,
             durations=tuple(box.durations),
+            steadiness=outcome.steadiness,
         )
     )
 
@@ -168,8 +180,10 @@ def _record(
     )
 
 
-def _samples(workload: Workload, trial: Trial, readings: list[work.Reading]) -> list[Sample]:
+def _samples(workload: Workload, trial: Trial, outcome: _Outcome) -> list[Sample]:
+    """Every reading; those from before the steady state are marked, and count nowhere."""
     metrics = {metric.name: metric for metric in workload.metrics}
+    settled_from = 1 + ((outcome.steadiness.steady_from or 0) if outcome.steadiness else 0)
     reasons = tuple(finding.code for finding in trial.findings)
     return [
         Sample(
@@ -185,8 +199,8 @@ def _samples(workload: Workload, trial: Trial, readings: list[work.Reading]) -> 
             direction=metrics[name].direction,
             iteration=iteration,
             value=value,
-            valid=trial.status == "ok" and iteration >= 1,
-            reasons=reasons if iteration >= 1 else (*reasons, WARM_UP),
+            valid=trial.status == "ok" and iteration >= settled_from,
+            reasons=reasons if iteration >= settled_from else (*reasons, WARM_UP),
         )
-        for name, iteration, value in readings
+        for name, iteration, value in outcome.readings
     ]

@@ -44,12 +44,15 @@ def perform(context: Context, workload: Workload, box: Box) -> list[Reading]:
 def _commands(context: Context, workload: Workload, work: CommandWork, box: Box) -> list[Reading]:
     readings: list[Reading] = []
     places = _places(context, box, network=workload.needs_network)
-    with _sides(context, workload, box) as sides, services.running(work.services, sides, places):
+    with (
+        _sides(context, workload, box) as sides,
+        services.running(work.services, sides, places) as servers,
+    ):
         for iteration in range(1 - work.warm_ups, work.iterations + 1):
             if box.cold:  # the guest first: what it writes back is then still the host's to drop
                 context.caches.drop_inside(box.instance.agent)
                 context.chill()
-            result = services.execute(work.command, sides, places)
+            result = services.execute(work.command, sides, places, servers)
             box.durations.append((result.wall_ns, result.elapsed_ns))
             output = Output(result.stdout, result.stderr, result.wall_ns)
             readings += [(name, iteration, value) for name, value in workload.parse(output)]

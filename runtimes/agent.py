@@ -43,7 +43,7 @@ from typing import Protocol
 
 from runtimes import agent_frames as frames
 from runtimes.agent_files import LIMIT_BYTES, BoxFile, Getting, Putting
-from runtimes.agent_frames import AgentFault, Frame
+from runtimes.agent_frames import AgentFault, AgentTimeout, Frame
 from runtimes.agent_jobs import Job, JobResult
 from runtimes.process import ENVIRONMENT
 
@@ -263,7 +263,7 @@ class Agent:
         except TimeoutError:
             data = None
         if data is None:
-            raise AgentFault(f"gave up waiting for {awaited}")
+            raise AgentTimeout(f"gave up waiting for {awaited}")
         self._first_ns = self._first_ns or self._clock()
         if not data:
             raise self._break(f"the agent closed the channel while we waited for {awaited}")

@@ -28,6 +28,10 @@ class AgentFault(RuntimeFault):
     """The agent broke its protocol, fell silent, went away or refused a request."""
 
 
+class AgentTimeout(AgentFault):
+    """Nothing came in time; what comes later is believed all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One message in either direction."""

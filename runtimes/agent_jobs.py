@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runtimes import agent_frames as frames
-from runtimes.agent_frames import AgentFault, Frame
+from runtimes.agent_frames import AgentFault, AgentTimeout, Frame
 from runtimes.process import tail_of
 
 FLOOD = 4
@@ -107,7 +107,7 @@ class Job:
                 raise AgentFault(
                     f"{self.name} ended with status {self._result.status} before it wrote "
                     f"{pattern!r}",
-                    tail=self._tail(),
+                    tail=self.tail(),
                 )
             self._pump(deadline_ns, f"{pattern!r} from {self.name}")
 
@@ -133,6 +133,22 @@ class Job:
             self._check()
             self._pump(deadline_ns, f"the end of {self.name}")
         return self._result
+
+    def ended(self, timeout_s: float) -> JobResult | None:
+        """Its end, if that is reported within ``timeout_s``; output that comes meanwhile is kept.
+
+        Raises:
+            AgentFault: the channel is broken.
+        """
+        deadline_ns = self._channel.deadline(timeout_s)
+        while self._result is None and self._channel.deadline(0) < deadline_ns:
+            with contextlib.suppress(AgentTimeout):
+                self._channel.pump(deadline_ns, f"the end of {self.name}")
+        return self._result
+
+    def tail(self) -> str:
+        """End of what it has written."""
+        return tail_of(bytes(self._output["o"]), bytes(self._output["e"]))
 
     def take(self, frame: Frame) -> bool:
         """Accept a frame for this job; whether it was the last.  For Agent.
@@ -179,9 +195,6 @@ class Job:
             elapsed_ns=self._channel.deadline(0) - self._begun_ns,
         )
 
-    def _tail(self) -> str:
-        return tail_of(bytes(self._output["o"]), bytes(self._output["e"]))
-
     def _check(self) -> None:
         if self._refusal:
             raise AgentFault(f"in the box: {self._refusal}")
@@ -190,5 +203,5 @@ class Job:
         try:
             self._channel.pump(deadline_ns, awaited)
         except AgentFault as fault:
-            fault.tail = fault.tail or self._tail()
+            fault.tail = fault.tail or self.tail()
             raise

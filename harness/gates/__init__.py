@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.gates import bits, clocks, disturbance, heat, memory
+from harness.gates import bits, clocks, disturbance, heat, memory, settled
 from harness.gates.backend import CONDITIONS, Condition, conditions, hopeless
 from harness.gates.evidence import Evidence, Gate
 from harness.gates.limits import limits_enforced, quota_held_back, shared_cpus
@@ -34,6 +34,8 @@ GATES: Sequence[Gate] = (
     clocks.slow_source,
     clocks.changed_source,
     clocks.box_clock,
+    settled.steady_state,
+    settled.slowdown,
     bits.mitigations,
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from results.records import GateFinding, Pressure
+from results.steady import Steadiness
 from runtimes.base import Limits, LimitsRead
 
 Severity = Literal["invalid", "caution"]
@@ -35,6 +36,9 @@ class Evidence:
     """CPUs on which the harness runs."""
     durations: tuple[tuple[int, int], ...] = ()
     """Of each job: by the box's clock and by the host's, which includes the way to it; ns."""
+
+    steadiness: Steadiness | None = None
+    """Of the trial's iterations; None where it has none."""
 
     @property
     def online(self) -> int:

@@ -15,7 +15,6 @@ from results.stats.power import Floor, TrialsNeeded, above_floor, floor, trials_
 from results.stats.quantiles import Quantile, minimum_count, quantile
 from results.stats.sequential import Look, SequentialPlan, look, plan
 from results.stats.shift import Shift, shift
-from results.stats.steady import Steadiness, steadiness
 from results.stats.tost import Tost, tost
 from results.stats.variance import Components, optimal_repetitions, variance_components
 
@@ -31,7 +30,6 @@ __all__ = [
     "SequentialPlan",
     "Shift",
     "StatsError",
-    "Steadiness",
     "Tost",
     "TrialsNeeded",
     "Verdict",
@@ -47,7 +45,6 @@ __all__ = [
     "ratio_of_means",
     "ratio_of_medians",
     "shift",
-    "steadiness",
     "tost",
     "trials_needed",
     "variance_components",

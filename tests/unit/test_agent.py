@@ -193,6 +193,20 @@ def test_a_service_that_ends_before_it_is_ready_shows_its_output() -> None:
     assert caught.value.tail == "bind: in use"
 
 
+def test_a_server_that_lives_has_not_ended_and_what_it_says_meanwhile_is_kept() -> None:
+    agent, _ = greeted(Frame("p", 1, b"7"), Frame("e", 1, b"checkpoint"))
+    job = agent.spawn(["server"], timeout_s=60)
+    assert job.ended(0.5) is None
+    assert job.tail() == "checkpoint"
+
+
+def test_a_server_that_ended_meanwhile_says_how() -> None:
+    agent, _ = greeted(Frame("p", 1, b"7"), Frame("e", 1, b"PANIC"), Frame("x", 1, ENDED))
+    ended = agent.spawn(["server"], timeout_s=60).ended(0.5)
+    assert ended is not None
+    assert (ended.status, ended.stderr) == (0, b"PANIC")
+
+
 def test_a_service_that_says_nothing_runs_out_of_time() -> None:
     agent, _ = greeted(Frame("p", 1, b"7"), Frame("o", 1, b"starting"))
     job = agent.spawn(["server"], timeout_s=60)

@@ -9,6 +9,7 @@ import pytest
 from harness import gates
 from harness.gates import clocks, disturbance, heat, limits, memory
 from results.records import GateFinding, Pressure
+from results.steady import steadiness
 from runtimes.base import Limits, LimitsRead
 
 PLANNED = Limits((2, 3), 2.0, 512 << 20)
@@ -207,6 +208,24 @@ def test_a_vulnerability_that_only_one_kernel_knows_says_nothing() -> None:
 def test_a_clock_source_that_changed_makes_the_trial_invalid() -> None:
     assert said(around(clock_source="hpet")) == [("clock-changed", "invalid")]
     assert around(clock_source="") == ()
+
+
+@pytest.mark.parametrize(
+    ("iterations", "codes"),
+    [
+        ([100.0, 101.0, 99.0] * 5, []),
+        ([50.0, 51.0, 50.0, *[100.0, 101.0, 99.0] * 4], []),  # it warmed up
+        ([*[100.0, 101.0, 99.0] * 2, *[80.0, 81.0, 79.0] * 3], ["slowdown"]),
+        ([*[100.0, 101.0, 99.0] * 4, 61.0, 60.0, 59.0], ["unsteady"]),
+        ([100.0, 100.0, 100.0, 50.0, 50.0, 50.0], []),  # too few to say anything
+    ],
+)
+def test_iterations_that_do_not_settle_are_said(iterations: list[float], codes: list[str]) -> None:
+    findings = but(steadiness=steadiness(iterations, direction="higher"))
+    assert [finding.code for finding in findings] == codes
+    for finding in findings:
+        assert (finding.severity == "invalid") == (finding.code == "unsteady")
+        assert "100" in finding.reason
 
 
 def test_a_slow_clock_source_is_a_caution() -> None:

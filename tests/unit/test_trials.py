@@ -64,6 +64,45 @@ def test_warm_ups_are_recorded_and_count_nowhere(tmp_path: Path) -> None:
     assert evidence.invalid == {}
 
 
+@pytest.mark.parametrize(
+    ("speeds", "counted", "codes"),
+    [
+        ([50, 51, 50, *[100, 101, 99] * 4], [100, 101, 99] * 4, []),  # warm-up
+        ([*[100, 101, 99] * 2, *[80, 81, 79] * 3], [80, 81, 79] * 3, ["slowdown"]),
+        ([*[100, 101, 99] * 4, 61, 60, 59], [], ["unsteady"]),
+        ([100, 101, 99] * 4, [100, 101, 99] * 4, []),
+        ([50, 50, 50, 50, 100, 100, 100], [50, 50, 50, 50, 100, 100, 100], []),  # too few
+    ],
+)
+def test_iterations_count_from_where_they_settle(
+    tmp_path: Path, speeds: list[int], counted: list[int], codes: list[str]
+) -> None:
+    replies = tuple(Reply(stdout=b"%d\n" % speed) for speed in speeds)
+    script = FakeScript(conditions=frozenset(), replies={DEMO_ARGV: replies})
+    with bench_on_paper(tmp_path, {"a": script}, iterations=len(speeds)) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        trials = list(paper.directory.trials())
+        samples = list(paper.directory.samples())
+    assert [finding.code for finding in trials[-1].findings] == codes
+    last = [each for each in samples if each.attempt == trials[-1].attempt]
+    assert [each.value for each in last] == speeds
+    assert [each.value for each in last if each.valid] == counted
+
+
+def test_an_unsteady_trial_is_repeated_as_a_disturbed_one(tmp_path: Path) -> None:
+    speeds = [*[100, 101, 99] * 4, 61, 60, 59, *[100, 101, 99] * 5]
+    replies = tuple(Reply(stdout=b"%d\n" % speed) for speed in speeds)
+    script = FakeScript(conditions=frozenset(), replies={DEMO_ARGV: replies})
+    calm = FakeScript(
+        conditions=frozenset(), replies={DEMO_ARGV: tuple(Reply(stdout=b"5\n") for _ in range(3))}
+    )
+    with bench_on_paper(tmp_path, {"a": script, "b": calm}, iterations=15) as paper:
+        run_all(paper.context, paper.slots(blocks=2), paper.directory, paper)
+        trials = [each for each in paper.directory.trials() if each.backend == "a"]
+    assert [(each.attempt, each.status) for each in trials[:2]] == [(1, "invalid"), (2, "ok")]
+    assert trials[0].disturbed
+
+
 def test_phases_are_instants_after_the_request(tmp_path: Path) -> None:
     script = FakeScript(
         conditions=frozenset(),

@@ -1,0 +1,41 @@
+"""Whether a trial's iterations settled: no mean of what kept changing means anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.gates.evidence import Evidence
+from results.records import GateFinding
+
+
+def steady_state(evidence: Evidence) -> GateFinding | None:
+    """The iterations still changed in the last quarter."""
+    found = evidence.steadiness
+    if found is None or found.shape != "none":
+        return None
+    return GateFinding(
+        "unsteady",
+        "invalid",
+        f"no steady state: the level still changed in the last quarter ({_levels(found.means)})",
+        "stop other work on this host; where it stays, the work itself never settles",
+        transient=True,
+    )
+
+
+def slowdown(evidence: Evidence) -> GateFinding | None:
+    """They settled at a level that is worse than an earlier one."""
+    found = evidence.steadiness
+    if found is None or found.shape != "slowdown":
+        return None
+    return GateFinding(
+        "slowdown",
+        "caution",
+        f"it was better before it settled ({_levels(found.means)}); the last level counts",
+        "look for what fills up or throttles: a cache, a journal, a CPU quota",
+    )
+
+
+def _levels(means: Sequence[float]) -> str:
+    """``102, 98.1, 77 of the primary metric``."""
+    shown = [f"{mean:.4g}" for mean in means[-5:]]
+    return f"{', '.join(shown)} of the primary metric, in turn"
