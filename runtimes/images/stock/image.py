@@ -1,4 +1,4 @@
-"""The full VM's disk, from the cache or made in about a minute."""
+"""The full VM's disk, from the cache or made; about a minute, most of it for its packages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from runtimes.images import storage
 from runtimes.images.kernel import CONSOLES
 from runtimes.images.rootfs import Rootfs
 from runtimes.images.stock import bootable, files, tree
+from runtimes.images.stock.base import sources
 from runtimes.images.unpack import remove_tree
 
 FORMAT = 1
@@ -66,7 +67,9 @@ def stock_image(
             return ready
         whole = scratch / "entry"
         whole.mkdir()
-        _make(rootfs, firmware, whole, scratch, progress)
+        root = tree.build(rootfs, cache, scratch, progress)
+        progress("making the full VM's disk")
+        _make(root, firmware, whole, scratch)
         storage.publish(whole, entry)
     made = _load(entry, firmware)
     assert made is not None  # noqa: S101  # published a moment ago, under its lock
@@ -74,7 +77,7 @@ def stock_image(
 
 
 def _key(rootfs: Rootfs, firmware: bootable.Firmware) -> str:
-    wanted, lines = tree.sources(rootfs)
+    wanted, lines = sources(rootfs)
     ours = (
         files.TEXTS,
         files.LINKS,
@@ -97,21 +100,13 @@ def _load(entry: Path, firmware: bootable.Firmware) -> Stock | None:
         return None
 
 
-def _make(
-    rootfs: Rootfs,
-    firmware: bootable.Firmware,
-    whole: Path,
-    scratch: Path,
-    progress: Callable[[str], None],
-) -> None:
-    root = tree.build(rootfs, scratch, progress)
+def _make(root: Path, firmware: bootable.Firmware, whole: Path, scratch: Path) -> None:
     kernel = tree.newest(root, "boot/vmlinuz-*")
     menu = files.grub_menu(
         kernel, tree.newest(root, "boot/initrd.img-*"), CONSOLES[firmware.architecture]
     )
     (root / "boot/grub").mkdir(exist_ok=True)
     (root / "boot/grub/grub.cfg").write_text(menu)
-    progress("making the full VM's disk")
     disk = whole / "disk.raw"
     used = process.run(["du", "-s", "-B", "1", str(root)], timeout_s=60).stdout.split()[0]
     size = int(used) + SPARE_BYTES

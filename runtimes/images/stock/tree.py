@@ -8,46 +8,29 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from runtimes import process
 from runtimes.base import RuntimeFault
-from runtimes.images import apt_sources, mmdebstrap, recipe
 from runtimes.images.contents import DIGEST_FILE
-from runtimes.images.recipe import Recipe
 from runtimes.images.rootfs import Rootfs
 from runtimes.images.stock import files
+from runtimes.images.stock.base import base_archive, unpack
 
-TIMEOUT_S = 300.0
 WANTS = "etc/systemd/system"
 SHOWN = 3
 
 
-def sources(rootfs: Rootfs) -> tuple[Recipe, tuple[str, ...]]:
-    """What is installed from where."""
-    distribution = recipe.host_distribution()
-    extra = files.packages(distribution.id, rootfs.architecture)
-    wanted = Recipe(distribution.suite, tuple(sorted({*rootfs.packages, *extra})))
-    read = apt_sources.read(Path("/etc/apt"))
-    return wanted, apt_sources.archive_lines(read, distribution, rootfs.architecture)
-
-
-def build(rootfs: Rootfs, scratch: Path, progress: Callable[[str], None]) -> Path:
+def build(rootfs: Rootfs, cache: Path, scratch: Path, progress: Callable[[str], None]) -> Path:
     """Make the tree below ``scratch``.
 
     Raises:
-        RuntimeFault: mmdebstrap failed, or the archive no longer has the packages of ``rootfs``.
+        RuntimeFault: its packages cannot be installed, or are no longer those of ``rootfs``.
     """
-    wanted, lines = sources(rootfs)
-    archive = mmdebstrap.build_tar(wanted, lines, scratch, progress)
+    archive = base_archive(rootfs, cache, progress)
     tree = scratch / "tree"
-    tree.mkdir()
     progress("unpacking the full VM")
-    unpack = ["tar", "-xpf", str(archive), "--numeric-owner", "--xattrs", "-C", str(tree)]
-    process.run(unpack, timeout_s=TIMEOUT_S)
-    archive.unlink()
+    unpack(archive, tree)
     copy_missing(rootfs.directory, tree)
     _furnish(tree)
     _compare(rootfs, tree)
-    _make_initramfs(tree, progress)
     return tree
 
 
@@ -104,17 +87,6 @@ def _sha256(tree: Path, path: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-def _make_initramfs(tree: Path, progress: Callable[[str], None]) -> None:
-    """Again, with our word on the console in it."""
-    progress("making the full VM's initramfs")
-    path, text = files.FIRST_WORD
-    target = tree / path
-    target.write_text(text)
-    target.chmod(0o755)
-    argv = ["chroot", str(tree), "update-initramfs", "-u", "-k", "all"]
-    process.run(argv, timeout_s=TIMEOUT_S)
 
 
 def newest(tree: Path, pattern: str) -> str:
