@@ -90,4 +90,15 @@ static long now_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* On the kernel's own command line it would not hold: a guest of 512 MB or less ignores it there. */
+static void set_huge_pages(void)
+{
+    char *rule = option("tb.thp");
+    int fd = rule ? open("/sys/kernel/mm/transparent_hugepage/enabled", O_WRONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return; /* not in this kernel: the host is told what is the case by the agent */
+    (void)!write(fd, rule, strlen(rule));
+    close(fd);
+}
+
 #endif

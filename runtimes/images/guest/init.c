@@ -10,6 +10,7 @@
  *   tb.volume=/dev/vdb                   a disk with ext4 for /volume
  *   tb.volume=TAG tb.sharing=9p|virtiofs   a directory of the host's for /volume
  *   tb.host=NAME                         host name
+ *   tb.thp=RULE                          when memory is backed with huge pages: as on the host
  *   tb.ip=A.B.C.D/PREFIX tb.gw=A.B.C.D tb.mtu=N    of eth0
  *   tb.agent=PATH tb.port=NAME           agent and virtio-serial port (by its name)
  *   tb.probe                             say so on the console and power off: nothing is mounted
@@ -242,6 +243,7 @@ int main(void)
     int events = open_uevents();
     load_modules();
     set_host_name();
+    set_huge_pages();
     set_up_network();
     bridge_network();
     mount_disks(events);

@@ -51,6 +51,7 @@ static void wait_for_identity(const char *port)
     stir();
     set_clock();
     set_host_name();
+    set_huge_pages();
     set_up_network();
 }
 

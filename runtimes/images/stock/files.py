@@ -61,6 +61,7 @@ for word in $(cat "$from"); do
         tb.ip=*) address=${{word#tb.ip=}} ;;
         tb.gw=*) gateway=${{word#tb.gw=}} ;;
         tb.mtu=*) mtu=${{word#tb.mtu=}} ;;
+        tb.thp=*) echo "${{word#tb.thp=}}" > /sys/kernel/mm/transparent_hugepage/enabled || : ;;
         tb.volume=*) volume=${{word#tb.volume=}} ;;
     esac
 done
