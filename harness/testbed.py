@@ -23,6 +23,7 @@ import contextlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from runtimes import process
@@ -55,8 +56,14 @@ class Testbed:
     host_address: str = "198.18.0.1"
     peer_address: str = "198.18.0.2"
     mtu: int = MTU
+    range_length: int = 15
     slots: int = SLOTS
+    wire: str = field(init=False)
     _uplink: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Name the host side's end of the wire after the run."""
+        self.wire = f"tb{self.run}w"
 
     def lease(self, slot: int) -> Lease:
         """Address, MAC and published port of slot ``slot`` (0 … SLOTS-1)."""
@@ -109,7 +116,7 @@ def remove_testbed(run: str) -> list[str]:
 
 
 def _build(bed: Testbed, host: str, peer: str) -> None:
-    wire = f"tb{bed.run}w"
+    wire = bed.wire
     _ip("", [f"netns add {host}", f"netns add {peer}"])
     _ip(
         host,
@@ -125,7 +132,11 @@ def _build(bed: Testbed, host: str, peer: str) -> None:
     )
     _ip(
         peer,
-        ["link set lo up", f"addr add {bed.peer_address}/30 dev wire", "link set wire up"],
+        [
+            *("link set lo up", f"addr add {bed.peer_address}/30 dev wire", "link set wire up"),
+            # Boxes that are on the wire themselves; those behind NAT come as host_address.
+            f"route add {_boxes(bed)} dev wire",
+        ],
     )
     inside = ["nsenter", f"--net={bed.host_netns}"]
     process.run([*inside, "sysctl", "-qw", "net.ipv4.ip_forward=1"], timeout_s=_TIMEOUT_S)
@@ -135,6 +146,11 @@ def _build(bed: Testbed, host: str, peer: str) -> None:
         timeout_s=_TIMEOUT_S,
         hint=_HINT,
     )
+
+
+def _boxes(bed: Testbed) -> str:
+    """The subnet of every box."""
+    return str(ip_network(f"{bed.gateway}/{bed.prefix_length}", strict=False))
 
 
 def nat_rules(bed: Testbed, wire: str) -> str:

@@ -174,6 +174,11 @@ class Network(Protocol):
     peer_address: str
     """The peer's address, reached from every box."""
     mtu: int
+    wire: str
+    """The host side's interface on the wire to the peer."""
+    range_length: int
+    """Prefix length of a range that holds every address of both sides: for boxes that are on the
+    wire themselves."""
 
     def root_uplink(self) -> str:
         """Join the host's own network namespace to the peer; return the host's address there.

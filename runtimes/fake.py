@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from runtimes.agent import Agent
+from runtimes.agent import PROTOCOL_VERSION, Agent
 from runtimes.base import (
     Availability,
     Capability,
@@ -131,7 +131,7 @@ class FakeInstance:
             "cgroup_memory_max_bytes": limits.memory_bytes,
         }
         return {
-            "protocol": "2",
+            "protocol": str(PROTOCOL_VERSION),
             "pid": "1",
             "hostname": self.spec.name,
             "rootfs_digest": self._engine.bits()["rootfs"],

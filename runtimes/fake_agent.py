@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runtimes.agent import PROTOCOL_VERSION
 from runtimes.agent_frames import ENDING, HEADER, Frame
 from runtimes.base import RuntimeFault
 from runtimes.fake_script import Clock, Reply, Step
@@ -45,7 +46,7 @@ class FakeStream:
         """Mode, size, path and content so far of the one that is being put."""
         self._greeted = False
         self._closed = False
-        self._push(Frame("h", 0, b"2"), hello_ns)
+        self._push(Frame("h", 0, str(PROTOCOL_VERSION).encode()), hello_ns)
 
     def recv(self, size: int, timeout_s: float) -> bytes:
         """See Stream."""

@@ -40,6 +40,9 @@ class virConnect:  # noqa: N801  # libvirt's own name
     def getVersion(self) -> int: ...  # noqa: N802  # libvirt's own name
     def getLibVersion(self) -> int: ...  # noqa: N802  # libvirt's own name
     def createXML(self, xmlDesc: str, flags: int = ...) -> virDomain: ...  # noqa: N802, N803
+    def domainXMLToNative(  # noqa: N802  # libvirt's own name
+        self, nativeFormat: str, domainXml: str, flags: int = ...  # noqa: N803
+    ) -> str: ...
     def lookupByName(self, name: str) -> virDomain: ...  # noqa: N802  # libvirt's own name
     def listAllDomains(self, flags: int = ...) -> list[virDomain]: ...  # noqa: N802
     def domainEventRegisterAny(  # noqa: N802  # libvirt's own name

@@ -58,11 +58,6 @@ CONDITIONS: Mapping[str, Condition] = {
         "the VM runs inside another VM",
         "run on bare metal to judge VMs there",
     ),
-    "no-network": Condition(
-        "caution",
-        "the VM belongs to a libvirt daemon and has no network",
-        "leave --libvirt-uri away: workloads that need a network fail with it",
-    ),
     "software-kvm": Condition(
         "caution",
         "KVM works here without hardware support",

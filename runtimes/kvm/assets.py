@@ -36,6 +36,9 @@ DOCKER_NEEDED = (
 LEGACY_NEEDED = ("virtio_pci", "virtio_console", "ata_piix", "sd_mod", "e1000", "ext4")
 """What a guest with emulated devices needs; kernels made for guests lack e1000."""
 
+MMIO_NEEDED = ("virtio_mmio", *NEEDED[1:])
+"""Without PCI."""
+
 SHARE_NEEDED: Mapping[VolumeKind, tuple[str, ...]] = {
     "9p": ("9p", "9pnet_virtio"),
     "virtiofs": ("virtiofs",),
@@ -94,7 +97,8 @@ def _start(site: Site, shape: Shape, kernel: Kernel, architecture: str) -> tuple
     if shape.inner == "docker":
         return _with_docker(site, kernel_for(shape))
     if shape.quick:
-        return _quick(site, kernel, architecture)
+        firmware = None if shape.mmio else host.quick_firmware(architecture)
+        return _quick(site, kernel, needed(shape), firmware)
     drivers = needed(shape)
     return _direct(site, kernel if drivers == NEEDED else kernel_for(shape), drivers)
 
@@ -105,6 +109,8 @@ def needed(shape: Shape) -> tuple[str, ...]:
         return LEGACY_NEEDED
     if shape.inner:
         return INNER_NEEDED if shape.inner == "ns" else DOCKER_NEEDED
+    if shape.mmio:
+        return MMIO_NEEDED
     return (*NEEDED, *SHARE_NEEDED.get(shape.volume, ()))
 
 
@@ -127,11 +133,16 @@ def _direct(site: Site, kernel: Kernel, drivers: tuple[str, ...]) -> tuple[Start
     return Start(image, kernel.image, made), kernel.release
 
 
-def _quick(site: Site, kernel: Kernel, architecture: str) -> tuple[Start, str]:
-    """The kernel uncompressed and a firmware that only starts it, as far as they can be had."""
-    usual, release = _direct(site, kernel, NEEDED)
+def _quick(
+    site: Site, kernel: Kernel, drivers: tuple[str, ...], firmware: Path | None
+) -> tuple[Start, str]:
+    """The kernel uncompressed and a firmware that only starts it, as far as they can be had.
+
+    microvm comes with a firmware of that kind; under qboot its kernel waits for clocks that this
+    machine does not have.
+    """
+    usual, release = _direct(site, kernel, drivers)
     plain = plain_kernel(kernel.image, site.cache / "kvm", site.progress)
-    firmware = host.quick_firmware(architecture)
     return Start(usual.image, plain or usual.kernel, usual.initramfs, firmware), release
 
 

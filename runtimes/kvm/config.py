@@ -44,9 +44,14 @@ class Share:
     """virtiofsd's program."""
 
 
+Way = Literal["bridge", "macvtap", "moved"]
+"""How a guest is on the network: by a tap that libvirt puts on the testbed's bridge, by a macvtap
+on the wire, or by a tap that is brought to that bridge from where a daemon made it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """One tap on a bridge of the namespace in which the domain is created."""
+    """One interface."""
 
     tap: str
     bridge: str
@@ -56,6 +61,7 @@ class Nic:
     vhost: bool = False
     """Packets must be moved by the host's kernel; else they are where libvirt finds that it can."""
     queues: int = 1
+    way: Way = "bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class MachineConfig:
     """What a guest that boots from its disk reads in QEMU's fw_cfg."""
     flat_pci: bool = False
     """Put devices on the root bus: no bridges for the guest to find (fastest start)."""
+    mmio: bool = False
+    """No PCI at all: virtio devices at fixed places in memory, told by ACPI."""
     usual_devices: bool = False
     """USB, memory balloon, random numbers: what virt-install adds."""
     host_cpu: bool = True

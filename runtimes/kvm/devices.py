@@ -25,7 +25,7 @@ def add_devices(domain: Element, config: MachineConfig) -> None:
     if config.share is not None:
         place(_filesystem(devices, config.share))
     if config.nic is not None:
-        place(_interface(devices, config.nic))
+        place(_interface(devices, config.nic, mmio=config.mmio))
     usb = "qemu-xhci" if config.usual_devices else "none"
     SubElement(devices, "controller", type="usb", model=usb)
     place(SubElement(devices, "controller", type="virtio-serial", index="0"))
@@ -42,7 +42,9 @@ def _placing(config: MachineConfig) -> Place:
     slots = itertools.count(1)
 
     def place(device: Element) -> None:
-        if config.flat_pci:
+        if config.mmio:
+            SubElement(device, "address", type="virtio-mmio")
+        elif config.flat_pci:
             slot = f"{next(slots):#04x}"
             place = {"domain": "0x0000", "bus": "0x00", "slot": slot, "function": "0x0"}
             SubElement(device, "address", {"type": "pci", **place})
@@ -85,18 +87,23 @@ def _filesystem(devices: Element, share: Share) -> Element:
     return shared
 
 
-def _interface(devices: Element, nic: Nic) -> Element:
-    interface = SubElement(devices, "interface", type="bridge")
+def _interface(devices: Element, nic: Nic, *, mmio: bool) -> Element:
+    on_bridge = nic.way == "bridge"
+    interface = SubElement(devices, "interface", type="bridge" if on_bridge else "ethernet")
     SubElement(interface, "mac", address=nic.mac)
-    SubElement(interface, "source", bridge=nic.bridge)
-    SubElement(interface, "target", dev=nic.tap)
+    if on_bridge:
+        SubElement(interface, "source", bridge=nic.bridge)
+    target = SubElement(interface, "target", dev=nic.tap)
+    if nic.way == "macvtap":
+        target.set("managed", "no")
     SubElement(interface, "model", type=nic.model)
     if nic.vhost or nic.queues > 1:  # else libvirt takes vhost where it finds it
         driver = SubElement(interface, "driver", name="vhost" if nic.vhost else "qemu")
         driver.set("queues", str(nic.queues))
     if nic.model == "virtio":
         SubElement(interface, "mtu", size=str(nic.mtu))
-    SubElement(interface, "rom", enabled="no")
+    if not mmio:
+        SubElement(interface, "rom", enabled="no")
     return interface
 
 

@@ -7,14 +7,15 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import libvirt
 
 from runtimes import cgroups
 from runtimes.agent import FdStream
-from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import assets, creation, host, saved, sharing, volume
+from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault, Site
+from runtimes.kvm import assets, creation, host, saved, sharing, taps, volume
 from runtimes.kvm.assets import Assets
 from runtimes.kvm.config import MachineConfig
 from runtimes.kvm.connection import Connection
@@ -58,7 +59,6 @@ class KvmEngine:
             "emulated": not works,
             "nested": works and kind.nested,
             "software-kvm": works and kind.kind == "pvm",
-            "no-network": self.connection.root is None,
         }
         return frozenset(code for code, true in holds.items() if true)
 
@@ -94,9 +94,14 @@ class KvmEngine:
             self.connection.listen(spec.name, marks.hear)
             undo.callback(self.connection.unlisten, spec.name)
             xml = domain_xml(config, saved.ARGUMENTS if state else ())
-            network = self.site.network.host_netns
-            domain, hypervisor = creation.create(self.connection, network, spec.name, xml, marks)
+            network = self.site.network
+            undo.callback(taps.detach, network, config.nic)
+            taps.attach(network, config.nic, spec.lease.slot)
+            domain, hypervisor = creation.create(
+                self.connection, network.host_netns, spec.name, xml, marks
+            )
             undo.callback(hypervisor.kill)
+            taps.settle(network, config.nic)
             server = sharing.server(self.connection, domain, config)
             if server is not None:
                 undo.callback(server.kill)
@@ -116,13 +121,19 @@ class KvmEngine:
             files=files,
             phases=marks,
             console=console,
-            host_address=self.site.network.host_address,
+            endpoint=self._endpoint(spec),
+            detach=partial(taps.detach, network, config.nic),
             stream=stream,
             orders=told,
             server=server,
         )
         self._made = [*(each for each in self._made if not each.removed), instance]
         return instance
+
+    def _endpoint(self, spec: InstanceSpec) -> tuple[str, int]:
+        if SHAPES[spec.profile].direct_network:
+            return spec.lease.address, BOX_PORT
+        return self.site.network.host_address, spec.lease.port
 
     def _run(
         self,
@@ -149,6 +160,19 @@ class KvmEngine:
         _copy(overlay, files.overlay)
         if files.volume is not None:
             volume.make(files.volume)
+
+    def check_machines(self) -> None:
+        """Have libvirt translate guests of machines that it may be too old for.
+
+        Raises:
+            RuntimeFault: it refuses; with its reason.
+        """
+        for profile in self.assets.profiles:
+            if SHAPES[profile].mmio:
+                name = f"tb-{self.site.run}-tried"
+                config, _ = self._plan(InstanceSpec(name, profile, self.site.limits, saved.MODEL))
+                with translated(f"make a guest of kvm:{profile} with this libvirt and QEMU"):
+                    self.connection.link.domainXMLToNative("qemu-argv", domain_xml(config), 0)
 
     def save_states(self) -> None:
         """Once per run: the states of profiles whose guests are restored.

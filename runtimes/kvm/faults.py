@@ -16,9 +16,13 @@ HINTS: Mapping[str, str] = {
     "Failed to connect socket": "start libvirtd, or leave --libvirt-uri away: no daemon is needed",
     "authentication": "run as root, or join the group libvirt",
     "no connection driver available": "the URI's driver is not installed; try qemu:///system",
+    "Cannot check QEMU binary": "install QEMU: apt-get install qemu-system-x86 (or -arm)",
     "Cannot find QEMU binary": "install QEMU: apt-get install qemu-system-x86 (or -arm)",
     "cannot set up guest memory": "not enough memory on this host: give boxes a smaller --memory",
     "O_DIRECT": "kvm:tuned needs a file system with direct I/O: set TAREBENCH_STATE to a disk's",
+    "No PCI buses available": "this libvirt puts all devices on PCI: kvm:micro comes nearest",
+    "does not support machine type": "this QEMU lacks that machine: kvm:micro comes nearest",
+    "unsupported machine type": "this QEMU lacks that machine: kvm:micro comes nearest",
     "No space left": "free space where TAREBENCH_STATE is",
     "could not access KVM": "no permission for /dev/kvm, or KVM is off in the firmware",
 }

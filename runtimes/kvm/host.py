@@ -35,6 +35,7 @@ VIRTIOFSD = (
 )
 """Where distributions put the server of shared directories; it is not meant for anyone's PATH."""
 
+THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 HUGE_PAGE_BYTES = 2 << 20
 VHOST = Path("/dev/vhost-net")
@@ -110,6 +111,21 @@ def uefi(architecture_name: str) -> tuple[Path, Path]:
             return Path(code), Path(variables)
     package = "ovmf" if architecture_name == "x86_64" else "qemu-efi-aarch64"
     raise RuntimeFault("no UEFI firmware for guests", hint=f"apt-get install {package}")
+
+
+def tsc_khz(cpuinfo: str) -> int:
+    """Rate of the processors' counter from /proc/cpuinfo, in kHz; 0 where it has none."""
+    found = re.search(r"^cpu MHz\s*:\s*(\d+(?:\.\d+)?)\s*$", cpuinfo, re.MULTILINE)
+    return round(float(found[1]) * 1000) if found else 0
+
+
+def huge_page_rule(enabled: Path = THP) -> str:
+    """The bracketed word of ``always [madvise] never``; empty where the kernel has no such rule."""
+    try:
+        found = re.search(r"\[(always|madvise|never)\]", enabled.read_text())
+    except OSError:
+        return ""
+    return found[1] if found else ""
 
 
 def virtiofsd(places: tuple[Path, ...] = VIRTIOFSD) -> Path:

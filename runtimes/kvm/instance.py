@@ -72,7 +72,10 @@ class KvmInstance:
     files: Files
     phases: Marks
     console: ConsoleWatch
-    host_address: str
+    endpoint: tuple[str, int]
+    """Where the peer reaches its published port."""
+    detach: Callable[[], None]
+    """Removes what of its interface does not go with its QEMU."""
     stream: FdStream
     orders: Orders
     server: Hypervisor | None = None
@@ -113,18 +116,8 @@ class KvmInstance:
         )
 
     def address(self) -> tuple[str, int]:
-        """Where the peer reaches the guest's port, through the host side's NAT.
-
-        Raises:
-            RuntimeFault: the guest is a libvirt daemon's, and has no network.
-        """
-        if self.connection.root is None:
-            raise RuntimeFault(
-                "guests of a libvirt daemon are not on the testbed's bridge: it is in a network "
-                "namespace of the run, where the daemon is not",
-                hint="leave --libvirt-uri away for workloads that need a network",
-            )
-        return self.host_address, self.spec.lease.port
+        """Through the host side's NAT, or, on the wire, its own."""
+        return self.endpoint
 
     def diagnostics(self) -> str:
         """End of the guest's console and of QEMU's log, and how QEMU ended."""
@@ -160,6 +153,7 @@ class KvmInstance:
         self.connection.unlisten(self.spec.name)
         self.console.close()
         remove_files(self.connection, self.files, self.spec.name)
+        self.detach()
         self.group.remove()
         self.removed = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import RuntimeFault, Site
@@ -16,7 +17,7 @@ from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.inner import dockerhost
 from runtimes.kvm.profiles import Platform
 from runtimes.kvm.proof import Proof
-from runtimes.kvm.shapes import SHAPES
+from runtimes.kvm.shapes import SHAPES, Shape
 from runtimes.namespaces import seccomp
 
 
@@ -50,14 +51,17 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
             architecture=name,
             accelerator="kvm" if proved.works else "tcg",
             emulator=emulator,
-            bridge="" if uri else site.network.bridge,
+            bridge=site.network.bridge,
             daemon=uri is not None,
             gateway=site.network.gateway,
             prefix_length=site.network.prefix_length,
+            range_length=site.network.range_length,
             mtu=site.network.mtu,
             vhost=host.VHOST.exists(),
             huge_pages=host.has_huge_pages(site.limits.memory_bytes),
             topology=topology.read(site.limits.cpus),
+            tsc_khz=host.tsc_khz(Path("/proc/cpuinfo").read_text(errors="replace")),
+            huge_page_rule=host.huge_page_rule(),
             virtiofsd=host.virtiofsd() if "virtiofs" in volumes else None,
         )
         versions = _versions(connection, made.kernel.release, proved, kind, platform)
@@ -68,6 +72,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
         )
         stack.callback(engine.forget_states)
         stack.callback(engine.close)
+        engine.check_machines()
         engine.save_states()
         yield engine
 
@@ -94,10 +99,10 @@ def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
             assets.kernel_for(shape)
         if shape.volume == "virtiofs":
             host.virtiofsd()
-        if shape.start == "saved" and daemon:
+        objection = _daemons_objection(shape) if daemon else ""
+        if objection:
             raise RuntimeFault(
-                f"kvm:{name} is not offered through a libvirt daemon, which keeps QEMU from files "
-                "that are not its own",
+                f"kvm:{name} is not offered through a libvirt daemon, which {objection}",
                 hint="leave --libvirt-uri away",
             )
         _check_disk(name, architecture)
@@ -116,6 +121,14 @@ def _check_disk(profile: str, architecture: str) -> None:
             raise RuntimeFault(f"kvm:{profile} cannot be built: {lacking}", hint=bootable.HINT)
         if bootable.firmware_for(architecture).kind == "uefi":
             host.uefi(architecture)
+
+
+def _daemons_objection(shape: Shape) -> str:
+    if shape.start == "saved":
+        return "keeps QEMU from files that are not its own"
+    if shape.direct_network:
+        return "does not see the wire: that is in a network namespace of the run"
+    return ""
 
 
 def _versions(

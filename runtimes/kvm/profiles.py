@@ -16,6 +16,7 @@ from runtimes.kvm.config import (
     Share,
     Sharing,
     Uefi,
+    Way,
 )
 from runtimes.kvm.inner import docker, plans
 from runtimes.kvm.shapes import PROFILES, SHAPES, Shape, VolumeKind
@@ -109,17 +110,22 @@ class Platform:
     accelerator: Accelerator
     emulator: Path
     bridge: str
-    """Bridge for the taps; empty where guests have no network (a daemon's)."""
+    """Bridge for the taps."""
     daemon: bool
     """A libvirt daemon runs the guests, not this process."""
     gateway: str
     prefix_length: int
+    range_length: int
     mtu: int
     vhost: bool = False
     """/dev/vhost-net is there."""
     huge_pages: bool = False
     """Enough are free for a guest."""
     topology: Topology | None = None
+    tsc_khz: int = 0
+    """Rate at which this host's processors count; 0 where unknown."""
+    huge_page_rule: str = ""
+    """When this host backs memory with huge pages by itself: ``always``, ``madvise``, ``never``."""
     virtiofsd: Path | None = None
 
 
@@ -135,6 +141,8 @@ def identity(
         addressed: the guest has the address itself, not a box in it.
     """
     words = [f"tb.host={spec.name}"]
+    if platform.huge_page_rule:
+        words.append(f"tb.thp={platform.huge_page_rule}")
     if spec.volume is not None:
         sharing = _sharing(SHAPES[spec.profile])
         words += (
@@ -142,13 +150,16 @@ def identity(
             if sharing
             else [f"tb.volume={volume}"]
         )
-    if platform.bridge and addressed:
-        words += [
+    if not addressed:
+        return words
+    if SHAPES[spec.profile].direct_network:
+        where = [f"tb.ip={spec.lease.address}/{platform.range_length}"]
+    else:
+        where = [
             f"tb.ip={spec.lease.address}/{platform.prefix_length}",
             f"tb.gw={platform.gateway}",
-            f"tb.mtu={platform.mtu}",
         ]
-    return words
+    return [*words, *where, f"tb.mtu={platform.mtu}"]
 
 
 def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
@@ -159,6 +170,7 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
         f"console={CONSOLES[platform.architecture]}",
         *COMMON_OPTIONS,
         *quick,
+        *_told(platform, shape),
         f"tb.root=/dev/{disk}a",
         "tb.fstype=ext4",
     ]
@@ -173,13 +185,22 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
 
 def _around_the_box(platform: Platform, spec: InstanceSpec) -> list[str]:
     """A guest whose second disk is the box's root filesystem, and which lends the box its wire."""
-    bridge = [f"tb.bridge={plans.BRIDGE}", f"tb.mtu={platform.mtu}"] if platform.bridge else []
     return [
         *identity(platform, spec, "/dev/vdc", addressed=False),
-        *bridge,
+        *(f"tb.bridge={plans.BRIDGE}", f"tb.mtu={platform.mtu}"),
         "tb.lower=/dev/vdb",
         f"tb.group={plans.group(platform.run, spec.name)}",
     ]
+
+
+def _told(platform: Platform, shape: Shape) -> list[str]:
+    """What the guest's kernel cannot find out.
+
+    microvm has nothing to measure its processor's clock by but a timer that emulation serves late;
+    a kernel that fails to do so comes no further.  KVM tells the rate itself.
+    """
+    emulated = shape.mmio and platform.accelerator == "tcg"
+    return [f"tsc_early_khz={platform.tsc_khz}"] if emulated and platform.tsc_khz else []
 
 
 def _sharing(shape: Shape) -> Sharing | None:
@@ -219,6 +240,7 @@ def machine(
         firmware=_firmware(start, files),
         identity=" ".join(identity(platform, spec, "/dev/vdb")) if from_disk else "",
         flat_pci=shape.flat_pci,
+        mmio=shape.mmio,
         usual_devices=shape.usual_devices,
         host_cpu=shape.host_cpu,
         pinned=shape.pinned,
@@ -263,10 +285,9 @@ def _share(platform: Platform, shape: Shape, spec: InstanceSpec) -> Share | None
     return Share(spec.volume, SHARE_TAG, sharing, platform.virtiofsd)
 
 
-def _nic(platform: Platform, shape: Shape, spec: InstanceSpec, tap: str) -> Nic | None:
-    if not platform.bridge:
-        return None
-    nic = Nic(tap, platform.bridge, spec.lease.mac, platform.mtu)
+def _nic(platform: Platform, shape: Shape, spec: InstanceSpec, tap: str) -> Nic:
+    way: Way = "macvtap" if shape.direct_network else "moved" if platform.daemon else "bridge"
+    nic = Nic(tap, platform.bridge, spec.lease.mac, platform.mtu, way=way)
     if shape.bus == "ide":
         return replace(nic, model="e1000")
     if shape.tuned:

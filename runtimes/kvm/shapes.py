@@ -27,6 +27,8 @@ class Shape:
     machines: Mapping[str, str] = field(default_factory=lambda: MODERN)
     """Architecture → QEMU machine type; the profile exists on these only."""
     flat_pci: bool = False
+    mmio: bool = False
+    """No PCI: what QEMU's microvm machine is about."""
     quick: bool = False
     """Skip what a guest's kernel does at start only to find out what it is on."""
     usual_devices: bool = False
@@ -40,6 +42,8 @@ class Shape:
     reserve_bytes: int = 0
     """What the guest has beside the box's memory limit, for its kernel and whoever makes the
     container: docs/adr/0024-limits-of-a-container-in-a-vm.md."""
+    direct_network: bool = False
+    """On the wire to the peer itself (macvtap), not behind bridge and NAT."""
     volume: VolumeKind = "raw"
     """What its volume is: a disk in a file of that format, or a directory shared that way."""
 
@@ -66,6 +70,13 @@ SHAPES: Mapping[str, Shape] = {
         tuned=True,
     ),
     "micro": MICRO,
+    "microvm": replace(
+        MICRO,
+        summary="micro on QEMU's microvm machine: no PCI, virtio devices at fixed places in memory",
+        machines=MappingProxyType({"x86_64": "microvm"}),
+        flat_pci=False,
+        mmio=True,
+    ),
     "stock": replace(
         DEFAULT,
         summary="a full Debian: firmware, GRUB, its own kernel, systemd, sshd, its own disk",
@@ -77,6 +88,11 @@ SHAPES: Mapping[str, Shape] = {
         machines=MappingProxyType({"x86_64": "pc"}),
         host_cpu=False,
         bus="ide",
+    ),
+    "macvtap": replace(
+        DEFAULT,
+        summary="default on the wire itself, by a macvtap in bridge mode: no bridge and no NAT",
+        direct_network=True,
     ),
     "qcow2": replace(
         DEFAULT, summary="default with its volume's disk in a qcow2 file", volume="qcow2"

@@ -155,7 +155,7 @@ def _cells(cpu: Element, config: MachineConfig, topology: Topology) -> None:
 
 def _clock(domain: Element, config: MachineConfig) -> None:
     clock = SubElement(domain, "clock", offset="utc")
-    if config.architecture != "aarch64":
+    if config.architecture != "aarch64" and not config.mmio:
         SubElement(clock, "timer", name="pit", tickpolicy="delay")
         SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
         SubElement(clock, "timer", name="hpet", present="no")

@@ -25,7 +25,7 @@ from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import assets, host, preparation  # needs libvirt
+from runtimes.kvm import assets, host, preparation, taps  # needs libvirt
 from runtimes.kvm.engine import KvmEngine  # needs libvirt
 from runtimes.kvm.instance import KvmInstance  # needs libvirt
 from runtimes.kvm.shapes import SHAPES
@@ -44,8 +44,10 @@ def _why_no_legacy() -> str:
     return ""
 
 
-OTHERS = frozenset(RUNTIME.profiles) - {"stock", "legacy", "nested-ns", "nested-docker"}
-"""stock is built around the real root filesystem: see test_kvm_stock; see test_kvm_nested, too."""
+ELSEWHERE = frozenset({"stock", "legacy", "nested-ns", "nested-docker", "qcow2", "9p", "virtiofs"})
+"""stock is built around the real root filesystem: see test_kvm_stock; see test_kvm_nested, too.  The
+last three differ from default in their volume: see tests/contract/test_volume.py."""
+OTHERS = frozenset(RUNTIME.profiles) - ELSEWHERE
 TESTED = OTHERS | (frozenset() if _why_no_legacy() else {"legacy"})
 NO_DAEMON = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
 
@@ -102,6 +104,29 @@ def engine(site: Site) -> Iterator[KvmEngine]:
     assert not [top for top in tops if Path(top, "tarebench", RUN).is_dir()]
 
 
+def _mounted(where: Path, size: str) -> Iterator[Path]:
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tb-test", str(where)]
+    process.run(mount, timeout_s=10)
+    try:
+        yield where
+    finally:
+        process.run(["umount", str(where)], timeout_s=10)
+        where.rmdir()
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Iterator[Path]:
+    """Too small for a guest's own layer."""
+    yield from _mounted(site.state.parent / "small", "64k")
+
+
+@pytest.fixture
+def roomy_disk(site: Site) -> Iterator[Path]:
+    """Large enough for an empty volume, not for what is written to it."""
+    yield from _mounted(site.state.parent / "roomy", "24m")
+
+
 @pytest.fixture
 def spec(request: pytest.FixtureRequest, bed: wire.Testbed) -> InstanceSpec:
     profile = getattr(request, "param", "micro")
@@ -128,6 +153,7 @@ def assert_nothing_left(engine: KvmEngine, spec: InstanceSpec) -> None:
     links = ["ip", "-brief", "link", "show", "type", "tun"]
     inside = ["nsenter", f"--net={engine.site.network.host_netns}", *links]
     assert f"tb{RUN}v" not in process.run(inside, timeout_s=10).stdout.decode()
+    assert list(Path("/dev").glob(f"tap{taps.device_number(f'tb{RUN}v0', 0) >> 8}*")) == []
 
 
 @pytest.mark.parametrize(
@@ -167,6 +193,11 @@ def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec
     assert ("user_space" in guest.marks) == (SHAPES[spec.profile].start != "saved")
 
 
+def test_every_guest_backs_memory_as_the_host_does(guest: KvmInstance) -> None:
+    assert guest.agent.facts().get("thp", "") == host.huge_page_rule()
+
+
+@pytest.mark.parametrize("spec", ["micro", "macvtap"], indirect=True)
 def test_the_peer_reaches_a_server_in_the_guest(guest: KvmInstance, bed: wire.Testbed) -> None:
     argv = ["httpd", "-f", "-p", str(BOX_PORT), "-h", "/opt/tarebench"]
     guest.agent.spawn(argv, timeout_s=60)
@@ -251,6 +282,60 @@ def test_more_memory_than_the_host_can_give_is_said_so(
     with pytest.raises(RuntimeFault, match="could not start") as caught:
         engine.start(spec)
     assert caught.value.hint
+    assert_nothing_left(engine, spec)
+
+
+def test_a_full_disk_is_said_so_before_the_guest_is_made(
+    engine: KvmEngine, spec: InstanceSpec, small_disk: Path
+) -> None:
+    site = engine.site
+    engine.site = dataclasses.replace(site, state=small_disk)
+    try:
+        with pytest.raises(RuntimeFault, match="No space left") as caught:
+            engine.start(spec)
+        assert "TAREBENCH_STATE" in caught.value.hint
+        assert list(small_disk.iterdir()) == []
+    finally:
+        engine.site = site
+    assert_nothing_left(engine, spec)
+
+
+def test_a_disk_that_fills_up_is_an_error_in_the_guest_and_the_run_goes_on(
+    engine: KvmEngine, spec: InstanceSpec, roomy_disk: Path
+) -> None:
+    instance = engine.start(dataclasses.replace(spec, volume=roomy_disk))
+    try:
+        instance.agent.hello(BOOT_S)
+        fill = ["dd", "if=/dev/zero", "of=/volume/x", "bs=1M", "count=48", "conv=fsync"]
+        done = instance.agent.run(fill, timeout_s=60)
+        assert done.status != 0
+        assert instance.agent.run(["echo", "alive"], timeout_s=20).stdout == b"alive\n"
+        instance.stop(20)
+    finally:
+        instance.remove()
+    assert list(roomy_disk.iterdir()) == []
+    assert_nothing_left(engine, spec)
+
+
+def test_a_machine_that_libvirt_cannot_make_is_refused_before_any_guest(
+    engine: KvmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.check_machines()
+    monkeypatch.setattr("runtimes.kvm.devices._placing", lambda _: lambda _: None)
+    with pytest.raises(RuntimeFault, match=r"make a guest of kvm:microvm.*PCI") as caught:
+        engine.check_machines()
+    assert "kvm:micro" in caught.value.hint
+
+
+def test_a_domain_that_libvirt_refuses_is_said_so(engine: KvmEngine, spec: InstanceSpec) -> None:
+    platform = engine.platform
+    engine.platform = dataclasses.replace(platform, emulator=Path("/nonexistent/qemu"))
+    try:
+        with pytest.raises(RuntimeFault, match=f"could not start {spec.name}") as caught:
+            engine.start(spec)
+        assert caught.value.hint
+    finally:
+        engine.platform = platform
     assert_nothing_left(engine, spec)
 
 

@@ -12,7 +12,7 @@ from runtimes.images.rootfs import Rootfs
 
 AGENT_SOURCE = Path(__file__).parents[2] / "runtimes" / "images" / "agent.c"
 BUSYBOX = Path("/bin/busybox")
-_APPLETS = ("cat", "echo", "httpd", "id", "ls", "nc", "sh", "sleep", "wget")
+_APPLETS = ("cat", "dd", "echo", "httpd", "id", "ls", "nc", "sh", "sleep", "wget")
 _DIRECTORIES = (
     *("bin", "dev", "etc", "opt/tarebench", "proc", "root", "run", "sys", "tmp", "var/tmp"),
     "volume",

@@ -54,6 +54,8 @@ class PaperNetwork:
     """As much of a network."""
 
     host_address = "10.0.0.1"
+    wire = "wire"
+    range_length = 8
 
 
 SITE = Site(

@@ -8,7 +8,7 @@ import pytest
 
 from runtimes import process
 from runtimes.base import RuntimeFault
-from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof
+from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof, taps
 from runtimes.kvm.runtime import check_uri
 
 INTEL = "flags\t\t: fpu vmx sse2\n"
@@ -155,3 +155,36 @@ def test_other_distributions_have_other_users(tmp_path: Path) -> None:
 
 def test_the_environment_has_what_the_probe_tests_use() -> None:
     assert process.find("echo") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("always [madvise] never\n", "madvise"),
+        ("[always] madvise never\n", "always"),
+        ("", ""),
+        ("always madvise never [\x1b[31m]\n", ""),
+    ],
+)
+def test_the_rule_for_huge_pages_is_the_bracketed_word(
+    tmp_path: Path, text: str, rule: str
+) -> None:
+    enabled = tmp_path / "enabled"
+    assert host.huge_page_rule(enabled) == ""
+    enabled.write_text(text)
+    assert host.huge_page_rule(enabled) == rule
+
+
+def test_the_processors_rate_is_read_where_there_is_one() -> None:
+    assert host.tsc_khz("model name : x\ncpu MHz\t\t: 2596.096\n") == 2_596_096
+    assert host.tsc_khz("CPU implementer : 0x41\n") == 0
+
+
+def test_two_runs_never_share_the_number_of_a_macvtap() -> None:
+    numbers = {
+        taps.device_number(f"tb{run}v{slot}", slot)
+        for run in ("000000", "abcdef", "abcdee")
+        for slot in range(200)
+    }
+    assert len(numbers) == 600
+    assert all(1 << 30 <= number < 1 << 31 for number in numbers)

@@ -96,6 +96,7 @@ def test_each_restored_guest_is_told_another_seed_its_address_and_the_time() -> 
         daemon=False,
         gateway="198.19.0.1",
         prefix_length=24,
+        range_length=15,
         mtu=1500,
     )
     lease = Lease(3, "198.19.0.5", "02:7b:00:00:00:05", 20003)

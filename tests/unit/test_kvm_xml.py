@@ -35,6 +35,7 @@ def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform
         daemon=False,
         gateway="198.19.0.1",
         prefix_length=24,
+        range_length=15,
         mtu=1500,
         vhost=True,
         huge_pages=True,
@@ -329,3 +330,47 @@ def test_a_guest_around_a_container_has_an_initramfs_of_its_own() -> None:
     assert shared is not None
     assert own.initramfs == Path("/var/lib/tarebench/abcdef/kvm/tb-abcdef-7.initramfs")
     assert shared.initramfs == Path("/cache/initramfs")
+
+
+def test_a_macvtap_is_only_opened_by_libvirt_and_its_guest_is_on_the_wire() -> None:
+    root = parsed(profile="macvtap")
+    assert attribute(root, "devices/interface", "type") == "ethernet"
+    assert attribute(root, "devices/interface/target", "managed") == "no"
+    assert root.find("devices/interface/source") is None
+    words = command_line(config(profile="macvtap")).split()
+    assert "tb.ip=198.19.0.5/15" in words
+    assert not [word for word in words if word.startswith("tb.gw=")]
+
+
+def test_a_daemons_tap_is_put_on_no_bridge_of_the_daemons() -> None:
+    daemons = dataclasses.replace(platform(), daemon=True)
+    spec = InstanceSpec("tb-abcdef-7", "default", LIMITS, LEASE)
+    files = Files.below(Path("/state"), spec.name)
+    made = machine(daemons, start("default", "x86_64"), spec, files, "tbabcdefv3")
+    root = fromstring(domain_xml(made))  # noqa: S314  # our own XML
+    assert attribute(root, "devices/interface", "type") == "ethernet"
+    assert attribute(root, "devices/interface/target", "dev") == "tbabcdefv3"
+    assert "tb.gw=198.19.0.1" in command_line(made)
+
+
+def test_microvm_has_no_pci_and_is_told_its_clock_where_nothing_else_tells_it() -> None:
+    root = parsed(profile="microvm")
+    assert attribute(root, "os/type", "machine") == "microvm"
+    kinds = {address.attrib["type"] for address in root.iter("address")}
+    assert kinds == {"virtio-mmio"}
+    told = dataclasses.replace(platform(), tsc_khz=2_596_096)
+    spec = InstanceSpec("tb-abcdef-7", "microvm", LIMITS, LEASE)
+    files = Files.below(Path("/state"), spec.name)
+    lines = [
+        command_line(machine(each, start("microvm", "x86_64"), spec, files, "tbabcdefv3"))
+        for each in (told, dataclasses.replace(told, accelerator="kvm"))
+    ]
+    assert ["tsc_early_khz=2596096" in line for line in lines] == [True, False]
+
+
+def test_guests_are_told_how_the_host_uses_huge_pages() -> None:
+    told = dataclasses.replace(platform(), huge_page_rule="madvise")
+    spec = InstanceSpec("tb-abcdef-7", "stock", LIMITS, LEASE)
+    files = Files.below(Path("/state"), spec.name)
+    stock = machine(told, start("stock", "x86_64"), spec, files, "tbabcdefv3")
+    assert "tb.thp=madvise" in stock.identity.split()

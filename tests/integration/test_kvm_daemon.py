@@ -1,0 +1,168 @@
+"""Guests of a libvirt daemon: on the testbed's network, charged with it, alive while it restarts.
+
+The daemon is started here, where the host has none running; one that runs is somebody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import host_lock
+from harness import testbed as wire  # by name, its Testbed would look like a test
+from runtimes import netns, process
+from runtimes.base import BOX_PORT, InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.kvm import KvmRuntime, leftovers
+from runtimes.kvm.host import named
+from tests.support.tiny_rootfs import missing, tiny_rootfs
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+from runtimes.kvm.engine import DAEMONS, KvmEngine  # needs libvirt
+
+RUNTIME = KvmRuntime()
+RUN = "4b5644"
+URI = "qemu+unix:///system"
+"""By its socket: a process that has used the embedded driver takes qemu:///system for that."""
+BOOT_S = 90.0
+UP_S = 30.0
+
+
+def _why_not() -> str:
+    if process.find("libvirtd") is None or process.find("virtlogd") is None:
+        return "libvirtd or virtlogd is not installed (libvirt-daemon-system)"
+    if named(DAEMONS):
+        return "a libvirt daemon runs on this host already: it is not restarted for a test"
+    availability = RUNTIME.availability({})
+    return "" if availability.ok else availability.reason
+
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+
+
+class Daemon:
+    """libvirtd in the foreground, with virtlogd beside it."""
+
+    def __init__(self) -> None:
+        self._log = process.spawn(["virtlogd"])
+        self._main = process.spawn(["libvirtd"])
+        self.await_up()
+
+    def await_up(self) -> None:
+        """Wait until it answers."""
+        for _ in range(60):
+            with contextlib.suppress(RuntimeFault):
+                process.run(["virsh", "-q", "-c", URI, "version"], timeout_s=UP_S)
+                return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._main.wait(0.5)
+        raise AssertionError("libvirtd does not answer")
+
+    def restart(self) -> None:
+        """End it and start another."""
+        self._end(self._main)
+        self._main = process.spawn(["libvirtd"])
+        self.await_up()
+
+    def end(self) -> None:
+        """End both."""
+        self._end(self._main)
+        self._end(self._log)
+
+    @staticmethod
+    def _end(child: subprocess.Popen[bytes]) -> None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    running = Daemon()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def engine(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KvmEngine]:
+    del daemon
+    home = tmp_path_factory.mktemp("daemon")
+    home.parent.chmod(0o755)
+    home.chmod(0o755)
+    limits = Limits(cpus=(0,), cpu_quota=1.0, memory_bytes=256 << 20)
+    with host_lock.alive(RUN), wire.testbed(RUN) as bed:
+        site = Site(
+            run=RUN,
+            state=home / "s",
+            cache=home / "c",
+            rootfs=tiny_rootfs(home),
+            network=bed,
+            limits=limits,
+            progress=lambda _: None,
+            options={"libvirt_uri": URI},
+        )
+        site.state.mkdir()
+        with RUNTIME.prepare(site, frozenset({"default"})) as made:
+            assert isinstance(made, KvmEngine)
+            yield made
+    assert leftovers.guests(RUN) == []
+    assert not list(Path("/sys/class/net").glob(f"tb{RUN}*"))
+
+
+def spec_of(engine: KvmEngine, number: int) -> InstanceSpec:
+    lease = engine.site.network.lease(number)  # type: ignore[attr-defined]
+    return InstanceSpec(f"tb-{RUN}-{number}", "default", engine.site.limits, lease)
+
+
+def test_the_daemons_guest_is_on_the_testbeds_network_and_outlives_its_restart(
+    engine: KvmEngine, daemon: Daemon
+) -> None:
+    instance = engine.start(spec_of(engine, 1))
+    try:
+        instance.agent.hello(BOOT_S)
+        assert set(engine.daemon_pids()) == set(named(DAEMONS))
+        assert len(engine.daemon_pids()) == 2
+        instance.agent.spawn(
+            ["httpd", "-f", "-p", str(BOX_PORT), "-h", "/opt/tarebench"], timeout_s=60
+        )
+        up = f"until wget -qO- http://127.0.0.1:{BOX_PORT}/rootfs.digest; do sleep 0.1; done"
+        assert instance.agent.run(["sh", "-c", up], timeout_s=20).status == 0
+        address, port = instance.address()
+
+        def get() -> bytes:
+            url = f"http://{address}:{port}/rootfs.digest"
+            with urllib.request.urlopen(url, timeout=20) as answer:  # our own server
+                return bytes(answer.read())
+
+        digest = instance.agent.facts()["rootfs_digest"]
+        assert netns.inside(engine.site.network.peer_netns, get).decode().strip() == digest
+        assert not list(Path("/sys/class/net").glob(f"tb{RUN}*")), "in the host's own namespace"
+        daemon.restart()
+        assert instance.agent.run(["echo", "alive"], timeout_s=20).stdout == b"alive\n"
+        with contextlib.suppress(RuntimeFault):  # what only the daemon knows may be gone with it
+            instance.limits()
+        instance.stop(20)
+    finally:
+        instance.remove()
+    after = engine.start(spec_of(engine, 2))
+    try:
+        after.agent.hello(BOOT_S)
+        assert after.limits().memory_bytes == engine.site.limits.memory_bytes
+        after.stop(20)
+    finally:
+        after.remove()
+    assert leftovers.guests(RUN) == []
