@@ -25,7 +25,8 @@ from workloads.base import FootprintWork
 
 Reading = tuple[str, int, float]
 
-_PSS = re.compile(rb"^Pss:\s+(\d+) kB$", re.MULTILINE)
+_CHARGED = re.compile(rb"^(?:Pss|Private_Hugetlb|Shared_Hugetlb):\s+(\d+) kB$", re.MULTILINE)
+"""A pool's huge pages are in no PSS; a guest that is given some has all its memory there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,20 @@ class Weight:
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
-    """Sum of the proportional set sizes of ``pids``; one that has ended weighs nothing.
+    """Sum of the proportional set sizes of ``pids``, and their huge pages; none of what has ended.
 
     Source: /proc/<pid>/smaps_rollup (proc_pid_smaps(5)), 0.03-1 ms each.
     """
     total = 0
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
-            total += int(found[1]) * 1024 if found else 0
+            total += charged_bytes(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
     return total
+
+
+def charged_bytes(rollup: bytes) -> int:
+    """What one process is charged with, from its smaps_rollup."""
+    return sum(int(found) * 1024 for found in _CHARGED.findall(rollup))
 
 
 def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:

@@ -23,6 +23,7 @@ HINTS: Mapping[str, str] = {
     "No PCI buses available": "this libvirt puts all devices on PCI: kvm:micro comes nearest",
     "does not support machine type": "this QEMU lacks that machine: kvm:micro comes nearest",
     "unsupported machine type": "this QEMU lacks that machine: kvm:micro comes nearest",
+    "unable to map backing store": "the huge pages are used up: raise vm.nr_hugepages",
     "No space left": "free space where TAREBENCH_STATE is",
     "could not access KVM": "no permission for /dev/kvm, or KVM is off in the firmware",
 }
