@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -171,6 +171,7 @@ class KvmEngine:
             if SHAPES[profile].mmio:
                 name = f"tb-{self.site.run}-tried"
                 config, _ = self._plan(InstanceSpec(name, profile, self.site.limits, saved.MODEL))
+                config = replace(config, nic=None)  # of which this translation loses the place
                 with translated(f"make a guest of kvm:{profile} with this libvirt and QEMU"):
                     self.connection.link.domainXMLToNative("qemu-argv", domain_xml(config), 0)
 
