@@ -45,8 +45,8 @@ def _why_no_legacy() -> str:
 
 
 ELSEWHERE = frozenset({"stock", "legacy", "nested-ns", "nested-docker", "qcow2", "9p", "virtiofs"})
-"""stock is built around the real root filesystem: see test_kvm_stock; see test_kvm_nested, too.  The
-last three differ from default in their volume: see tests/contract/test_volume.py."""
+"""stock is built around the real root filesystem: see test_kvm_stock; see test_kvm_nested, too.
+The last three differ from default in their volume: see tests/contract/test_volume.py."""
 OTHERS = frozenset(RUNTIME.profiles) - ELSEWHERE
 TESTED = OTHERS | (frozenset() if _why_no_legacy() else {"legacy"})
 NO_DAEMON = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"

@@ -28,16 +28,14 @@ def engine(mtu: int) -> bytes:
     )
 
 
-def container(spec: InstanceSpec, image: str, *, networked: bool) -> bytes:
+def container(spec: InstanceSpec, image: str) -> bytes:
     """Words that run the box, its agent on the client's standard input and output.
 
     Args:
         spec: the instance.
         image: its name in the guest's daemon.
-        networked: publish the box's port at the guest's address.
     """
     limits = inner_limits(spec.limits)
-    published = [f"--publish={BOX_PORT}:{BOX_PORT}/tcp"] if networked else []
     mount = f"--mount=type=bind,source={VOLUME_PATH},target={VOLUME_PATH}"
     return _words(
         "/usr/bin/docker",
@@ -49,7 +47,7 @@ def container(spec: InstanceSpec, image: str, *, networked: bool) -> bytes:
         f"--cpus={limits.cpu_quota:g}",
         f"--memory={limits.memory_bytes}",
         f"--memory-swap={limits.memory_bytes}",
-        *published,
+        f"--publish={BOX_PORT}:{BOX_PORT}/tcp",
         *([mount] if spec.volume else []),
         f"--entrypoint={AGENT_PATH}",
         image,

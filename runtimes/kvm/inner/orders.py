@@ -70,14 +70,13 @@ def given(platform: Platform, start: Start, spec: InstanceSpec, program: bytes) 
         spec: the instance.
         program: the seccomp filter of ``ns``.
     """
-    networked = bool(platform.bridge)
     match SHAPES[spec.profile].inner:
         case "ns":
             wire = plans.Wire(platform.prefix_length, platform.gateway, platform.mtu)
-            asked = plans.requests(spec, platform.run, wire if networked else None, program)
+            asked = plans.requests(spec, platform.run, wire, program)
             return Orders((initramfs.regular("plans", plans.pack(asked)),), _BY_INIT, asked)
         case "docker":
-            told = docker.container(spec, start.inner_image, networked=networked)
+            told = docker.container(spec, start.inner_image)
             engine = docker.engine(platform.mtu)
             files = {"engine": engine, "container": told}
             entries = (initramfs.regular(name, data) for name, data in files.items())
