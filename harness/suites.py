@@ -78,7 +78,7 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "felter",
-            "half an hour: the list of Felter et al. (IBM, 2014) with today's software, for the "
+            "forty minutes: the list of Felter et al. (IBM, 2014) with today's software, for the "
             "report to lay beside what they published",
             blocks=5,  # as quick
             emulated_blocks=1,
@@ -87,7 +87,9 @@ SUITES: Mapping[str, Suite] = {
             backend="docker?,docker:host-net?,kvm?,kvm:tuned?",
             workload="cpu.linpack,memory.stream,memory.random-access,network.throughput,"
             "network.throughput-back,network.latency,network.latency-udp,storage.sequential-read,"
-            "storage.sequential-write,storage.deep-read,storage.deep-write,storage.deep-mix",
+            "storage.sequential-write,storage.deep-read,storage.deep-write,storage.deep-mix,"
+            "application.compression,application.redis-one,application.redis,"
+            "application.redis-many,application.postgresql",
         ),
     )
 }

@@ -44,6 +44,21 @@ class Counterpart:
 
 _ANOTHER_DISK = "theirs 16 GiB of their device, ours 64 MiB of this host’s disk"
 
+
+def _redis(workload: str, connections: int) -> Counterpart:
+    return Counterpart(
+        workload,
+        ("get_requests_per_second",),
+        (
+            PublishedRow(
+                f"redis-benchmark GET 50 B values, {connections} connections", "requests", "higher"
+            ),
+        ),
+        f"theirs {connections} connections, values of 50 bytes; ours of 64 bytes, without a wire",
+        over_the_network=True,
+    )
+
+
 COUNTERPARTS = (
     Counterpart(
         "cpu.linpack",
@@ -127,5 +142,26 @@ COUNTERPARTS = (
         ("operations_per_second",),
         (PublishedRow("fio random 70/30 mix 4KiB", "IOPS", "higher"),),
         f"as many requests at once; {_ANOTHER_DISK}",
+    ),
+    Counterpart(
+        "application.compression",
+        ("bytes_per_second",),
+        (PublishedRow("PXZ", "change vs native", "change"),),
+        "theirs PXZ over two sockets, ours xz on the CPUs of the box",
+    ),
+    _redis("application.redis-one", 1),
+    _redis("application.redis", 10),
+    _redis("application.redis-many", 100),
+    Counterpart(
+        "application.postgresql",
+        ("transactions_per_second",),
+        (
+            PublishedRow(
+                "MySQL 5.5.37 sysbench OLTP read-only, 10 threads", "transactions", "higher"
+            ),
+        ),
+        "another database and other work: theirs MySQL, reading for 10 threads; ours PostgreSQL, "
+        "writing for 4 clients, each commit flushed",
+        over_the_network=True,
     ),
 )

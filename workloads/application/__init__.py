@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from workloads.application.compression import COMPRESSION
 from workloads.application.postgresql import POSTGRESQL
-from workloads.application.redis import REDIS
+from workloads.application.redis import REDIS, REDIS_MANY, REDIS_ONE
 from workloads.application.sqlite import SQLITE
 
-__all__ = ["COMPRESSION", "POSTGRESQL", "REDIS", "SQLITE"]
+__all__ = ["COMPRESSION", "POSTGRESQL", "REDIS", "REDIS_MANY", "REDIS_ONE", "SQLITE"]

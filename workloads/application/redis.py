@@ -7,8 +7,10 @@ the system calls around it and a little work in memory.
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from workloads import web
 from workloads.application.repeats import repeated
@@ -27,10 +29,8 @@ from workloads.reading import NUMBER, Reader
 
 _SERVER = "/usr/bin/redis-server"
 _CLIENT = "/usr/bin/redis-benchmark"
-_CLIENTS = 16
 _VALUE_BYTES = 64
 _KEYS = 10_000
-_REQUESTS_PER_SECOND_OF_SIZE = 10_000
 _MOST_PER_S = 1e9
 _MOST_MS = 1e6
 _NS_PER_MS = 1e6
@@ -41,6 +41,25 @@ _HEAD = (
 )
 _TESTS: Mapping[str, str] = {"SET": "set", "GET": "get"}
 _PERCENTILES: Mapping[str, int] = {"p50": 50, "p95": 95, "p99": 99}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Who asks, and how often."""
+
+    clients: int
+    """Connections, each of which waits for its answer before it asks again."""
+    requests_per_second_of_size: int
+    """Of each kind, in one iteration: about 0.1 s of them, natively."""
+
+    def requests(self, size: Size) -> int:
+        """Requests of each kind in one iteration."""
+        return self.requests_per_second_of_size * size.seconds
+
+
+SOME = Load(clients=16, requests_per_second_of_size=10_000)
+ONE = Load(clients=1, requests_per_second_of_size=2_000)
+MANY = Load(clients=100, requests_per_second_of_size=10_000)
 
 SERVER = Service(
     argv=(
@@ -54,26 +73,21 @@ SERVER = Service(
 )
 
 
-def requests(size: Size) -> int:
-    """Requests of each kind in one iteration: about 0.1 s of them, natively, per second of size."""
-    return _REQUESTS_PER_SECOND_OF_SIZE * size.seconds
-
-
-def _work(size: Size) -> CommandWork:
+def _work(load: Load, size: Size) -> CommandWork:
     argv = (
         *(_CLIENT, "-h", "{box}", "-p", "{port}", "-t", ",".join(_TESTS.values())),
-        *("-n", str(requests(size)), "-c", str(_CLIENTS), "-d", str(_VALUE_BYTES)),
+        *("-n", str(load.requests(size)), "-c", str(load.clients), "-d", str(_VALUE_BYTES)),
         *("-r", str(_KEYS), "--csv"),
     )
     command = Command(argv, timeout_s=120.0 + 60.0 * size.seconds, side=Side.PEER)
     return repeated(command, size, (SERVER,))
 
 
-def parse(output: Output) -> tuple[Measurement, ...]:
+def parse(output: Output, load: Load = SOME) -> tuple[Measurement, ...]:
     """Read ``redis-benchmark --csv`` 7: rate and latencies of SET, then of GET.
 
-    Each line stands for at least ``_REQUESTS_PER_SECOND_OF_SIZE`` requests, which is more than any
-    of its percentiles needs.  Latencies are printed to a microsecond.
+    Each line stands for more requests than any of its percentiles needs.  Latencies are printed
+    to a microsecond.
 
     Raises:
         WorkloadFault: on anything else, a refused connection or an error reply among it.
@@ -87,10 +101,10 @@ def parse(output: Output) -> tuple[Measurement, ...]:
         raise reader.fault("its first line is not the head of its table")
     if [row[0] for row in rows[1:] if row] != list(_TESTS):
         raise reader.fault(f"its lines are not {' and '.join(_TESTS)}")
-    return tuple(value for row in rows[1:] for value in _measurements(reader, row))
+    return tuple(value for row in rows[1:] for value in _measurements(reader, row, load))
 
 
-def _measurements(reader: Reader, row: list[str]) -> list[Measurement]:
+def _measurements(reader: Reader, row: list[str], load: Load) -> list[Measurement]:
     if len(row) != len(_HEAD):
         raise reader.fault(f"a line has {len(row)} columns, not {len(_HEAD)}")
     if not all(re.fullmatch(NUMBER, cell) for cell in row[1:]):
@@ -106,7 +120,7 @@ def _measurements(reader: Reader, row: list[str]) -> list[Measurement]:
     if latencies != sorted(latencies) or mean > cells["max_latency_ms"]:
         raise reader.fault(f"the latencies of {row[0]} are not in order")
     # A closed loop: each connection waits for its answer, so clients ÷ latency bounds the rate.
-    if rate * mean / 1e3 > 1.5 * _CLIENTS:
+    if rate * mean / 1e3 > 1.5 * load.clients:
         raise reader.fault(f"{rate:g} requests per second of {mean:g} ms need more connections")
     named = zip(_PERCENTILES, latencies, strict=True)
     return [
@@ -124,14 +138,20 @@ def _metrics(prefix: str, *, primary: bool) -> tuple[Metric, ...]:
     )
 
 
-REDIS = Workload(
-    name="application.redis",
-    resource="application",
-    title="Small values in memory (Redis)",
-    metrics=(*_metrics("get", primary=True), *_metrics("set", primary=False)),
-    work=_work,
-    parse=parse,
-    program=_SERVER,
-    packages=("redis-server", "redis-tools"),
-    needs_network=True,
-)
+def _workload(name: str, title: str, load: Load) -> Workload:
+    return Workload(
+        name=f"application.{name}",
+        resource="application",
+        title=title,
+        metrics=(*_metrics("get", primary=True), *_metrics("set", primary=False)),
+        work=functools.partial(_work, load),
+        parse=functools.partial(parse, load=load),
+        program=_SERVER,
+        packages=("redis-server", "redis-tools"),
+        needs_network=True,
+    )
+
+
+REDIS = _workload("redis", "Small values in memory (Redis)", SOME)
+REDIS_ONE = _workload("redis-one", "The same for one client (Redis)", ONE)
+REDIS_MANY = _workload("redis-many", "The same for 100 clients (Redis)", MANY)

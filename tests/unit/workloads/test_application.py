@@ -28,8 +28,15 @@ def test_redis_gives_rates_and_latencies_of_reads_and_writes() -> None:
     assert set(values) == {metric.name for metric in redis.REDIS.metrics}
 
 
+def test_what_one_client_cannot_do_is_refused_of_one_and_not_of_many() -> None:
+    assert redis.REDIS_MANY.parse(output(recorded(REDIS)))
+    with pytest.raises(WorkloadFault, match="more connections"):
+        redis.REDIS_ONE.parse(output(recorded(REDIS)))
+
+
 def test_an_iteration_of_redis_is_long_enough_for_its_percentiles() -> None:
-    assert redis.requests(Size(1, 1)) >= fewest_observations(99)
+    for load in (redis.ONE, redis.SOME, redis.MANY):
+        assert load.requests(Size(1, 1)) >= fewest_observations(99)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ COMMANDS = (
 )
 APPLICATIONS = (
     application.REDIS,
+    application.REDIS_ONE,
+    application.REDIS_MANY,
     application.POSTGRESQL,
     application.COMPRESSION,
     application.SQLITE,
