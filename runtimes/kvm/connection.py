@@ -78,6 +78,9 @@ class Connection:
     """Root of the embedded driver; ``None`` for a daemon."""
     _directories: tuple[Path, ...] = ()
     """What the embedded driver made below its root when it started."""
+    _borrowed: tuple[Path, ...] = ()
+    """Directories above the root that a later user had to make again, the deepest first: an earlier
+    one had them, and has taken them away."""
     _users: int = 0
     _listeners: dict[str, Listener] = field(default_factory=dict)
 
@@ -140,6 +143,15 @@ class Connection:
                     self.link.close()
             elif self._users == 0:
                 shutil.rmtree(self.root, ignore_errors=True)
+                for directory in self._borrowed:
+                    with contextlib.suppress(OSError):  # somebody else's now
+                        directory.rmdir()
+
+    def borrow(self) -> None:
+        """Note what is missing above the root, before it is made again."""
+        if self.root is not None and self._users == 0:
+            gone = (directory for directory in self.root.parents if not directory.exists())
+            self._borrowed = tuple(gone)
 
     @property
     def pid_directory(self) -> Path:
@@ -175,6 +187,7 @@ def connect(uri: str | None, root: Path, capabilities: Path) -> Connection:
 def _open_embedded(root: Path, capabilities: Path) -> Connection:
     global _embedded  # noqa: PLW0603  # one embedded driver per process is libvirt's rule
     if _embedded is not None and _embedded.root is not None:
+        _embedded.borrow()
         _furnish(_embedded.root, capabilities)
         return _embedded
     if len(str(root / DEEPEST_SOCKET)) > SOCKET_LIMIT_BYTES:
