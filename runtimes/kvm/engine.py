@@ -162,15 +162,21 @@ class KvmEngine:
             volume.make(files.volume)
 
     def check_machines(self) -> None:
-        """Have libvirt translate guests of machines that it may be too old for.
+        """Try what this host's libvirt or kernel may not have, before the first guest.
 
         Raises:
-            RuntimeFault: it refuses; with its reason.
+            RuntimeFault: it has not; with its own reason.
         """
         for profile in self.assets.profiles:
-            if SHAPES[profile].mmio:
-                name = f"tb-{self.site.run}-tried"
-                config, _ = self._plan(InstanceSpec(name, profile, self.site.limits, saved.MODEL))
+            shape = SHAPES[profile]
+            if not (shape.mmio or shape.direct_network):
+                continue
+            name = f"tb-{self.site.run}-tried"
+            config, _ = self._plan(InstanceSpec(name, profile, self.site.limits, saved.MODEL))
+            if shape.direct_network:
+                taps.attach(self.site.network, config.nic, saved.MODEL.slot)
+                taps.detach(self.site.network, config.nic)
+            if shape.mmio:
                 config = replace(config, nic=None)  # of which this translation loses the place
                 with translated(f"make a guest of kvm:{profile} with this libvirt and QEMU"):
                     self.connection.link.domainXMLToNative("qemu-argv", domain_xml(config), 0)

@@ -6,6 +6,7 @@ The daemon is started here, where the host has none running; one that runs is so
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import subprocess
 import urllib.request
@@ -27,7 +28,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 from runtimes.kvm.engine import DAEMONS, KvmEngine  # needs libvirt
 
 RUNTIME = KvmRuntime()
-RUN = "4b5644"
+RUN = secrets.token_hex(3)
 URI = "qemu+unix:///system"
 """By its socket: a process that has used the embedded driver takes qemu:///system for that."""
 BOOT_S = 90.0

@@ -153,7 +153,8 @@ def assert_nothing_left(engine: KvmEngine, spec: InstanceSpec) -> None:
     links = ["ip", "-brief", "link", "show", "type", "tun"]
     inside = ["nsenter", f"--net={engine.site.network.host_netns}", *links]
     assert f"tb{RUN}v" not in process.run(inside, timeout_s=10).stdout.decode()
-    assert list(Path("/dev").glob(f"tap{taps.device_number(f'tb{RUN}v0', 0) >> 8}*")) == []
+    number = taps.device_number(f"tb{RUN}v{spec.lease.slot}", spec.lease.slot)
+    assert not Path(f"/dev/tap{number}").exists()
 
 
 @pytest.mark.parametrize(
@@ -325,6 +326,17 @@ def test_a_machine_that_libvirt_cannot_make_is_refused_before_any_guest(
     with pytest.raises(RuntimeFault, match=r"make a guest of kvm:microvm.*PCI") as caught:
         engine.check_machines()
     assert "kvm:micro" in caught.value.hint
+
+
+def test_a_host_without_macvtap_refuses_its_profile_before_any_guest(
+    engine: KvmEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(taps, "DEVICES", tmp_path)
+    with pytest.raises(RuntimeFault, match="has come for the macvtap") as caught:
+        engine.check_machines()
+    assert "devtmpfs" in caught.value.hint
+    inside = ["nsenter", f"--net={engine.site.network.host_netns}", "ip", "-brief", "link"]
+    assert f"tb{RUN}v" not in process.run(inside, timeout_s=10).stdout.decode()
 
 
 def test_a_domain_that_libvirt_refuses_is_said_so(engine: KvmEngine, spec: InstanceSpec) -> None:
