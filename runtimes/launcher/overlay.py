@@ -19,25 +19,32 @@ def deepest() -> int:
     """Lower layers that one overlay may have.
 
     An overlay that is never made is given layers one by one (Linux 6.7) until it takes no more.
+    Kernels before 6.5 look at options only when it is made: they take any word, and that tells
+    nothing.
     """
+    return KNOWN if _accepted(b"no-such-option", 1) else _accepted(b"lowerdir+", _BEYOND) or KNOWN
+
+
+def _accepted(key: bytes, most: int) -> int:
+    """How often, up to ``most`` times, an overlay that is not made takes an option."""
     context = _libc.syscall(ctypes.c_long(_FSOPEN), b"overlay", ctypes.c_uint(_CLOEXEC))
     if context < 0:
-        return KNOWN
+        return 0
     try:
         taken = 0
-        while taken < _BEYOND and _append(context):
+        while taken < most and _set(context, key):
             taken += 1
-        return taken or KNOWN
+        return taken
     finally:
         os.close(context)
 
 
-def _append(context: int) -> bool:
+def _set(context: int, key: bytes) -> bool:
     done: int = _libc.syscall(
         ctypes.c_long(_FSCONFIG),
         ctypes.c_int(context),
         ctypes.c_uint(_SET_STRING),
-        b"lowerdir+",
+        key,
         b"/",
         ctypes.c_int(0),
     )
