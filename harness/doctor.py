@@ -15,6 +15,7 @@ from harness.places import Places
 from harness.tuning.isolation import boot_id
 from harness.tuning.tree import Tree
 from harness.tuning.undo import UndoFile
+from runtimes import cgroups
 from runtimes.base import Runtime, RuntimeFault
 from runtimes.ids import entering, obstacles
 from runtimes.ids.rights import Rights, held, is_host_root
@@ -119,6 +120,10 @@ def _cgroups(facts: Mapping[str, Any]) -> Row:
             "no cgroup file system is mounted",
             "mount -t cgroup2 none /sys/fs/cgroup",
         )
+    usable = cgroups.usable()
+    if isinstance(usable, cgroups.Absent):
+        why = f"{mode}; {usable.why}: no limits but CPUs"
+        return Row("cgroups", "caution", why, "run as root for limits")
     return Row("cgroups", "works", f"{mode}")
 
 

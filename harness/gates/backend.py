@@ -46,7 +46,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "unenforced": Condition(
         "caution",
         "no cgroup may be made: CPUs are kept by affinity, memory is not limited, in every arm",
-        "run as root, or in a cgroup that was delegated to you (systemd: Delegate=yes)",
+        "run as root for limits",
     ),
     "unflushed": Condition(
         "caution",

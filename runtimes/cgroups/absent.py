@@ -18,7 +18,7 @@ from runtimes.cgroups.endings import kill_all
 from runtimes.cgroups.specs import Account, Bounds, Creation
 
 _PROC = Path("/proc")
-_HINT = "run as root, or in a cgroup that was delegated to you (systemd: Delegate=yes)"
+_HINT = "run as root"
 
 
 @dataclass(slots=True)

@@ -87,7 +87,9 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (MakeOverlay, errno.ELOOP): "overlay inside overlay is nested too deeply (2): keep the state "
     "directory (TAREBENCH_STATE) on a plain file system",
     (MakeOverlay, errno.EINVAL): "its upper directory cannot be on an overlay, NFS or "
-    "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs",
+    "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs.  Below Linux 5.19 no "
+    "layer may have mapped ids (profile no-userns), below 5.11 no plain user has an overlay "
+    "(profile no-overlay)",
     (Attach, errno.EINVAL): "the root file system has something else than a directory there",
     (Attach, errno.ENOENT): "the root file system lacks this directory",
     (AttachInRoot, errno.EEXIST): "a link in the root file system leads to nothing there",

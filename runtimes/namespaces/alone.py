@@ -122,7 +122,7 @@ def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
     if wanted.memory_bytes:
         raise RuntimeFault(
             f"--memory {wanted.memory_bytes} cannot be enforced: {hierarchy.why}",
-            hint="run as root, or in a cgroup that was delegated to you",
+            hint="run as root",
         )
     if wanted.cpus:
         wanted.progress("--cpus is kept by affinity only, which the box can change")
