@@ -78,7 +78,7 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "felter",
-            "forty minutes: the list of Felter et al. (IBM, 2014) with today's software, for the "
+            "half an hour: the list of Felter et al. (IBM, 2014) with today's software, for the "
             "report to lay beside what they published",
             blocks=5,  # as quick
             emulated_blocks=1,

@@ -153,5 +153,5 @@ def _workload(name: str, title: str, load: Load) -> Workload:
 
 
 REDIS = _workload("redis", "Small values in memory (Redis)", SOME)
-REDIS_ONE = _workload("redis-one", "The same for one client (Redis)", ONE)
-REDIS_MANY = _workload("redis-many", "The same for 100 clients (Redis)", MANY)
+REDIS_ONE = _workload("redis-one", "Small values, one client (Redis)", ONE)
+REDIS_MANY = _workload("redis-many", "Small values, 100 clients (Redis)", MANY)
