@@ -27,6 +27,7 @@ from runtimes.base import RuntimeFault
 from runtimes.cpu_list import parse_cpus
 from runtimes.ids import entering
 from runtimes.ids.maps import has_outside
+from runtimes.ids.rights import is_host_root
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pull
 from runtimes.namespaces import alone, settings
@@ -100,7 +101,7 @@ def _root(
     if options.image is None:
         yield Stack(layers), settings.of_command(options.command, terminal)
         return
-    store = LayerStore(cache / "layers")
+    store = LayerStore(cache / "layers", marks="trusted" if is_host_root() else "user")
     with pull.held(options.image, store, name, _tell) as image:
         stack = Stack(store.lower_directories(image), store.layers_home)
         yield stack, settings.of_image(image, options.command, terminal)

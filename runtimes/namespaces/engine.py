@@ -14,6 +14,7 @@ from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
 from runtimes.ids.maps import BoxIds, own_boxes
 from runtimes.ids.rights import is_host_root
 from runtimes.ids.subordinate import boxes_of_root
+from runtimes.images.layers.tree import Marks
 from runtimes.launcher import Launcher, instance
 from runtimes.launcher.instance import HeldRoot, LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
@@ -21,6 +22,7 @@ from runtimes.launcher.started import Started
 from runtimes.namespaces import build, enter, roots, seccomp, userns, view
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.namespaces.depths import stacked
 from runtimes.namespaces.links import Links
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
@@ -44,11 +46,13 @@ class NamespaceEngine:
     ids: BoxIds
     own_root: bool
     """See build.Box."""
+    depths: Mapping[int, int]
+    """A profile's depth → layers that are staged for it."""
 
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
-        places = Places(self.site.state / spec.name, self.site.state / STAGE)
         profile = CATALOGUE[spec.profile]
+        places = Places(self.site.state / spec.name, stage(self.site.state, profile.depth))
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = f"tb{self.site.run}n{spec.lease.slot}"
         if spec.volume is not None and profile.user:  # the box's root must be able to write
@@ -124,6 +128,7 @@ class NamespaceEngine:
             profile=profile,
             hostname=spec.name,
             places=places,
+            depth=self.depths[profile.depth],
             ids=self.ids,
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
@@ -175,9 +180,6 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         check_endable(profile, hierarchy)
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
-        stage = site.state / STAGE
-        stack.callback(remove_tree, stage)
-        places = Places(site.state, stage)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)
         stack.callback(links.close)
@@ -188,10 +190,16 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         mapped = None
         if any(profile.user for profile in wanted) and not own_root:
             mapped = stack.enter_context(userns.mapped(launcher, ids))
-        layers = roots.of(site.rootfs.directory)
-        roots.prepare(launcher, layers, places, mapped, user_xattr=own_root)
+        marks: Marks = "user" if own_root else "trusted"
+        depths = {}
+        for depth in sorted({profile.depth for profile in wanted}):
+            layers = stack.enter_context(stacked(site, depth, marks))
+            places = Places(site.state, stage(site.state, depth))
+            stack.callback(remove_tree, places.stage)
+            roots.prepare(launcher, layers, places, mapped, user_xattr=own_root)
+            depths[depth] = layers.depth
         if any(not profile.pivot for profile in wanted):
-            launcher.prepare(view.native_root(places))
+            launcher.prepare(view.native_root(Places(site.state, stage(site.state, 1))))
         yield NamespaceEngine(
             site=site,
             launcher=launcher,
@@ -202,7 +210,13 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
             versions={"launcher": source_digest()[:16], "cgroups": hierarchy.version},
             ids=ids,
             own_root=own_root,
+            depths=depths,
         )
+
+
+def stage(state: Path, depth: int) -> Path:
+    """Where roots of that depth are put together."""
+    return state / (STAGE if depth == 1 else f"{STAGE}-{depth}")
 
 
 def check_endable(profile: Profile, hierarchy: cgroups.Hierarchy) -> None:

@@ -38,6 +38,8 @@ class Profile:
     network: NetworkMode = NetworkMode.BRIDGE
     overlay: bool = True
     """A writable layer over the root filesystem; else that itself, read-only."""
+    depth: int = 1
+    """Layers that the root filesystem is parted into: see depths.py."""
     volatile: bool = False
     """overlay never syncs: an end does not wait for the disk, and fsync in the box does nothing."""
     pivot: bool = True

@@ -104,10 +104,14 @@ class LayerStore:
         source: Source,
         progress: Callable[[str], None],
         told: str = "",
+        *,
+        complete: bool = False,
     ) -> StoredLayer:
         """The layer ``diff`` above ``parent``: found, or unpacked from ``source``.
 
-        ``progress`` is given ``told`` where it is unpacked now.
+        ``progress`` is given ``told`` where it is unpacked now.  A ``complete`` layer has every
+        directory that its names are in, hides nothing and links only to itself: it is the same
+        above any other, and those below are not looked at, which saves time in deep stacks.
 
         Call it within ``locked`` and go on to ``tag`` or ``hold`` there: until then nothing
         keeps the layer.  Of several callers at once one unpacks, the others wait.
@@ -121,7 +125,7 @@ class LayerStore:
         if there is not None:
             storage.mark_used(entry)
             return there
-        below = self._directories(parent)
+        below = () if complete else self._directories(parent)
         with storage.building(
             entry, needed_bytes=_NEEDED_BYTES, progress=progress, what=f"layer {diff[7:19]}"
         ) as scratch:
