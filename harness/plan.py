@@ -121,6 +121,7 @@ class Plan:
                 (Capability.NETWORK, workload.needs_network),
                 (Capability.VOLUME, workload.needs_volume),
                 (Capability.ROOT, workload.needs_root),
+                (Capability.IMAGE, workload.changes_image),
             )
             if wanted
         }

@@ -77,6 +77,16 @@ SUITES: Mapping[str, Suite] = {
             rounds={"startup.idle": 8, "startup.http": 2},
         ),
         Suite(
+            "depth",
+            "five minutes: what a root of many layers costs, up to as many as the kernel stacks",
+            blocks=5,  # as quick
+            emulated_blocks=1,
+            size=Size(iterations=1, seconds=1),
+            backend="ns,ns:depth-*",
+            workload="startup,system.lookup,system.copyup,system.spawn",
+            rounds={"startup.idle": 4, "startup.http": 2},
+        ),
+        Suite(
             "felter",
             "half an hour: the list of Felter et al. (IBM, 2014) with today's software, for the "
             "report to lay beside what they published",

@@ -98,6 +98,8 @@ class Capability(enum.Enum):
     """A box that is given a volume finds it at ``VOLUME_PATH``."""
     ROOT = "root"
     """The box can write to its own root, which is on the host's disk: at ``ROOT_SCRATCH``."""
+    IMAGE = "image"
+    """The files of its image are the box's own to change; a change is gone with the box."""
     LIMITS = "limits"
     """CPU set, CPU quota and memory limit are enforced."""
     STATS = "stats"

@@ -175,3 +175,5 @@ class Workload:
     """The box gets a directory on the host's disk, writable at /volume."""
     needs_root: bool = False
     """It writes to the box's own root, below /var/tmp."""
+    changes_image: bool = False
+    """It opens files of the root filesystem for writing."""

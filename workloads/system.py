@@ -44,7 +44,7 @@ def parse(output: Output) -> tuple[Measurement, ...]:
     return (("mean_ns", mean), ("best_ns", best))
 
 
-def _workload(mode: str, title: str) -> Workload:
+def _workload(mode: str, title: str, *, writes: bool = False) -> Workload:
     def work(size: Size) -> CommandWork:
         argv = (_PATH, mode, str(size.seconds))
         return CommandWork(Command(argv, timeout_s=60.0 + 10.0 * size.seconds), size.iterations)
@@ -58,6 +58,8 @@ def _workload(mode: str, title: str) -> Workload:
         parse=parse,
         program=_PATH,
         programs=(_PROGRAM,),
+        needs_root=writes,
+        changes_image=writes,
     )
 
 
@@ -65,3 +67,5 @@ CALL = _workload("call", "System call (getppid)")
 FAULT = _workload("fault", "Page fault (first touch)")
 SWITCH = _workload("switch", "Context switch (pipe round trip)")
 SPAWN = _workload("spawn", "Process (spawn, exec, wait)")
+LOOKUP = _workload("lookup", "Lookup of a name that is not there, in the root")
+COPY_UP = _workload("copyup", "First opening for writing of a file of the root", writes=True)

@@ -28,6 +28,7 @@ class ContainerdRuntime:
             Capability.NETWORK,
             Capability.VOLUME,
             Capability.ROOT,
+            Capability.IMAGE,
             Capability.LIMITS,
             Capability.STATS,
         }

@@ -32,6 +32,7 @@ class DockerRuntime:
             Capability.NETWORK,
             Capability.VOLUME,
             Capability.ROOT,
+            Capability.IMAGE,
             Capability.LIMITS,
             Capability.STATS,
         }

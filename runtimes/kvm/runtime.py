@@ -33,6 +33,7 @@ class KvmRuntime:
             Capability.NETWORK,
             Capability.VOLUME,
             Capability.ROOT,
+            Capability.IMAGE,
             Capability.LIMITS,
             Capability.STATS,
         }

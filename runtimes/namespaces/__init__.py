@@ -30,7 +30,7 @@ def _lacks(profile: Profile) -> frozenset[Capability]:
     if not (profile.overlay or profile.pivot):  # the shared root has no place to mount on
         lacking.add(Capability.VOLUME)
     if not profile.overlay:
-        lacking.add(Capability.ROOT)
+        lacking |= {Capability.ROOT, Capability.IMAGE}
     if profile.controllers is not None and not (profile.controllers >= _LIMITING):
         lacking.add(Capability.LIMITS)
     return frozenset(lacking)
@@ -46,6 +46,7 @@ class NamespaceRuntime:
             Capability.NETWORK,
             Capability.VOLUME,
             Capability.ROOT,
+            Capability.IMAGE,
             Capability.LIMITS,
             Capability.STATS,
         }

@@ -30,6 +30,7 @@ class OciRuntime:
             Capability.NETWORK,
             Capability.VOLUME,
             Capability.ROOT,
+            Capability.IMAGE,
             Capability.LIMITS,
             Capability.STATS,
         }

@@ -5,18 +5,25 @@
  *     system fault  SECONDS     first touch of a page of anonymous memory
  *     system switch SECONDS     round trip of one byte between two processes on the same CPU
  *     system spawn  SECONDS     fork, exec and wait for a program that does nothing
+ *     system lookup SECONDS     ask for a file that is not there, in a large directory of the root
+ *     system copyup SECONDS     open a file of the root for writing, each for the first time
  *
  * Output: a version line, then "key value unit" lines: how often, the mean, and the best batch.
  * Exit status 2 on bad arguments, 1 when the kernel refuses; the reason is on standard error.
  *
  * call uses getppid: the C library does not cache it, and the kernel has nothing to do for it.
  * fault maps small pages only (MADV_NOHUGEPAGE), so that one touch is one fault in every arm.
+ * lookup asks for another name each time, as a search along a path does, so that no cache knows that
+ * it is not there; it is bounded, because the kernel remembers each of them.
+ * copyup opens files below /usr, none twice (a note in /var/tmp says how far earlier runs came).
+ * Where the root is an overlay, that copies them into its writable layer.
  * switch is lmbench's lat_ctx with two processes and no working set (McVoy & Staelin 1996).
  */
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +39,7 @@
 #include <unistd.h>
 
 enum { MOST_SECONDS = 3600, LEAST_BATCHES = 4, FAULT_PAGES = 4096 };
+enum { LOOKUPS = 500, COPIES = 50, MOST_FILES = 8192, LARGEST_FILE = 65536 };
 
 static const uint64_t second_ns = UINT64_C(1000000000);
 
@@ -40,6 +48,7 @@ struct service {
     uint64_t per_batch;
     void (*batch)(uint64_t count);
     void (*prepare)(void);
+    uint64_t most_batches;      /* 0: until the time is over */
 };
 
 static int to_child[2], to_parent[2];
@@ -150,11 +159,81 @@ static void spawn(uint64_t count)
     }
 }
 
+static void lookup(uint64_t count)
+{
+    static uint64_t number;
+    char path[96];
+
+    while (count-- > 0) {
+        snprintf(path, sizeof path, "/usr/lib/tarebench-%d-%" PRIu64, (int)getpid(), number++);
+        if (access(path, F_OK) == 0 || errno != ENOENT)
+            die(1, path, "is there, or cannot be asked for");
+    }
+}
+
+static char *files[MOST_FILES];
+static size_t file_count, next_file;
+
+static int collect(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)place;
+    if (type == FTW_F && S_ISREG(status->st_mode) && status->st_nlink == 1 && status->st_size > 0 &&
+        status->st_size <= LARGEST_FILE && file_count < MOST_FILES)
+        if ((files[file_count++] = strdup(path)) == NULL)
+            die(1, "strdup", strerror(errno));
+    return 0;
+}
+
+static int by_name(const void *one, const void *other)
+{
+    return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+static void list_files(void)
+{
+    static const char note[] = "/var/tmp/tarebench-copied";
+    FILE *file = fopen(note, "r");
+
+    if (file != NULL) {
+        if (fscanf(file, "%zu", &next_file) != 1)
+            die(1, note, "is not a number");
+        fclose(file);
+    }
+    if (nftw("/usr", collect, 32, FTW_PHYS) != 0)
+        die(1, "nftw", strerror(errno));
+    qsort(files, file_count, sizeof *files, by_name);
+}
+
+static void note_files(void)
+{
+    FILE *file = fopen("/var/tmp/tarebench-copied", "w");
+
+    if (file == NULL || fprintf(file, "%zu\n", next_file) < 0 || fclose(file) != 0)
+        die(1, "/var/tmp/tarebench-copied", strerror(errno));
+}
+
+static void copy_up(uint64_t count)
+{
+    while (count-- > 0) {
+        int fd;
+
+        if (next_file >= file_count)
+            die(1, "copyup", "no files are left");
+        fd = open(files[next_file], O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            die(1, files[next_file], strerror(errno));
+        close(fd);
+        next_file++;
+    }
+}
+
 static const struct service services[] = {
-    {"call", 100000, call, NULL},
-    {"fault", FAULT_PAGES, fault, NULL},
-    {"switch", 2000, round_trips, start_echo},
-    {"spawn", 10, spawn, NULL},
+    {"call", 100000, call, NULL, 0},
+    {"fault", FAULT_PAGES, fault, NULL, 0},
+    {"switch", 2000, round_trips, start_echo, 0},
+    {"spawn", 10, spawn, NULL, 0},
+    {"lookup", LOOKUPS, lookup, NULL, 20},
+    {"copyup", COPIES, copy_up, list_files, 8},
 };
 
 static void measure(const struct service *service, uint64_t seconds)
@@ -164,7 +243,8 @@ static void measure(const struct service *service, uint64_t seconds)
     if (service->prepare != NULL)
         service->prepare();
     service->batch(service->per_batch); /* a first one that does not count: caches, page tables */
-    while (total_ns < seconds * second_ns || batches < LEAST_BATCHES) {
+    while ((total_ns < seconds * second_ns || batches < LEAST_BATCHES) &&
+           (service->most_batches == 0 || batches < service->most_batches)) {
         uint64_t begun = now_ns(), spent;
 
         service->batch(service->per_batch);
@@ -174,6 +254,8 @@ static void measure(const struct service *service, uint64_t seconds)
         if (spent < best_ns)
             best_ns = spent;
     }
+    if (next_file > 0)
+        note_files();
     printf("tarebench-system 1\n");
     printf("count %" PRIu64 " 1\n", batches * service->per_batch);
     printf("mean %.3f ns\n", (double)total_ns / (double)(batches * service->per_batch));
@@ -188,7 +270,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "nothing") == 0)
         return 0;
     if (argc != 3)
-        die(2, "usage", "system call|fault|switch|spawn SECONDS");
+        die(2, "usage", "system call|fault|switch|spawn|lookup|copyup SECONDS");
     seconds = strtoul(argv[2], &end, 10);
     if (*argv[2] < '0' || *argv[2] > '9' || *end != '\0' || seconds < 1 || seconds > MOST_SECONDS)
         die(2, argv[2], "not a number of seconds in range");

@@ -90,7 +90,7 @@ class ArchiveSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a fifo
         try:
             self._members: Mapping[str, tuple[int, int]] = self._scan()
         except BaseException:
@@ -113,7 +113,10 @@ class ArchiveSource:
 
         found: dict[str, tuple[int, int]] = {}
         links: dict[str, str] = {}
-        end = os.fstat(self._fd).st_size
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise HostileArchive("it is not a file")
+        end = status.st_size
         for member in tarstream.members(read, _ARCHIVE_RULES, seek):
             if member.kind == "file":
                 found[member.name] = (where, member.size)

@@ -18,7 +18,7 @@ from workloads.registry import load as load_workloads
 KNOWN = Known(
     profiles={
         "native": frozenset({"default", "aa"}),
-        "ns": frozenset({"default", "host-net"}),
+        "ns": frozenset({"default", "host-net", "depth-8", "depth-64", "depth-limit"}),
         "docker": frozenset({"default", "host-net"}),
         "kvm": frozenset({"default"}),
     },

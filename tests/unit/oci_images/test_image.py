@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,13 @@ def test_what_is_no_image_is_refused(tmp_path: Path, store: LayerStore, content:
         bring(tmp_path / "x", store)
     with pytest.raises(BadImage, match="cannot open"):
         bring(tmp_path / "nothing", store)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_is_no_image_and_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero")
+    if kind == "fifo":
+        path = tmp_path / "fifo"
+        os.mkfifo(path)
+    with pytest.raises(BadImage, match="not a file"), source.opened(path):
+        pass

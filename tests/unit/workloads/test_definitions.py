@@ -59,6 +59,8 @@ COMMANDS = (
     system.FAULT,
     system.SWITCH,
     system.SPAWN,
+    system.LOOKUP,
+    system.COPY_UP,
 )
 APPLICATIONS = (
     application.REDIS,
