@@ -90,7 +90,7 @@ class ArchiveSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a fifo
+        self._fd = _open_file(path)
         try:
             self._members: Mapping[str, tuple[int, int]] = self._scan()
         except BaseException:
@@ -113,10 +113,7 @@ class ArchiveSource:
 
         found: dict[str, tuple[int, int]] = {}
         links: dict[str, str] = {}
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise HostileArchive("it is not a file")
-        end = status.st_size
+        end = os.fstat(self._fd).st_size
         for member in tarstream.members(read, _ARCHIVE_RULES, seek):
             if member.kind == "file":
                 found[member.name] = (where, member.size)
@@ -150,6 +147,15 @@ class ArchiveSource:
     def close(self) -> None:
         """See ``Source``."""
         os.close(self._fd)
+
+
+def _open_file(path: Path) -> int:
+    """A descriptor of a regular file; nothing else is waited for or read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise HostileArchive("it is not a file")
 
 
 @contextlib.contextmanager
