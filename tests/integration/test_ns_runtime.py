@@ -130,7 +130,7 @@ def test_capabilities_filter_and_privileges_are_dockers_default(bench: Bench) ->
         "ip link set eth0 down",
     ],
 )
-@pytest.mark.parametrize("profile", ["default", "no-userns"])
+@pytest.mark.parametrize("profile", ["default", "no-userns", "depth-8"])
 def test_a_known_way_out_is_closed(bench: Bench, attempt: str, profile: str) -> None:
     with bench.box(profile) as instance:
         tried = instance.agent.run([*PROGRAM, "sh", "-c", attempt], timeout_s=10)
