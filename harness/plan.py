@@ -15,7 +15,7 @@ from harness.schedule import Arm, Slot, schedule
 from harness.suites import Suite, suite
 from results.records import Run, Skipped
 from results.store import new_run_id
-from runtimes.base import Capability, Limits, Runtime
+from runtimes.base import PIDS_MAX, Capability, Limits, Runtime
 from runtimes.variations import capabilities
 from workloads.base import Size, Workload
 
@@ -220,6 +220,7 @@ def plan_of(
         cpus=tuple(run.limits["cpus"]),
         cpu_quota=float(run.limits["cpu_quota"]),
         memory_bytes=int(run.limits["memory_bytes"]),
+        pids_max=int(run.limits.get("pids_max", PIDS_MAX)),
     )
     cpuset = ",".join(str(cpu) for cpu in limits.cpus)
     allotment = allot(str(limits.cpu_quota), cpuset, str(limits.memory_bytes))

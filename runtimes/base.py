@@ -74,6 +74,10 @@ A runtime's ``marks`` may hold further instants of its own.
 
 DEFAULT_PROFILE = "default"
 
+PIDS_MAX = 2048
+"""A box's processes and threads at once, as podman has it by default (Docker has no limit): far
+more than any workload needs, and a fork bomb leaves the host most of its numbers."""
+
 
 class RuntimeFault(Exception):
     """Something a runtime could not do.  The message says what, on what and why.
@@ -126,6 +130,8 @@ class Limits:
     cpu_quota: float
     """CPUs' worth of time per period; at most ``len(cpus)``."""
     memory_bytes: int
+    pids_max: int = PIDS_MAX
+    """Processes and threads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,7 @@ class LimitsRead:
     cpu_quota: float | None
     """CPUs' worth of time per period; ``None`` also for unlimited."""
     memory_bytes: int | None
+    pids_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

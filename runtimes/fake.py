@@ -121,7 +121,9 @@ class FakeInstance:
 
     def _limits(self) -> LimitsRead:
         asked = self.spec.limits
-        return self._script.limits or LimitsRead(asked.cpus, asked.cpu_quota, asked.memory_bytes)
+        return self._script.limits or LimitsRead(
+            asked.cpus, asked.cpu_quota, asked.memory_bytes, asked.pids_max
+        )
 
     def _facts(self) -> Mapping[str, str]:
         limits = self._limits()

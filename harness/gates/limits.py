@@ -36,12 +36,18 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
             wrong.append(f"CPU quota {where}: {seen.cpu_quota:g}, planned {planned.cpu_quota:g}")
         if seen.memory_bytes is not None and not _memory_fits(seen.memory_bytes, planned):
             wrong.append(f"memory {where}: {seen.memory_bytes}, planned {planned.memory_bytes}")
-    if outside.cpus is None:
-        wrong.append("the CPU set could not be read back")
-    if outside.cpu_quota is None:
-        wrong.append("the CPU quota could not be read back")
-    if outside.memory_bytes is None:
-        wrong.append("the memory limit could not be read back")
+        if seen.pids_max is not None and seen.pids_max != planned.pids_max:
+            wrong.append(f"processes {where}: {seen.pids_max}, planned {planned.pids_max}")
+    wrong += [
+        f"{what} could not be read back"
+        for what, read in (
+            ("the CPU set", outside.cpus),
+            ("the CPU quota", outside.cpu_quota),
+            ("the memory limit", outside.memory_bytes),
+            ("the limit of processes", outside.pids_max),
+        )
+        if read is None
+    ]
     if not wrong:
         return None
     return GateFinding(
@@ -72,6 +78,7 @@ def _as_far_as_made(
             planned.cpus if cpus is None else cpus,
             planned.cpu_quota if quota is None else quota,
             planned.memory_bytes if memory is None else memory,
+            planned.pids_max if outside.pids_max is None else outside.pids_max,
         ),
         LimitsRead(
             None if cpus is None else inside.cpus,

@@ -104,7 +104,7 @@ def conditions(hierarchy: Hierarchy) -> frozenset[str]:
 
 def bounds(limits: Limits) -> Bounds:
     """A box's limits as bounds of its cgroup."""
-    return Bounds(limits.cpus, limits.cpu_quota, limits.memory_bytes)
+    return Bounds(limits.cpus, limits.cpu_quota, limits.memory_bytes, pids_max=limits.pids_max)
 
 
 def stats(group: Group, pids: Iterable[int], disk_bytes: int) -> InstanceStats:

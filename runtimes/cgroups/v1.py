@@ -50,6 +50,7 @@ class V1Group:
             cpus=parse_cpus(cpus) if cpus else None,
             cpu_quota=quota / period if quota and period and quota > 0 else None,
             memory_bytes=memory if memory is not None and memory < base.UNLIMITED_BYTES else None,
+            pids_max=base.number(self._file("pids", "pids.max")),
         )
 
     def cpu_ns(self) -> int | None:

@@ -40,6 +40,7 @@ class V2Group:
             cpus=parse_cpus(cpus) if cpus else None,
             cpu_quota=int(quota) / int(period) if quota.isdigit() and period else None,
             memory_bytes=base.number(self.directory / "memory.max"),
+            pids_max=base.number(self.directory / "pids.max"),
         )
 
     def cpu_ns(self) -> int | None:

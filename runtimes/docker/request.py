@@ -120,6 +120,7 @@ def _host_config(
         "NanoCpus": round(spec.limits.cpu_quota * 1e9),
         "Memory": spec.limits.memory_bytes,
         "MemorySwap": spec.limits.memory_bytes,
+        "PidsLimit": spec.limits.pids_max,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": {"Type": "none"},
         "Init": False,

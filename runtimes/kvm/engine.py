@@ -216,7 +216,9 @@ class KvmEngine:
         The guest's limit is its memory.  QEMU's own is part of the price that is weighed, and
         must not eat into what the guest was given.
         """
-        bounds = cgroups.Bounds(spec.limits.cpus, spec.limits.cpu_quota)
+        bounds = cgroups.Bounds(
+            spec.limits.cpus, spec.limits.cpu_quota, pids_max=spec.limits.pids_max
+        )
         cgroups.create(self.hierarchy.creation(self.site.run, spec.name, bounds))
         return self.hierarchy.group(self.site.run, spec.name)
 

@@ -91,7 +91,7 @@ class KvmInstance:
         self.marks = self.phases.instants
 
     def limits(self) -> LimitsRead:
-        """CPU set and quota from the cgroup that QEMU is in; memory as the guest was given it.
+        """CPU set, quota and threads from the cgroup that QEMU is in; memory as the guest got it.
 
         Of a container in the guest: the least of these and of its own, which init reads back.
         """
@@ -100,7 +100,7 @@ class KvmInstance:
         enforced = self.group.limits()
         with translated(f"ask for the memory of {self.spec.name}"):
             memory_bytes = self.domain.maxMemory() * 1024
-        read = LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes)
+        read = LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes, enforced.pids_max)
         if not self.orders.is_inner:
             return read
         self.console.complete.wait(SAID_S)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes import alive, cgroups, directories
-from runtimes.base import RuntimeFault
+from runtimes.base import PIDS_MAX, RuntimeFault
 from runtimes.ids.maps import own_boxes
 from runtimes.ids.rights import is_host_root
 from runtimes.ids.subordinate import boxes_of_root
@@ -91,6 +91,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
         bounds = cgroups.Bounds(
             wanted.cpus or tuple(sorted(os.sched_getaffinity(0))),
             memory_bytes=wanted.memory_bytes,
+            pids_max=PIDS_MAX,
             controllers=profile.controllers,
         )
         box = Box(

@@ -87,6 +87,7 @@ def test_the_limits_that_were_asked_for_are_enforced(
         assert read.cpus == LIMITS.cpus
         assert read.cpu_quota == pytest.approx(LIMITS.cpu_quota)
         assert read.memory_bytes == LIMITS.memory_bytes
+        assert read.pids_max == LIMITS.pids_max
 
 
 def test_the_stats_name_the_agent_its_shim_and_its_port_proxy(

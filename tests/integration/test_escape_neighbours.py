@@ -17,6 +17,7 @@ import pytest
 
 from runtimes import cgroups, netns, process
 from runtimes.agent import AgentFault
+from runtimes.base import PIDS_MAX
 from runtimes.cgroups import Bounds
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces.engine import prepared
@@ -221,16 +222,16 @@ def test_a_fork_bomb_is_bounded_by_a_limit_of_processes(
     assert victim.poll() is None
 
 
-@pytest.mark.xfail(strict=True, reason="a box has a limit of processes only where it is asked for")
 @pytest.mark.parametrize("profile", BOXES)
-def test_a_box_has_a_limit_of_processes_by_default(arena: Arena, profile: str) -> None:
-    with arena.box(profile) as instance:
-        own = Path(f"/proc/{instance.group.pids()[0]}/cgroup").read_text().splitlines()
-        path = next(line.split(":")[2] for line in own if ":pids:" in line or line[0] == "0")
-        found = Path("/sys/fs/cgroup/pids", path[1:], "pids.max")
-        unified = Path("/sys/fs/cgroup", path[1:], "pids.max")
-        limit = (found if found.exists() else unified).read_text().strip()
-    assert limit.isdigit()
+def test_a_box_has_a_limit_of_processes_by_default(
+    arena: Arena, victim: subprocess.Popen[bytes], profile: str
+) -> None:
+    with arena.box(profile, limits=replace(LIMITS, memory_bytes=400 * MIB)) as instance:
+        assert instance.limits().pids_max == PIDS_MAX
+        told = attack(instance.agent, "forks", PIDS_MAX + 100)
+    assert told.reason == "EAGAIN"
+    assert PIDS_MAX - 20 < int(told.note) < PIDS_MAX
+    assert victim.poll() is None
 
 
 @pytest.mark.parametrize("profile", BOXES)

@@ -82,7 +82,7 @@ def box(profile: str, engine: Engine) -> Iterator[Instance]:
 def test_the_innermost_box_has_the_limits_of_every_box(box: Instance) -> None:
     read = box.limits()
     assert (read.cpus, read.cpu_quota) == (LIMITS.cpus, LIMITS.cpu_quota)
-    assert read.memory_bytes == LIMITS.memory_bytes
+    assert (read.memory_bytes, read.pids_max) == (LIMITS.memory_bytes, LIMITS.pids_max)
     inside = limits_inside(box.agent.facts(30), 1 << 50)
     assert inside.cpu_quota == LIMITS.cpu_quota
     assert inside.memory_bytes == LIMITS.memory_bytes

@@ -173,7 +173,7 @@ def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec
     assert guest.agent.facts()["hostname"] == spec.name
     read = guest.limits()
     assert (read.cpus, read.cpu_quota) == (LIMITS.cpus, LIMITS.cpu_quota)
-    assert read.memory_bytes == LIMITS.memory_bytes
+    assert (read.memory_bytes, read.pids_max) == (LIMITS.memory_bytes, LIMITS.pids_max)
     stats = guest.stats()
     assert stats.pids[0] == guest.hypervisor.pid
     assert stats.disk_bytes > 0

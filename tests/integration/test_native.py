@@ -88,6 +88,7 @@ def test_the_root_filesystem_cannot_be_written_but_scratch_can(
 def test_the_limits_are_those_of_a_box(instance: LaunchedInstance) -> None:
     read, facts = instance.limits(), instance.agent.facts()
     assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0,), 0.5, 64 << 20)
+    assert read.pids_max == 2048
     assert facts["affinity"] == "0"
     assert int(facts["cgroup_memory_max_bytes"]) == 64 << 20
 

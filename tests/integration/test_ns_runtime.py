@@ -162,6 +162,7 @@ def test_limits_are_set_and_read_back(bench: Bench) -> None:
         read = instance.limits()
         facts = instance.agent.facts()
     assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0,), 0.5, 64 << 20)
+    assert read.pids_max == 2048
     assert facts["affinity"] == "0"
     assert float(facts["cgroup_cpu_max"]) == 0.5
     assert int(facts["cgroup_memory_max_bytes"]) == 64 << 20

@@ -132,6 +132,7 @@ def test_limits_and_statistics_are_the_boxs(bench: Bench) -> None:
     with bench.box() as instance:
         read, stats = instance.limits(), instance.stats()
         assert (read.cpus, read.cpu_quota, read.memory_bytes) == ((0,), 0.5, 64 << 20)
+        assert read.pids_max == 2048
         commands = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in stats.pids}
         assert {"agent"} < commands
         assert len(stats.pids) == 2

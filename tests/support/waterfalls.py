@@ -40,7 +40,7 @@ STEPS: tuple[tuple[str, str, float], ...] = (
     ("wf-10-masks", "masked paths", 90),
     ("wf-11-cpuset", "cgroup cpuset", 130),
     ("wf-12-cpu", "cgroup cpu", 120),
-    ("wf-13-memory", "cgroup memory", 150),
+    ("wf-13-memory", "cgroups memory, pids", 150),
     ("wf-14-cgroupns", "cgroup namespace", 45),
     ("wf-15-capabilities", "capabilities", 2),
     ("wf-16-seccomp", "seccomp", -70),

@@ -81,6 +81,7 @@ def test_a_creation_is_one_directory_that_the_child_is_born_in(host: V2) -> None
         ("cpuset.cpus", "0-1"),
         ("cpu.max", "50000 100000"),
         ("memory.max", "4096"),
+        ("pids.max", "2048"),
     ]
 
 
@@ -98,6 +99,7 @@ def test_limits_and_accounts_are_read_in_our_units(host: V2) -> None:
         ("cpuset.cpus.effective", "0-1"),
         ("cpu.max", "150000 100000"),
         ("memory.max", "4096"),
+        ("pids.max", "77"),
         ("memory.current", "1024"),
         ("memory.peak", "2048"),
         ("cpu.stat", "usage_usec 12\nuser_usec 8"),
@@ -106,7 +108,7 @@ def test_limits_and_accounts_are_read_in_our_units(host: V2) -> None:
     ):
         (directory / name).write_text(value + "\n")
     group = host.group(RUN, "tb-1")
-    assert group.limits() == LimitsRead((0, 1), 1.5, 4096)
+    assert group.limits() == LimitsRead((0, 1), 1.5, 4096, 77)
     assert group.cpu_ns() == 12_000
     assert (group.memory_bytes(), group.memory_peak_bytes()) == (1024, 2048)
     assert group.oom_kills() == 3

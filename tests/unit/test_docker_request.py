@@ -28,6 +28,7 @@ def test_the_limits_of_the_plan_are_asked_for_and_swap_is_none() -> None:
     assert host["CpusetCpus"] == "0,1"
     assert host["NanoCpus"] == 1_500_000_000
     assert host["Memory"] == host["MemorySwap"] == 512 << 20
+    assert host["PidsLimit"] == 2048
 
 
 def test_the_agent_is_the_entry_point_and_its_channel_is_no_terminal() -> None:

@@ -121,7 +121,7 @@ def test_it_shows_the_sites_bits_and_the_limits_asked_for() -> None:
         assert facts["rootfs_digest"] == engine.bits()["rootfs"] == "sha256:feed"
         assert facts["affinity"] == "0,2"
         assert instance.agent.digest("/usr/bin/demo") == "ab" * 32
-        assert instance.limits() == LimitsRead((0, 2), 1.5, 512 << 20)
+        assert instance.limits() == LimitsRead((0, 2), 1.5, 512 << 20, 2048)
         with pytest.raises(AgentFault, match="not a program"):
             instance.agent.digest("/usr/bin/other")
 

@@ -18,7 +18,7 @@ CALM = Pressure(
 )
 GOOD = gates.Evidence(
     planned=PLANNED,
-    outside=LimitsRead((2, 3), 2.0, 512 << 20),
+    outside=LimitsRead((2, 3), 2.0, 512 << 20, 2048),
     inside=LimitsRead((2, 3), 2.0, 512 << 20),
     conditions=frozenset(),
     expected_program="ab" * 32,
@@ -72,12 +72,14 @@ def test_an_unknown_condition_is_a_caution_and_not_lost() -> None:
 @pytest.mark.parametrize(
     "outside",
     [
-        LimitsRead((3,), 2.0, 512 << 20),
-        LimitsRead((2, 3), 1.0, 512 << 20),
-        LimitsRead((2, 3), 2.0, 1 << 30),
-        LimitsRead((2, 3), 2.0, None),
+        LimitsRead((3,), 2.0, 512 << 20, 2048),
+        LimitsRead((2, 3), 1.0, 512 << 20, 2048),
+        LimitsRead((2, 3), 2.0, 1 << 30, 2048),
+        LimitsRead((2, 3), 2.0, None, 2048),
         LimitsRead((2, 3), None, 512 << 20),
-        LimitsRead(None, 2.0, 512 << 20),
+        LimitsRead(None, 2.0, 512 << 20, 2048),
+        LimitsRead((2, 3), 2.0, 512 << 20, 4096),
+        LimitsRead((2, 3), 2.0, 512 << 20, None),
     ],
 )
 def test_a_limit_that_is_not_enforced_makes_the_trial_invalid(outside: LimitsRead) -> None:

@@ -47,6 +47,7 @@ def container(spec: InstanceSpec, image: str) -> bytes:
         f"--cpus={limits.cpu_quota:g}",
         f"--memory={limits.memory_bytes}",
         f"--memory-swap={limits.memory_bytes}",
+        f"--pids-limit={limits.pids_max}",
         f"--publish={BOX_PORT}:{BOX_PORT}/tcp",
         *([mount] if spec.volume else []),
         f"--entrypoint={AGENT_PATH}",

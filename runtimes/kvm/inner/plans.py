@@ -11,7 +11,7 @@ import enum
 import ipaddress
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes import cgroups
@@ -104,7 +104,7 @@ def group(run: str, name: str) -> Path:
 
 def inner_limits(limits: Limits) -> Limits:
     """``limits`` as the guest numbers its CPUs: it has as many as the box may use, from 0."""
-    return Limits(tuple(range(len(limits.cpus))), limits.cpu_quota, limits.memory_bytes)
+    return replace(limits, cpus=tuple(range(len(limits.cpus))))
 
 
 def other_mac(mac: str) -> str:

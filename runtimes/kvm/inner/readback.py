@@ -55,6 +55,7 @@ def narrowed(outer: LimitsRead, inner: LimitsRead, planned: Limits) -> LimitsRea
         cpus=cpus if outer.cpus is None or cpus is None else _common(outer.cpus, cpus),
         cpu_quota=_least(outer.cpu_quota, inner.cpu_quota),
         memory_bytes=_least(outer.memory_bytes, inner.memory_bytes),
+        pids_max=outer.pids_max,
     )
 
 
