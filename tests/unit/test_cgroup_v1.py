@@ -92,11 +92,10 @@ def test_limits_are_read_back_as_the_kernel_has_them(host: V1) -> None:
         ("cpu", "cpu.cfs_quota_us", "150000"),
         ("cpu", "cpu.cfs_period_us", "100000"),
         ("memory", "memory.limit_in_bytes", "268435456"),
-        ("pids", "pids.max", "77"),
     ):
         group.directories[controller].mkdir(parents=True, exist_ok=True)
         (group.directories[controller] / name).write_text(value + "\n")
-    assert group.limits() == LimitsRead((0, 1, 3), 1.5, 268435456, 77)
+    assert group.limits() == LimitsRead((0, 1, 3), 1.5, 268435456)
 
 
 def test_what_v1_calls_unlimited_is_no_limit(host: V1) -> None:

@@ -13,7 +13,7 @@ from results.steady import steadiness
 from runtimes.base import Limits, LimitsRead
 
 PLANNED = Limits((2, 3), 2.0, 512 << 20)
-READ = LimitsRead((2, 3), 2.0, 512 << 20)
+READ = LimitsRead((2, 3), 2.0, 512 << 20, 2048)
 CALM = Pressure(
     seconds=10.0,
     steal_ratio=0.0,
@@ -162,7 +162,7 @@ def test_a_throttled_or_hot_processor_makes_the_trial_invalid() -> None:
 def test_a_quota_that_binds_is_a_caution_only_where_it_should_not(
     quota: float, found: bool
 ) -> None:
-    read = LimitsRead((2, 3), quota, 512 << 20)
+    read = LimitsRead((2, 3), quota, 512 << 20, 2048)
     pressure = dataclasses.replace(CALM, box_throttled_ns=1_000_000_000)
     changed = but(
         planned=Limits((2, 3), quota, 512 << 20), outside=read, inside=read, pressure=pressure
