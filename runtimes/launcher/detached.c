@@ -1,5 +1,5 @@
 /* Detached mounts: made by the launcher with the host's privileges (an overlay needs no userxattr
- * then, devices work), inherited by the child as descriptors, attached by it in its own mount
+ * then, devices work), sent to the child as descriptors (sync.c), attached by it in its own mount
  * namespace.  Nothing of them is ever in the host's mount table.  Overlays are in overlay.c. */
 #include "detached.h"
 

@@ -49,8 +49,8 @@ struct passed {
 struct context {
     enum side side;
     int status_fd;
-    int sync_fd;            /* to the other side: a byte says "go on", the end says "dead" */
-    int held[MAX_HELD];     /* detached mounts, made by the launcher, inherited by the child */
+    int sync_fd;            /* to the other side: a message says "go on", the end says "dead" */
+    int held[MAX_HELD];     /* detached mounts, made by the launcher, sent to the child */
     pid_t child;
     uint32_t index;         /* of the step being executed */
     dev_t root_device;      /* of the root directory that the launcher was started in */

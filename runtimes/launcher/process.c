@@ -51,7 +51,7 @@ int op_clone(struct context *context, const struct step *step)
 {
     int ends[2], group = -1;
     struct clone_args arguments = {.flags = step->numbers[0] | CLONE_PARENT};
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return -errno;
     if (step->lengths[0]) {
         group = open(step->strings[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -94,29 +94,6 @@ int op_id_map(struct context *context, const struct step *step)
             return error;
     }
     return 0;
-}
-
-/* Let the other side go on.  The launcher's records so far go first, so that they are there
- * when the child is ready. */
-int op_post(struct context *context, const struct step *step)
-{
-    (void)step;
-    if (context->side == LAUNCHER)
-        status_flush(context->status_fd);
-    return write_whole(context->sync_fd, "", 1);
-}
-
-int op_wait(struct context *context, const struct step *step)
-{
-    (void)step;
-    char byte;
-    ssize_t n;
-    do
-        n = read(context->sync_fd, &byte, 1);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != ECONNRESET)     /* it died with something unread */
-        return -errno;
-    return n == 1 ? 0 : -EPIPE;
 }
 
 /* In the child: join a running box.  numbers: its pidfd's name, namespaces to join */

@@ -114,26 +114,29 @@ def namespaces(profile: Profile) -> int:
 def plan(box: Box) -> Plan:
     """The steps that make ``box``.
 
-    The launcher makes cgroups, root and devices, then the child, which does the rest alone.  It
-    waits for the launcher at most twice: for its id maps, which are there long before it comes to
-    them, and for the veth pair, which needs its network namespace first.
+    The launcher makes the cgroups, then the child, which makes its network namespace (a third of
+    all the work) while the launcher makes root and devices.  It waits for the launcher at most
+    twice: for these and its id maps, and for the veth pair, which needs its network namespace
+    first.
     """
     profile = box.profile
     owner = box.ids.root if profile.user else (0, 0)
     attachment = box.attachment if profile.network in LINKED else None
     parts: list[Segment | None] = [
         segment(Side.LAUNCHER, "cgroups", cgroup_steps(box.creation)),
+        segment(Side.LAUNCHER, "cloned", _clone(box)),
+        fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
         segment(Side.LAUNCHER, "root", _root(box, owner)),
+        segment(Side.LAUNCHER, "devices", [view.host_sysfs()]) if _shows_host_sysfs(box) else None,
         fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
         if profile.pivot
         else None,
-        segment(Side.LAUNCHER, "cloned", _clone(box)),
-        fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
+        fixed(Side.LAUNCHER, "handed", _hand),
         segment(Side.CHILD, "joined", _join(box)),
         segment(Side.CHILD, "networked", _early(box, attachment)),
         segment(Side.LAUNCHER, "linked", _veth(attachment)) if attachment else None,
         segment(Side.CHILD, "rooted", _take_root(box)),
-        fixed(Side.CHILD, "released", _released, profile.user, box.ids.groups),
+        fixed(Side.CHILD, "released", _released, box.ids.groups),
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
         segment(Side.CHILD, "confined", _directory(box)) if box.directory != "/" else None,
@@ -187,9 +190,12 @@ def _clone(box: Box) -> list[Operation]:
     if box.attachment is not None and profile.network is not NetworkMode.NONE:
         # HOST: the child inherits it.  Else rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
-    if profile.network is NetworkMode.HOST and profile.pivot and not _borrows_sysfs(box):
-        steps.append(view.host_sysfs())
     return [*steps, Clone(namespaces(profile) & ~OWN_MAKING, born_in)]
+
+
+def _shows_host_sysfs(box: Box) -> bool:
+    profile = box.profile
+    return profile.network is NetworkMode.HOST and profile.pivot and not _borrows_sysfs(box)
 
 
 def _borrows_sysfs(box: Box) -> bool:
@@ -199,13 +205,17 @@ def _borrows_sysfs(box: Box) -> bool:
 
 
 def _map(ids: BoxIds) -> list[Operation]:
-    return [IdMap(lines(ids.uids), lines(ids.gids)), Post()]
+    return [IdMap(lines(ids.uids), lines(ids.gids))]
 
 
-def _released(mapped: bool, sets_groups: bool) -> list[Operation]:
+def _hand() -> list[Operation]:
+    """What the launcher has made becomes the child's."""
+    return [Post()]
+
+
+def _released(sets_groups: bool) -> list[Operation]:
     """Root of the box, and in no group: the harness's own groups are not the box's."""
-    become = Identity(sets_groups=sets_groups)
-    return [Wait(), become] if mapped else [become]
+    return [Identity(sets_groups=sets_groups)]
 
 
 def _join(box: Box) -> list[Operation]:
@@ -226,11 +236,12 @@ def _early(box: Box, attachment: Attachment | None) -> list[Operation]:
 def _take_root(box: Box) -> list[Operation]:
     profile, root = box.profile, str(box.places.root)
     if not profile.pivot and not profile.overlay:
-        return [Chroot(str(box.places.native))]
+        return [Wait(), Chroot(str(box.places.native))]
     bound = () if profile.pivot else view.host_file_systems(box.places.root)
     if profile.pivot and _borrows_sysfs(box):
         bound = (view.borrowed_sysfs(box.places.root),)
     return [
+        Wait(),
         Attach(view.ROOT_SLOT, root),
         *([view.volume(box.volume, box.places)] if box.volume else []),
         *bound,
