@@ -51,6 +51,7 @@ def measure(only: str | None) -> list[Entry]:
                 *(sys.executable, "-m", "pytest", "-q", "tests/perf"),
                 *("-p", "no:cacheprovider", "--benchmark-columns=median,iqr,rounds"),
                 f"--benchmark-json={path}",
+                *("-W", "ignore:Not saving anything"),  # pytest's own word on why is enough
                 *([f"--only={only}"] if only else []),
             ],
             cwd=PROJECT,
