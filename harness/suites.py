@@ -101,6 +101,18 @@ SUITES: Mapping[str, Suite] = {
             "application.compression,application.redis-one,application.redis,"
             "application.redis-many,application.postgresql",
         ),
+        Suite(
+            "application",
+            "half an hour: Redis, nginx, PostgreSQL, SQLite and xz, each until it has settled",
+            blocks=6,
+            emulated_blocks=1,
+            # So many for nginx as well, which is network.http: fewer cannot show a steady state.
+            size=Size(iterations=16, seconds=1),
+            workload="application.redis,application.postgresql,application.sqlite,"
+            "application.compression,network.http",
+            # They differ from the tiers around them in start-up, not in what runs then.
+            partial={"oci": "application.redis", "containerd": "application.redis"},
+        ),
     )
 }
 

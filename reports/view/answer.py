@@ -18,6 +18,7 @@ RESOURCES = {
     "network": "network work",
     "storage": "storage work",
     "system": "system calls",
+    "application": "applications",
 }
 
 

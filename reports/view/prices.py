@@ -14,6 +14,7 @@ SPEEDS = {
     "network": "Network speed",
     "storage": "Storage speed",
     "system": "System calls",
+    "application": "Applications",
 }
 WEIGHTS = {"startup": "Time to first answer", "footprint": "One idle instance"}
 HEADS = SPEEDS | WEIGHTS

@@ -22,6 +22,7 @@ SHORT = {
     "network": "Network",
     "storage": "Storage",
     "system": "System call",
+    "application": "Application",
 }
 """Resource → the head of its column."""
 

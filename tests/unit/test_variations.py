@@ -17,6 +17,8 @@ from results.records import WaterfallStep
 from runtimes import registry, variations
 from runtimes.base import Availability, Capability, Runtime
 from runtimes.fake import FakeRuntime
+from workloads.application.repeats import FEWEST
+from workloads.base import CommandWork
 from workloads.registry import load
 
 CAN = frozenset({Capability.NETWORK, Capability.VOLUME, Capability.LIMITS})
@@ -152,3 +154,11 @@ def test_a_cold_profile_lacks_what_the_warm_one_lacks() -> None:
     warm, cold = (variations.capabilities(NS, name) for name in ("wf-1", "wf-1:cold"))
     assert warm == cold == frozenset()
     assert {"cold", "wf-1:cold", "wf-1"} <= set(variations.profiles(NS))
+
+
+def test_the_suite_of_applications_asks_for_iterations_that_can_show_a_steady_state() -> None:
+    chosen = suite("application")
+    workloads = choose_workloads(chosen.workload, WORKLOADS)
+    works = [each.work(chosen.size) for each in workloads.values()]
+    assert len(works) == 5
+    assert all(isinstance(each, CommandWork) and each.iterations >= FEWEST for each in works)

@@ -28,7 +28,7 @@ _PYTHON = "/usr/bin/python3"
 _JOB = "/opt/tarebench/sqlite_job.py"
 _SOURCE = Path(__file__).parents[1] / "programs" / "sqlite_job.py"
 _DATABASE = "/volume/tarebench.sqlite"
-_TRANSACTIONS_PER_SECOND_OF_SIZE = 300
+_TRANSACTIONS_PER_SECOND_OF_SIZE = 600
 _MOST_PER_S = 1e9
 _MOST_NS = 1e12
 
