@@ -86,8 +86,11 @@ def _noise(x: Sequence[float]) -> float:
 
 
 def _without_spikes(x: Sequence[float], noise: float) -> list[float]:
-    """Single spikes pulled to their neighbours' median (of five), as Barrett et al. do."""
-    padded = [x[0], x[0], *x, x[-1], x[-1]]
+    """Single spikes pulled to their neighbours' median (of five), as Barrett et al. do.
+
+    Reflected at the ends: an end repeated would be its own majority, and no spike there seen.
+    """
+    padded = [x[2], x[1], *x, x[-2], x[-3]]
     local = [statistics.median(padded[place : place + 5]) for place in range(len(x))]
     return [
         median if abs(value - median) > SPIKE * noise else value

@@ -65,6 +65,13 @@ def test_very_long_trials_are_searched_in_averages_and_told_in_iterations() -> N
     assert found.steady_from == pytest.approx(10_000, abs=100)
 
 
+@pytest.mark.parametrize("place", [0, 1, -2, -1])
+def test_a_spike_at_an_end_is_no_level_either(place: int) -> None:
+    spiky = [7000.0, 7040.0, 6980.0, 7020.0] * 4
+    spiky[place] = 4930.0
+    assert steadiness(spiky, direction="higher").shape == "flat"
+
+
 @pytest.mark.parametrize("n", [16, 60, 200])
 def test_changepoints_are_those_of_ruptures(n: int) -> None:
     for shifts in range(4):

@@ -88,7 +88,7 @@ def parse(output: Output) -> tuple[Measurement, ...]:
 POSTGRESQL = Workload(
     name="application.postgresql",
     resource="application",
-    title="Database transactions over the network (PostgreSQL)",
+    title="Durable transactions (PostgreSQL)",
     metrics=(
         Metric("transactions_per_second", "1/s", "higher", primary=True),
         Metric("transaction_mean_ns", "ns", "lower"),
