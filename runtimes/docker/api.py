@@ -120,6 +120,12 @@ def items(answer: object) -> list[object]:
     return answer if isinstance(answer, list) else []
 
 
+DAMAGED = (
+    "part of the daemon's data root is gone, and with it a layer of the image; where the daemon is "
+    "a run's own: invoke clean --cache"
+)
+
+
 @contextlib.contextmanager
 def speaking(what: str, log_tail: Callable[[], str] = str) -> Iterator[None]:
     """Turn the SDK's errors into faults that say ``what`` failed.
@@ -136,7 +142,9 @@ def speaking(what: str, log_tail: Callable[[], str] = str) -> Iterator[None]:
     except docker.errors.APIError as error:
         words = str(error.explanation or error)[:2000]
         raise RuntimeFault(
-            f"{what}: the Docker daemon refuses: {words}", tail=log_tail()
+            f"{what}: the Docker daemon refuses: {words}",
+            hint=DAMAGED if "overlay mount" in words and "no such file" in words else "",
+            tail=log_tail(),
         ) from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise RuntimeFault(

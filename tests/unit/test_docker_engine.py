@@ -152,6 +152,14 @@ def test_a_refusal_restarts_nothing(client: FakeClient) -> None:
     assert daemon.restarts == []
 
 
+def test_a_damaged_data_root_is_told_with_the_way_out(client: FakeClient) -> None:
+    words = "error creating overlay mount to /x/overlay2/y/merged: no such file or directory"
+    client.create_errors = [docker.errors.APIError("500", explanation=words)]
+    with pytest.raises(RuntimeFault, match="overlay mount") as caught:
+        engine(client).start(SPEC)
+    assert "invoke clean --cache" in caught.value.hint
+
+
 def test_a_live_daemon_that_stumbles_is_not_restarted(client: FakeClient) -> None:
     daemon = FakeDaemon(lives=True)
     client.create_errors = [requests.exceptions.ReadTimeout("slow")]
