@@ -399,3 +399,11 @@ def perf(_: Invocation, only: str | None = None, json: str | None = None) -> Non
         Path(json).write_text(encode_json([asdict(each) for each in entries]), encoding="utf-8")
     if not all(each.met for each in entries):
         raise Exit(code=1)
+
+
+@task(help={"cycles": "how many boxes to start and stop, one after the other"})
+@edge
+def soak(_: Invocation, cycles: int = 10_000) -> None:
+    """Start and stop many boxes, and see that nothing of them is left."""
+    if process.inherit(development.soak(cycles), cwd=PROJECT) != 0:
+        raise Exit(code=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from harness.errors import UsageFault
+
 
 def checks(only: str | None, *, fast: bool) -> list[list[str]]:
     """Commands in order: style, types, structure, tests.
@@ -23,3 +25,15 @@ def checks(only: str | None, *, fast: bool) -> list[list[str]]:
         [str(Path(sys.executable).with_name("lint-imports"))],
         [*python, "pytest", *paths, *selected],
     ]
+
+
+def soak(cycles: int) -> list[str]:
+    """The command that starts and stops a box ``cycles`` times and looks for what is left.
+
+    Raises:
+        UsageFault: no cycle at all.
+    """
+    if cycles < 1:
+        raise UsageFault(f"--cycles {cycles}", hint="at least 1; 10000 takes some minutes")
+    python = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_ns_soak.py"]
+    return ["env", f"TAREBENCH_SOAK={cycles}", *python]

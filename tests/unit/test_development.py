@@ -1,0 +1,20 @@
+"""The commands that check the project itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import development
+from harness.errors import UsageFault
+
+
+def test_a_soak_tells_its_test_how_many_lives() -> None:
+    command = development.soak(10_000)
+    assert command[:2] == ["env", "TAREBENCH_SOAK=10000"]
+    assert command[-1] == "tests/integration/test_ns_soak.py"
+
+
+@pytest.mark.parametrize("cycles", [0, -1])
+def test_a_soak_without_a_life_is_refused(cycles: int) -> None:
+    with pytest.raises(UsageFault, match="cycles"):
+        development.soak(cycles)
