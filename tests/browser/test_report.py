@@ -97,8 +97,8 @@ def test_each_claim_has_a_card_with_its_verdict_in_word_icon_and_colour(
     page: Page, report: Path
 ) -> None:
     page.goto(report.as_uri())
-    assert page.locator(".claim").count() == 8
-    assert page.locator(".waiting li").count() == 12
+    assert page.locator(".claim").count() == 9
+    assert page.locator(".waiting li").count() == 11
     seen = {}
     for name, word, icon in (
         ("net-small", "refuted", "✕"),

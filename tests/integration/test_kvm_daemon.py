@@ -6,9 +6,11 @@ The daemon is started here, where the host has none running; one that runs is so
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +35,7 @@ URI = "qemu+unix:///system"
 """By its socket: a process that has used the embedded driver takes qemu:///system for that."""
 BOOT_S = 90.0
 UP_S = 30.0
+OWN_PROCESS = "TAREBENCH_TEST_IN_OWN_PROCESS"
 
 
 def _why_not() -> str:
@@ -129,6 +132,16 @@ def spec_of(engine: KvmEngine, number: int) -> InstanceSpec:
     return InstanceSpec(f"tb-{RUN}-{number}", "default", engine.site.limits, lease)
 
 
+@pytest.mark.skipif(OWN_PROCESS in os.environ, reason="this is the process of its own")
+def test_a_daemons_guests_in_a_process_of_their_own() -> None:
+    """libvirt lets no process that has used the embedded driver connect to a daemon."""
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    environment = {**os.environ, OWN_PROCESS: "yes"}
+    told = process.run(argv, timeout_s=280, env=environment, cwd=Path(__file__).parents[2])
+    assert b"1 passed, 1 skipped" in told.stdout
+
+
+@pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own, as above")
 def test_the_daemons_guest_is_on_the_testbeds_network_and_outlives_its_restart(
     engine: KvmEngine, daemon: Daemon
 ) -> None:
