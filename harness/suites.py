@@ -34,6 +34,13 @@ class Suite:
     its own, every arm once in random order."""
 
 
+_CORE = (
+    "cpu.sysbench,cpu.openssl,memory.stream,memory.latency,network.throughput,network.latency,"
+    "network.http,storage.random-read,storage.random-write,storage.sequential-read,"
+    "storage.sequential-write,system.call,system.fault,system.switch,system.spawn,startup,footprint"
+)
+"""One workload for each thing that a box may cost; what more there is has a suite of its own."""
+
 SUITES: Mapping[str, Suite] = {
     suite.name: suite
     for suite in (
@@ -50,18 +57,20 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "standard",
-            "an hour: enough for most verdicts",
+            "some hours: enough for most verdicts",
             blocks=12,
             emulated_blocks=3,
             size=Size(iterations=3, seconds=2),
+            workload=_CORE,
             rounds={"startup.http": 3},
         ),
         Suite(
             "full",
-            "a night: small effects and tails",
+            "a day or more: small effects and tails",
             blocks=40,
             emulated_blocks=5,
             size=Size(iterations=5, seconds=3),
+            workload=_CORE,
             rounds={"startup.http": 3},
         ),
         Suite(
