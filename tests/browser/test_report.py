@@ -132,6 +132,7 @@ def test_a_verdicts_link_opens_its_evidence_down_to_the_trials(page: Page, repor
     evidence = page.locator("#evidence-net-small")
     assert not evidence.locator("table").first.is_visible()
     page.locator("#claim-net-small a", has_text="Evidence").click()
+    evidence.locator("table").first.wait_for(state="visible", timeout=5000)  # after hashchange
     assert evidence.locator("table").first.is_visible()
     assert "paired by block" in evidence.inner_text()
     trials = evidence.locator("details").nth(1)
