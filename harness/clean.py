@@ -84,12 +84,12 @@ def clean_cache(cache: Path) -> list[str]:
         for entry in _entries(cache):
             if entry == layer_store.home(cache) and (runs := layer_store.in_use(cache)):
                 removed.append(f"{entry} is in use by run {', '.join(runs)}: left alone")
-            elif entry.is_dir() and not entry.is_symlink():
+                continue
+            if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-                removed.append(f"cache {entry}")
             else:
                 entry.unlink()
-                removed.append(f"cache {entry}")
+            removed.append(f"cache {entry}")
         return removed
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -155,10 +154,10 @@ def _context(
 def _located(plan: Plan, rootfs: Rootfs) -> Plan:
     """The plan with the programs' real paths, where the release decides a part of them."""
     workloads = {
-        name: dataclasses.replace(each, program=rootfs.locate(each.program))
+        name: replace(each, program=rootfs.locate(each.program))
         for name, each in plan.workloads.items()
     }
-    return dataclasses.replace(plan, workloads=workloads)
+    return replace(plan, workloads=workloads)
 
 
 def _loses_limits(runtime: Runtime, profile: str) -> bool:

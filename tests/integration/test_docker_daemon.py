@@ -22,8 +22,7 @@ from runtimes.docker import layout, store, sweep
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.private import PrivateDaemon
 from runtimes.images.rootfs import Rootfs
-from tests.support.docker_boxes import RUNTIME, box, docker_site, marks
-from tests.support.tiny_rootfs import tiny_rootfs
+from tests.support.docker_boxes import RUNTIME, box, docker_ground, docker_site, marks
 
 RUN = secrets.token_hex(3)
 pytest.importorskip("docker", reason="the Docker SDK is not installed")
@@ -31,19 +30,24 @@ pytestmark = marks
 
 
 @pytest.fixture(scope="module")
-def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Rootfs:
-    return tiny_rootfs(tmp_path_factory.mktemp("rootfs"))
-
-
-@pytest.fixture(scope="module")
-def bed() -> Iterator[wire.Testbed]:
-    with wire.testbed(RUN) as made:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, wire.Testbed]]:
+    with docker_ground(RUN, tmp_path_factory.mktemp("docker")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, rootfs: Rootfs, bed: wire.Testbed) -> Site:
-    return docker_site(RUN, tmp_path_factory.mktemp("docker"), rootfs, bed)
+def site(ground: tuple[Site, wire.Testbed]) -> Site:
+    return ground[0]
+
+
+@pytest.fixture(scope="module")
+def bed(ground: tuple[Site, wire.Testbed]) -> wire.Testbed:
+    return ground[1]
+
+
+@pytest.fixture(scope="module")
+def rootfs(site: Site) -> Rootfs:
+    return site.rootfs
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import urllib.request
@@ -21,7 +22,7 @@ from tests.support.tiny_rootfs import missing, tiny_rootfs
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 RUNTIME = KvmRuntime()
-RUN = "4e5354"
+RUN = secrets.token_hex(3)
 LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=192 << 20)
 BOOT_S = 170.0
 

@@ -19,10 +19,10 @@ from runtimes.images.layers.member import Member, directory, file
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pack
 from runtimes.images.oci.documents import Execution
-from runtimes.launcher import compiled
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.proc import readable
-from tests.support.tiny_rootfs import BUSYBOX, missing
+from tests.support.ns_bench import home_of_boxes_by_hand
+from tests.support.tiny_rootfs import BUSYBOX
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 
@@ -81,14 +81,7 @@ ACCOUNTS = [file("etc/passwd", USERS), file("etc/group", GROUPS)]
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    why = NamespaceRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"ns cannot run here: {why.reason}")
-    if missing():
-        pytest.skip(missing())
-    home = tmp_path_factory.mktemp("images")
-    compiled(home / "cache", print)
-    return Bench(home)
+    return Bench(home_of_boxes_by_hand(tmp_path_factory.mktemp("images")))
 
 
 @pytest.fixture(scope="module")

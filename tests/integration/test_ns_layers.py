@@ -14,9 +14,9 @@ import pytest
 from runtimes import process
 from runtimes.images.layers.apply import apply
 from runtimes.images.layers.member import Member, directory, file
-from runtimes.launcher import compiled, overlay
-from runtimes.namespaces import NamespaceRuntime
-from tests.support.tiny_rootfs import BUSYBOX, missing
+from runtimes.launcher import overlay
+from tests.support.ns_bench import home_of_boxes_by_hand
+from tests.support.tiny_rootfs import BUSYBOX
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 
@@ -58,14 +58,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    why = NamespaceRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"ns cannot run here: {why.reason}")
-    if missing():
-        pytest.skip(missing())
-    home = tmp_path_factory.mktemp("stacks")
-    compiled(home / "cache", print)
-    return Bench(home)
+    return Bench(home_of_boxes_by_hand(tmp_path_factory.mktemp("stacks")))
 
 
 @pytest.fixture(scope="module")

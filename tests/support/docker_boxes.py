@@ -17,7 +17,7 @@ from runtimes.docker import DockerRuntime, locate
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.instance import DockerInstance
 from runtimes.images.rootfs import Rootfs
-from tests.support.tiny_rootfs import missing
+from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 RUNTIME = DockerRuntime()
 LIMITS = Limits(cpus=(0,), cpu_quota=0.5, memory_bytes=192 << 20)
@@ -58,6 +58,14 @@ def docker_site(
         progress=progress,
         options={locate.OPTION: daemon},
     )
+
+
+@contextlib.contextmanager
+def docker_ground(run: str, home: Path) -> Iterator[tuple[Site, wire.Testbed]]:
+    """A site below ``home`` on a tiny root filesystem, and its testbed."""
+    rootfs = tiny_rootfs(home / "rootfs")
+    with wire.testbed(run) as bed:
+        yield docker_site(run, home / "docker", rootfs, bed), bed
 
 
 @contextlib.contextmanager

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from runtimes.launcher import compiled
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.engine import NamespaceEngine, prepared
 from tests.support.sites import Ground, ground
+from tests.support.tiny_rootfs import missing
 
 PROGRAM = ["/bin/busybox"]
 
@@ -41,6 +45,17 @@ def opened_bench(run: str, where: Path) -> Iterator[Bench]:
         prepared(made.site, frozenset(CATALOGUE)) as engine,
     ):
         yield Bench(made.site, made.bed, engine)
+
+
+def home_of_boxes_by_hand(home: Path) -> Path:
+    """``home``, with the launcher in its cache; skips, with the reason, where ``ns`` cannot run."""
+    why = NamespaceRuntime().availability({})
+    if not why.ok:
+        pytest.skip(f"ns cannot run here: {why.reason}")
+    if missing():
+        pytest.skip(missing())
+    compiled(home / "cache", print)
+    return home
 
 
 def shell(instance: LaunchedInstance, script: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import sys
 from dataclasses import replace
@@ -23,7 +24,7 @@ from runtimes.namespaces.engine import prepared as ns
 from runtimes.native import NativeRuntime, peer_agent
 from tests.support.tiny_rootfs import rootfs_in
 
-RUN = "f00d7e"
+RUN = secrets.token_hex(3)
 CPU = max(os.sched_getaffinity(0))
 LIMITS = Limits((CPU,), 1.0, 64 << 20)
 PROFILES = frozenset({"default", "host-net", "no-userns"})

@@ -12,23 +12,14 @@
  * with a fixed seed: integers only, so no machine rounds differently.
  */
 
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#define PROGRAM "corpus"
+#include "base.h"
 
 enum { WORDS = 4096, LONGEST = 10, SHORTEST = 2, LINE = 72 };
 
 static const uint64_t most_bytes = UINT64_C(1) << 32;
 static uint64_t state = UINT64_C(20261124);
 static char words[WORDS][LONGEST + 1];
-
-static void die(int status, const char *what, const char *why)
-{
-    fprintf(stderr, "corpus: %s: %s\n", what, why);
-    exit(status);
-}
 
 static uint32_t draw(uint32_t below)
 {

@@ -17,18 +17,14 @@
  */
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
+
+#define PROGRAM "linpack"
+#include "base.h"
 
 enum {
     BLOCK = 64,         /* columns factored at a time: a panel of them stays in the L2 cache */
@@ -43,43 +39,10 @@ enum {
 };
 
 static const double most_residual = 16.0;
-static const uint64_t second_ns = UINT64_C(1000000000);
-
-static void die(int status, const char *what, const char *why)
-{
-    fprintf(stderr, "linpack: %s: %s\n", what, why);
-    exit(status);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-        die(1, "clock_gettime", strerror(errno));
-    return (uint64_t)now.tv_sec * second_ns + (uint64_t)now.tv_nsec;
-}
 
 static double *doubles(size_t count)
 {
-    void *at = mmap(NULL, count * sizeof(double), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (at == MAP_FAILED)
-        die(1, "mmap", strerror(errno));
-    return at;
-}
-
-static uint64_t number(const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-    uint64_t value;
-
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value < least || value > most)
-        die(2, text, "not a number in range");
-    return value;
+    return pages(count * sizeof(double));
 }
 
 static size_t lesser(size_t a, size_t b)

@@ -21,27 +21,21 @@
  */
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#define PROGRAM "system"
+#include "base.h"
 
 enum { MOST_SECONDS = 3600, LEAST_BATCHES = 4, FAULT_PAGES = 4096 };
 enum { LOOKUPS = 500, COPIES = 50, MOST_FILES = 8192, LARGEST_FILE = 65536 };
-
-static const uint64_t second_ns = UINT64_C(1000000000);
 
 struct service {
     const char *name;
@@ -54,21 +48,6 @@ struct service {
 static int to_child[2], to_parent[2];
 static pid_t echo;
 static char *self;
-
-static void die(int status, const char *what, const char *why)
-{
-    fprintf(stderr, "system: %s: %s\n", what, why);
-    exit(status);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-        die(1, "clock_gettime", strerror(errno));
-    return (uint64_t)now.tv_sec * second_ns + (uint64_t)now.tv_nsec;
-}
 
 static void call(uint64_t count)
 {

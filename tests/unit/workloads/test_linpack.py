@@ -13,6 +13,7 @@ from workloads.linpack import LINPACK, ORDER, parse
 
 (SOURCE,) = LINPACK.programs
 STRICT = ("-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2", "-static")
+BESIDE = ("-I", str(SOURCE.source.parent))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_a_wrong_solution_is_told_from_a_right_one(tmp_path: Path) -> None:
     assert right in text
     broken.write_text(text.replace(right, right.replace("-=", "-= 1e-9 +")))
     built = str(tmp_path / "broken")
-    process.run(["gcc", *STRICT, str(broken), "-o", built, *SOURCE.flags], timeout_s=120)
+    process.run(["gcc", *STRICT, *BESIDE, str(broken), "-o", built, *SOURCE.flags], timeout_s=120)
     with pytest.raises(process.CommandFailed, match="exit status 1") as caught:
         process.run([built, "300", "0"], timeout_s=60)
     assert "residual" in caught.value.tail

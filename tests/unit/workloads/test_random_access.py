@@ -12,6 +12,7 @@ from workloads.random_access import RANDOM_ACCESS, TABLE_BYTES, parse
 
 (SOURCE,) = RANDOM_ACCESS.programs
 STRICT = ("-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2", "-static")
+BESIDE = ("-I", str(SOURCE.source.parent))
 
 JUMPS = """
 #define main program_main
@@ -31,7 +32,7 @@ int main(void)
 def built(source: Path, at: Path) -> str:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
-    process.run(["gcc", *STRICT, str(source), "-o", str(at), *SOURCE.flags], timeout_s=120)
+    process.run(["gcc", *STRICT, *BESIDE, str(source), "-o", str(at), *SOURCE.flags], timeout_s=120)
     return str(at)
 
 
