@@ -34,6 +34,7 @@ from harness.interrupt import Interrupted
 from harness.places import PROJECT, places
 from harness.plan import Request
 from harness.progress import TerminalObserver
+from harness.suites import SUITES
 from harness.terminal import encode_json, say, stderr, stdout, tell, warn
 from harness.tuning import command as tuning
 from results.errors import StoreError
@@ -93,7 +94,7 @@ def _options(libvirt_uri: str | None, docker_host: str | None) -> dict[str, str]
     help={
         "backend": "all (the default), or names such as native,ns,docker,kvm:micro or ns:wf-*",
         "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
-        "suite": "quick, standard, full, waterfall or felter",
+        "suite": f"{', '.join(SUITES)}; default quick",
         "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
         "budget": "add blocks until every claim is settled, at most for this long, e.g. 10m or 2h",
         "seed": "seed of the random order; default a new one",

@@ -62,6 +62,9 @@ class Write:
     value: str
 
 
+_SWAP_FILES = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
+
+
 @dataclass(frozen=True, slots=True)
 class Creation:
     """What makes one box's cgroups, in order: for Python or for the launcher to carry out."""
@@ -76,6 +79,11 @@ class Creation:
     """eBPF to attach to ``born_in`` (v2); v1 has files for it."""
     affinity: tuple[int, ...] = ()
     """CPUs to run on where no CPU set can be made; none where one is."""
+
+    @property
+    def limits_swap(self) -> bool:
+        """Whether memory plus swap is limited too: not every kernel accounts for swap."""
+        return any(one.path.name in _SWAP_FILES for one in self.writes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,6 @@ from runtimes.process import ENVIRONMENT, tail_of, tail_of_file
 STAGE = ".stage"
 ROOT = ".runtime"
 """Where a runtime keeps its state: below ours, so that no other user of it is met."""
-_SWAP_FILES = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
 
 
 @dataclass(slots=True)
@@ -74,12 +73,11 @@ class OciEngine:
 
     def configuration(self, spec: InstanceSpec, box: Box, root: Path) -> Configuration:
         """What the runtime is told: the configuration of the ``ns`` box, mounted at ``root``."""
-        writes = box.creation.writes if box.creation else ()
         return describe(
             box,
             root,
             bounds=cgroups.bounds(spec.limits),
-            limits_swap=any(one.path.name in _SWAP_FILES for one in writes),
+            limits_swap=box.creation is not None and box.creation.limits_swap,
             cgroups_path=f"/{parent_path(self.site.run)}/{spec.name}",
         )
 

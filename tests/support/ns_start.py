@@ -6,11 +6,12 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes import cgroups
 from runtimes.base import Limits, Network
+from runtimes.cgroups.base import parent_path
 from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import HeldRoot
@@ -21,6 +22,8 @@ from runtimes.namespaces.engine import remove_state, remove_tree
 from runtimes.namespaces.links import Links
 from runtimes.namespaces.profiles import Profile
 from runtimes.namespaces.view import Places
+from runtimes.oci import bundle
+from runtimes.oci.describe import describe
 from runtimes.process import ENVIRONMENT
 
 TRUE = ("/bin/true",)
@@ -54,22 +57,8 @@ class Starter:
     def start_and_exit(self, profile: Profile, *, with_cgroups: bool = True) -> None:
         """Start a box and wait for its end; ``remove`` does the rest."""
         number = next(self._numbers)
-        name = f"b{number}"
-        bounds = cgroups.bounds(self.limits)
-        creation = self.hierarchy.creation(self.run, name, bounds) if with_cgroups else None
         outside = f"tb{self.run}n{number % _BOXES}"
-        box = Box(
-            profile=profile,
-            hostname=name,
-            places=Places(self.state / name, self.state / "stage"),
-            ids=boxes_of_root(),
-            argv=TRUE,
-            environment=ENVIRONMENT,
-            creation=creation,
-            controllers=self.hierarchy.controllers,
-            attachment=self._attachment(number, outside),
-            filter=self.filter,
-        )
+        box = self._box(profile, number, outside, with_cgroups=with_cgroups)
         quiet = self.silence
         started = self.launcher.start(build.plan(box), stdin=quiet, stdout=quiet, stderr=quiet)
         held = HeldRoot()
@@ -83,6 +72,40 @@ class Starter:
         """Remove all that has ended."""
         while self._left:
             self._left.pop()()
+
+    def bundle(self, profile: Profile, directory: Path) -> Path:
+        """The same box as an OCI bundle, its cgroup named after the directory.
+
+        Its root is the layer itself, read-only: whoever mounts the overlay for an OCI runtime does
+        so beforehand, and is not timed.
+        """
+        without = replace(profile, overlay=False)
+        box = self._box(without, next(self._numbers), "", with_cgroups=True)
+        directory.mkdir()
+        told = describe(
+            box,
+            self.root,
+            bounds=cgroups.bounds(self.limits),
+            cgroups_path=f"/{parent_path(self.run)}/{directory.name}",
+            limits_swap=box.creation is not None and box.creation.limits_swap,
+        )
+        bundle.write(directory, told)
+        return directory
+
+    def _box(self, profile: Profile, number: int, outside: str, *, with_cgroups: bool) -> Box:
+        name, bounds = f"b{number}", cgroups.bounds(self.limits)
+        return Box(
+            profile=profile,
+            hostname=name,
+            places=Places(self.state / name, self.state / "stage"),
+            ids=boxes_of_root(),
+            argv=TRUE,
+            environment=ENVIRONMENT,
+            creation=self.hierarchy.creation(self.run, name, bounds) if with_cgroups else None,
+            controllers=self.hierarchy.controllers,
+            attachment=self._attachment(number, outside),
+            filter=self.filter,
+        )
 
     def _remove(self, box: Box, held: HeldRoot, outside: str, *, with_cgroups: bool) -> None:
         if box.profile.network in build.LINKED and self.links is not None:
