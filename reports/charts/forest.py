@@ -21,6 +21,8 @@ from reports.view.ledger import Forest, ForestRow, Scale
 
 WIDE_PX, NARROW_PX = 440, 330
 ROW_PX, HEAD_PX, FOOT_PX = 36, 2, 40
+TICK_PX = 46
+"""What a label on the axis takes."""
 LIMITS = {"speed": (0.25, 2.0), "times": (0.01, 1000.0)}
 LEAST = {"speed": (0.9, 1.1), "times": (0.5, 20.0)}
 TICKS = {
@@ -85,19 +87,18 @@ def _draw(name: str, forest: Forest, axis: Axis, said: tuple[str, str]) -> str:
         figure = theme.figure(NARROW_PX if name.endswith("narrow") else WIDE_PX, height)
         axes = figure.add_axes((0.02, FOOT_PX / height, 0.96, rows / height))
         marks = Marks()
-        _prepare(axes, axis, rows, narrow=name.endswith("narrow"))
+        _prepare(axes, axis, rows)
         for index, row in enumerate(forest.rows):
             _row(axes, axis, row, HEAD_PX + index * ROW_PX, marks)
         return render(figure, marks, name, *said)
 
 
-def _prepare(axes: Axes, axis: Axis, height: float, *, narrow: bool) -> None:
+def _prepare(axes: Axes, axis: Axis, height: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(axis.low, axis.high)
     axes.set_ylim(height, 0)
-    ticks = [tick for tick in TICKS[axis.scale] if axis.low <= tick <= axis.high]
-    while len(ticks) > (4 if narrow else 6):
-        ticks = [tick for place, tick in enumerate(ticks) if place % 2 == 0 or tick == 1.0]
+    held = [tick for tick in TICKS[axis.scale] if axis.low <= tick <= axis.high]
+    ticks = theme.apart(axes, held, TICK_PX)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     sign = "{:.0%}" if axis.scale == "speed" else "{:g}×"

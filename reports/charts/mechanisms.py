@@ -22,6 +22,8 @@ from reports.view.waterfall import Fall, FallRow
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, HEAD_PX, FOOT_PX, BETWEEN_PX = 22, 28, 30, 22
 LABEL_PX, NARROW_LABEL_PX, WIDEST_PX = 186, 132, 300
+TICK_PX = 36
+"""What a label on the axis takes."""
 LEAST, MOST = 0.4, 1.25
 """The scale never goes further: what is beyond stands at its edge as an arrow."""
 TICKS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -134,12 +136,8 @@ def _column(
 
 def _grid(column: Column, fall: Fall, bottom: float) -> None:
     axes = column.axes
-    ticks = [tick for tick in TICKS if column.low <= tick <= column.high]
-    while len(ticks) > 4:
-        ticks = [tick for place, tick in enumerate(reversed(ticks)) if tick == 1.0 or place % 2][
-            ::-1
-        ]
-    for tick in ticks:
+    held = [tick for tick in TICKS if column.low <= tick <= column.high]
+    for tick in theme.apart(axes, held, TICK_PX):
         axes.plot([tick, tick], [HEAD_PX, bottom], color=theme.GRID, lw=1, zorder=0.6)
         axes.text(
             *(tick, bottom + 13, f"{tick:.0%}"),

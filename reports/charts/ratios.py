@@ -22,6 +22,8 @@ from reports.view.model import Effect, MetricView
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, NARROW_ROW_PX, HEAD_PX, FOOT_PX = 23, 40, 30, 42
 WIDE_LEFT = 0.21
+TICK_PX = 44
+"""What a label on the axis takes."""
 LEAST, MOST = 0.2, 5.0
 """The scale never goes further: beyond are arrows."""
 TICKS = (0.2, 0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -102,9 +104,7 @@ def _prepare(canvas: Canvas, height: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(scale.low, scale.high)
     axes.set_ylim(height, 0)
-    ticks = [tick for tick in TICKS if scale.holds(tick)]
-    while len(ticks) > (5 if canvas.narrow else 9):
-        ticks = [tick for index, tick in enumerate(ticks) if index % 2 == 0 or tick == 1.0]
+    ticks = theme.apart(axes, [tick for tick in TICKS if scale.holds(tick)], TICK_PX)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])

@@ -6,11 +6,13 @@ palette itself (Okabe & Ito's, safe for colour-blind eyes) is in the page's styl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.view.arms import SLOT_COUNT
@@ -71,6 +73,19 @@ def style(salt: str) -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def apart(axes: Axes, ticks: Sequence[float], least_px: float) -> list[float]:
+    """Those of ``ticks`` whose labels do not touch: 1, and from it outwards whatever has room.
+
+    The limits and the scale of ``axes`` have been set.
+    """
+    kept: dict[float, float] = {}
+    for tick in sorted(ticks, key=lambda tick: (abs(math.log(tick)), tick)):
+        x = float(axes.transData.transform((tick, 1.0))[0])
+        if all(abs(x - other) >= least_px for other in kept.values()):
+            kept[tick] = x
+    return sorted(kept)
 
 
 def figure(width_px: float, height_px: float) -> Figure:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
@@ -17,12 +16,13 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from reports import text
 from reports.charts import theme
 from reports.charts.svg import Chart, Marks, render
-from reports.view.waterfall import Fall, FallRow
+from reports.view.waterfall import Fall, FallRow, signed
 
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, NARROW_ROW_PX, BAR_PX = 25, 38, 13
 HEAD_PX, GAP_PX, FOOT_PX = 8, 62, 30
 STEPS_NS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+REST = "in no step"
 OWN_SLOT, FIRST_SLOT = 2, 0
 """Colours of the in-repo runtime and of the bare host, as in every other chart."""
 
@@ -61,7 +61,7 @@ def _draw(name: str, fall: Fall, said: tuple[str, str]) -> str:
     own = [row for row in fall.rows if not row.tier]
     tiers = [row for row in fall.rows if row.tier]
     row_px = NARROW_ROW_PX if narrow else ROW_PX
-    upper = HEAD_PX + (len(own) + 1) * row_px + FOOT_PX
+    upper = HEAD_PX + (len(own) + 2) * row_px + FOOT_PX
     lower = (len(tiers) + 1) * row_px + FOOT_PX if tiers and own else 0
     height = upper + (GAP_PX + lower if lower else 0)
     left, right = (0.02, 0.98) if narrow else (0.20, 0.79)
@@ -70,7 +70,7 @@ def _draw(name: str, fall: Fall, said: tuple[str, str]) -> str:
         marks = Marks()
         box = (left, 1 - upper / height, right - left, upper / height)
         above = Panel(figure.add_axes(box), marks, fall.unit, narrow, HEAD_PX)
-        reach = _mechanisms(above, own, upper)
+        reach = _mechanisms(above, own, fall.rest, upper)
         if lower:
             box = (left, 0.0, right - left, (lower + GAP_PX) / height)
             below = Panel(figure.add_axes(box), marks, fall.unit, narrow, GAP_PX)
@@ -78,23 +78,20 @@ def _draw(name: str, fall: Fall, said: tuple[str, str]) -> str:
         return render(figure, marks, name, *said)
 
 
-def _mechanisms(panel: Panel, rows: Sequence[FallRow], height: float) -> float:
+def _mechanisms(panel: Panel, rows: Sequence[FallRow], rest: float, height: float) -> float:
     """The upper panel; returns where its scale ends."""
-    ends = [row.median for row in rows]
-    ends += [
-        before.median + row.change.high
-        for before, row in pairwise(rows)
-        if row.change and row.change.high is not None
-    ]
+    stands = [reached for row in rows for reached in (row.end, row.median)]
+    ends = [row.begin + row.change.high for row in rows if row.change and row.change.high]
     # One wild interval must not flatten everything else.
-    reach = min(max(ends), 1.5 * max(row.median for row in rows)) * 1.04
+    reach = min(max(stands + ends), 1.5 * max(stands)) * 1.04
     _prepare(panel, reach, height, height - FOOT_PX)
     before: FallRow | None = None
     for index, row in enumerate(rows):
         _row(panel, row, before, index, reach)
         before = row
     if before is not None:
-        _total(panel, before, "everything together", len(rows))
+        _rest(panel, before, rest, len(rows), reach)
+        _total(panel, before, "everything together", len(rows) + 1)
     return reach
 
 
@@ -152,8 +149,8 @@ def _bar_top(panel: Panel) -> float:
 
 
 def _row(panel: Panel, row: FallRow, before: FallRow | None, index: int, reach: float) -> None:
-    start = before.median if before else 0.0
-    low, high = sorted((start, row.median))
+    start = row.begin
+    low, high = sorted((start, row.end))
     y = panel.top + index * panel.row_px + _bar_top(panel)
     colour = _colour(row)
     told = row.finding not in {"unclear", "few"}
@@ -175,6 +172,27 @@ def _row(panel: Panel, row: FallRow, before: FallRow | None, index: int, reach: 
         _whisker(panel, row, start, y + BAR_PX / 2, reach)
     label = f"{row.label} ({row.together} steps)" if row.together > 1 else row.label
     _words(panel, label, row.figure, row.ends, y, told=told)
+
+
+def _rest(panel: Panel, last: FallRow, rest: float, index: int, reach: float) -> None:
+    """Steps are estimated within blocks, the whole is a median: they seldom agree to the last."""
+    y = panel.top + index * panel.row_px + _bar_top(panel)
+    low, high = sorted((last.end, last.end + rest))
+    least = 0.003 * reach
+    drawn = panel.axes.barh(
+        *(y + BAR_PX / 2, max(high - low, least)),
+        left=low,
+        height=BAR_PX,
+        color=theme.BAND,
+        edgecolor=theme.MUTED,
+        linewidth=1.0,
+        zorder=2,
+    )
+    said = signed(rest, panel.unit)
+    panel.marks.add(drawn.patches[0], "step", f"{REST}: {said} to the median of the whole")
+    above = y - panel.row_px + BAR_PX
+    panel.axes.plot([last.end, last.end], [above, y], color=theme.MUTED, lw=0.9, zorder=1.5)
+    _words(panel, REST, said, "", y, told=False)
 
 
 def _whisker(panel: Panel, row: FallRow, start: float, y: float, reach: float) -> None:

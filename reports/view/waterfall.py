@@ -56,6 +56,10 @@ class FallRow:
     slot: int | None
     """Colour of an arm that the rest of the report shows, too."""
     median: float
+    begin: float
+    """Where its bar begins: what the steps before it add up to."""
+    end: float
+    """Where its bar ends."""
     change: Change | None
     overall: Change | None
     finding: Finding
@@ -78,6 +82,12 @@ class Fall:
     floor: float | None
     """In the unit for start-ups, a margin for ratios."""
     direction: str
+
+    @property
+    def rest(self) -> float:
+        """What all mechanisms together take beyond what they add up to one by one."""
+        own = [row for row in self.rows if not row.tier]
+        return own[-1].median - own[-1].end if own else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +178,23 @@ def _fall(one: Waterfall, arms: Mapping[str, ArmView]) -> Fall:
         short=SHORT.get(one.resource, text.name(one.title, 24)),
         resource=text.name(one.resource),
         unit=one.unit,
-        rows=tuple(_row(one, step, arms.get(step.rung.arm)) for step in one.steps),
+        rows=tuple(_rows(one, arms)),
         floor=one.floor,
         direction=one.direction,
     )
 
 
-def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
+def _rows(one: Waterfall, arms: Mapping[str, ArmView]) -> Iterator[FallRow]:
+    """Each from where the one before it ended; engines from all mechanisms together."""
+    before: FallRow | None = None
+    for step in one.steps:
+        whole = before is not None and step.rung.tier and not before.tier
+        begin = 0.0 if before is None else before.median if whole else before.end
+        before = _row(one, step, begin, arms.get(step.rung.arm))
+        yield before
+
+
+def _row(one: Waterfall, step: Step, begin: float, arm: ArmView | None) -> FallRow:
     figure, ends = _figures(one, step)
     label = text.name(step.rung.mechanism, 30)
     more = f" and the {step.together - 1} before it" if step.together > 1 else ""
@@ -190,6 +210,8 @@ def _row(one: Waterfall, step: Step, arm: ArmView | None) -> FallRow:
         last=step.rung.last,
         slot=arm.slot if arm else None,
         median=step.median,
+        begin=begin,
+        end=begin + step.change.value if step.change else step.median,
         change=step.change,
         overall=step.overall,
         finding=step.finding,

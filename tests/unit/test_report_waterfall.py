@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -52,13 +53,19 @@ def words(text: str) -> str:
     return re.sub(f"[{NARROW_SPACES}]", " ", text)
 
 
+def place(text: ET.Element) -> tuple[float, float]:
+    """Where a text stands, from the figure's left and top."""
+    moved = re.search(r"translate\(([\d.]+) ([\d.]+)\)", text.get("transform", ""))
+    if moved:
+        return float(moved[1]), float(moved[2])
+    return float(text.get("x", "nan")), float(text.get("y", "nan"))
+
+
 def row_heights(figure: str, labels: list[str]) -> list[float]:
     """Where each label stands, from the top of the figure."""
     heights = {}
     for text in ET.fromstring(figure).iter("text"):  # noqa: S314 — our own output is what is tested
-        place = re.search(r"translate\([\d.]+ ([\d.]+)\)", text.get("transform", ""))
-        height = float(place[1]) if place else float(text.get("y", "nan"))
-        heights.setdefault(text.text or "", height)
+        heights.setdefault(text.text or "", place(text)[1])
     return [heights[label] for label in labels]
 
 
@@ -84,6 +91,37 @@ def test_the_table_has_every_step_with_its_change_and_interval(fall: WaterfallVi
     assert " to " in calls.remark
     network = next(row for row in fall.table if row.label == "overlay root")
     assert network.cells[fall.head.index("Network, step")].remark == "not part of it"
+
+
+def test_bars_are_as_long_as_what_is_written_beside_them_and_add_up(fall: WaterfallView) -> None:
+    main = fall.starts[0]
+    own = [row for row in main.rows if not row.tier]
+    for before, row in pairwise(own):
+        assert row.change is not None
+        assert row.begin == before.end
+        assert row.end == pytest.approx(row.begin + row.change.value)
+    assert own[0].end == own[0].median
+    assert own[-1].end + main.rest == pytest.approx(own[-1].median)
+    runc = next(row for row in main.rows if row.tier)
+    assert runc.begin == own[-1].median
+
+
+def test_the_chart_says_what_is_in_no_step(charts: list[Chart]) -> None:
+    assert "in no step" in charts[0].wide
+    assert "in no step" in charts[0].narrow
+
+
+def test_labels_on_an_axis_do_not_touch(charts: list[Chart]) -> None:
+    for figure in (charts[2].wide, charts[2].narrow):
+        by_row: dict[float, list[float]] = {}
+        for text in ET.fromstring(figure).iter("text"):  # noqa: S314 — as above
+            if re.fullmatch(r"\d+%", text.text or ""):
+                x, y = place(text)
+                by_row.setdefault(y, []).append(x)
+        assert by_row
+        for row in by_row.values():
+            gaps = [right - left for left, right in pairwise(sorted(row))]
+            assert min(gaps) > 30
 
 
 def test_bars_stand_in_the_order_of_the_steps(charts: list[Chart]) -> None:
