@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from harness.errors import HarnessFault
 from harness.interrupt import orderly
 from harness.loop import Tally, run_all
 from harness.pinning import pinned
-from harness.places import PROJECT
+from harness.places import PROJECT, check_writable
 from harness.plan import Plan, Request, make_plan, plan_of
 from harness.prepare import Prepared, imaginary, prepared
 from harness.progress import TerminalObserver
@@ -53,7 +52,7 @@ def bench(
         Interrupted: after everything was put away; the run can be resumed.
     """
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
-    _check_writable(equipment.places.runs)
+    check_writable(equipment.places.runs)
     with _exclusively(equipment, plan, observer, wait=wait):
         return _carry_out(equipment, plan, observer, None, own=request.claims)
 
@@ -91,19 +90,6 @@ def _exclusively(
         if not imaginary(plan, equipment.runtimes):
             entering.enter(observer.note)  # nothing for root; before there is any thread
         yield
-
-
-def _check_writable(runs: Path) -> None:
-    """Find out now, not after an hour, that results cannot be written."""
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=runs):
-            pass
-    except OSError as error:
-        raise HarnessFault(
-            f"results cannot be written to {runs}: {error.strerror}",
-            hint="choose another directory with --out",
-        ) from None
 
 
 def _carry_out(

@@ -96,7 +96,8 @@ class Plan:
         return [
             slot
             for slot in order
-            if self._fits(slot, runtimes) and (slot.arm not in hopeless or self._shown(slot))
+            if not self.misfit(slot.arm, slot.workload, runtimes)
+            and (slot.arm not in hopeless or self._shown(slot))
         ]
 
     def without(self, backend: str, skipped: Skipped) -> Plan:
@@ -111,21 +112,21 @@ class Plan:
         rounds = self.rounds.get(slot.workload, 1)
         return (slot.block - 1) // rounds < self.emulated_blocks
 
-    def _fits(self, slot: Slot, runtimes: Mapping[str, Runtime]) -> bool:
-        if slot.workload not in self.partial.get(slot.arm.backend, self.workloads):
-            return False
-        workload = self.workloads[slot.workload]
-        needed = {
-            capability
-            for capability, wanted in (
-                (Capability.NETWORK, workload.needs_network),
-                (Capability.VOLUME, workload.needs_volume),
-                (Capability.ROOT, workload.needs_root),
-                (Capability.IMAGE, workload.changes_image),
-            )
-            if wanted
-        }
-        return needed <= capabilities(runtimes[slot.arm.backend], slot.arm.profile)
+    def misfit(self, arm: Arm, workload: str, runtimes: Mapping[str, Runtime]) -> str:
+        """Why an arm takes no part in a workload; empty where it does."""
+        if workload not in self.partial.get(arm.backend, self.workloads):
+            return "the suite asks no more of it"
+        has = capabilities(runtimes[arm.backend], arm.profile)
+        needs = self.workloads[workload]
+        for capability, wanted, why in (
+            (Capability.NETWORK, needs.needs_network, "it has no network"),
+            (Capability.VOLUME, needs.needs_volume, "it has no volume"),
+            (Capability.ROOT, needs.needs_root, "its root is not its own to write to"),
+            (Capability.IMAGE, needs.changes_image, "the files of its image are not its own"),
+        ):
+            if wanted and capability not in has:
+                return why
+        return ""
 
 
 def make_plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -47,34 +47,46 @@ class Estimate:
         """One more trial took ``seconds``."""
         self._seconds[slot.workload, slot.arm.name].append(seconds)
 
+    def knows(self, slot: Slot) -> bool:
+        """Whether a trial of this kind has been timed."""
+        return (slot.workload, slot.arm.name) in self._seconds
+
     def remaining_s(self, slots: Sequence[Slot]) -> float | None:
         """Seconds for ``slots``; ``None`` before anything is known.
 
-        A kind of trial not yet seen counts as the mean of its workload, else of its arm, else of
+        A kind of trial not yet seen counts as the mean of its arm, else of its workload, else of
         all.
         """
         if not self._seconds:
             return None
         means = {key: statistics.fmean(values) for key, values in self._seconds.items()}
-        overall = statistics.fmean(means.values())
 
-        def one(slot: Slot) -> float:
-            key = (slot.workload, slot.arm.name)
-            if key in means:
-                return means[key]
-            same_arm = [value for (_, arm), value in means.items() if arm == slot.arm.name]
-            return statistics.fmean(same_arm) if same_arm else overall
+        def one(kind: tuple[str, str]) -> float:
+            if kind in means:
+                return means[kind]
+            workload, arm = kind
+            of_arm = [value for (_, its), value in means.items() if its == arm]
+            of_workload = [value for (its, _), value in means.items() if its == workload]
+            return statistics.fmean(of_arm or of_workload or means.values())
 
-        return sum(one(slot) for slot in slots)
+        kinds = Counter((slot.workload, slot.arm.name) for slot in slots)
+        return sum(one(kind) * count for kind, count in kinds.items())
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h 20 min``: to the precision of an estimate."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(round(minutes / 10) * 10, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def readable(seconds: float | None) -> str:
     """``about 4 min left``; empty when nothing can be said."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"
+    return "" if seconds is None else f"about {duration(seconds)} left"
 
 
 class TerminalObserver:

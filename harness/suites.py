@@ -90,7 +90,7 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "depth",
-            "five minutes: what a root of many layers costs, up to as many as the kernel stacks",
+            "two minutes: what a root of many layers costs, up to as many as the kernel stacks",
             blocks=5,  # as quick
             emulated_blocks=1,
             size=Size(iterations=1, seconds=1),

@@ -1,4 +1,4 @@
-"""The terminal, for tasks.py alone: lines as they are, errors with their tail and hint."""
+"""The terminal, for the tasks alone: lines as they are, errors with their tail and hint."""
 
 from __future__ import annotations
 

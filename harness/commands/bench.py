@@ -1,0 +1,155 @@
+"""The main task: weigh boxes and write the report, or say what that would be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from invoke.context import Context as Invocation
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from harness import claims as own_claims
+from harness import forecast, forecast_tables
+from harness import option_values as values
+from harness.bench import Result
+from harness.bench import bench as make_run
+from harness.bench import resume as go_on
+from harness.clock import HostClock
+from harness.commands.edge import edge, names, options
+from harness.equipment import Equipment
+from harness.errors import UsageFault
+from harness.places import places
+from harness.plan import Request
+from harness.progress import TerminalObserver
+from harness.suites import SUITES
+from harness.terminal import say, stderr, stdout, warn
+from runtimes.registry import load as load_runtimes
+from workloads.registry import load as load_workloads
+
+DEFAULT_SUITE = "quick"
+
+
+@task(
+    name="bench",
+    help={
+        "backend": "all (the default), or names such as native,ns,docker,kvm:micro or ns:wf-*",
+        "workload": "all, names such as cpu.sysbench, or whole resources such as cpu,network",
+        "suite": f"{', '.join(SUITES)}; default {DEFAULT_SUITE}",
+        "blocks": "random blocks; default as the suite says; with --budget the most, default 100",
+        "budget": "add blocks until every claim is settled, at most for this long, e.g. 10m or 2h",
+        "seed": "seed of the random order; default a new one",
+        "cpus": "CPUs' worth of time for each box; default half of this host's, at most 4",
+        "cpuset": "the box's CPUs by number, e.g. 2-3",
+        "memory": "memory limit of each box; default 512M",
+        "claims": "TOML file with claims of your own, to be judged beside the built-in ones",
+        "out": "directory for results; default results/runs",
+        "resume": "go on with this run, which was killed or interrupted",
+        "plan": "say what would run, which arms are left out and about how long; start nothing",
+        "libvirt-uri": "libvirt connection; default an embedded driver of our own",
+        "docker-host": "Docker daemon; default the host's if it answers, else one of our own",
+        "wait": "wait for another run on this host to end",
+    },
+)
+@edge
+def bench(  # noqa: PLR0917  # invoke passes options by name
+    _: Invocation,
+    backend: str | None = None,
+    workload: str | None = None,
+    suite: str | None = None,
+    blocks: str | None = None,
+    budget: str | None = None,
+    seed: str | None = None,
+    cpus: str | None = None,
+    cpuset: str | None = None,
+    memory: str | None = None,
+    claims: str | None = None,
+    out: str | None = None,
+    resume: str | None = None,
+    plan: bool = False,
+    libvirt_uri: str | None = None,
+    docker_host: str | None = None,
+    wait: bool = False,
+) -> None:
+    """Weigh boxes: run workloads in every backend and write the report."""
+    given = {
+        "--backend": backend,
+        "--workload": workload,
+        "--suite": suite,
+        "--blocks": blocks,
+        "--budget": budget,
+        "--seed": seed,
+        "--cpus": cpus,
+        "--cpuset": cpuset,
+        "--memory": memory,
+        "--claims": claims,
+    }
+    if resume is not None:
+        _refuse([name for name, value in given.items() if value is not None])
+    request = Request(
+        backend=backend,
+        workload=workload,
+        suite=DEFAULT_SUITE if suite is None else suite,
+        blocks=values.whole("--blocks", blocks),
+        budget=budget,
+        seed=values.whole("--seed", seed),
+        cpus=cpus,
+        cpuset=cpuset,
+        memory=memory,
+        options=options(libvirt_uri, docker_host),
+        command=("invoke", *sys.argv[1:]),
+        claims=own_claims.checked(claims, names()),
+    )
+    if plan:
+        _foretell(_equipment(out), request, resume)
+    else:
+        _weigh(_equipment(out), request, resume, wait=wait)
+
+
+def _refuse(given: Sequence[str]) -> None:
+    if given:
+        raise UsageFault(
+            f"{', '.join(given)}: fixed when a run begins", hint="leave it out with --resume"
+        )
+
+
+def _equipment(out: str | None) -> Equipment:
+    runtimes, workloads = load_runtimes(), load_workloads()
+    broken = {**runtimes.broken, **{each.name: each.reason for each in workloads.broken}}
+    for name, why in broken.items():
+        warn(f"warning: {name} is left out: {why}")
+    return Equipment(
+        runtimes=runtimes.runtimes,
+        workloads=workloads.workloads,
+        places=places(out),
+        clock=HostClock(),
+    )
+
+
+def _foretell(equipment: Equipment, request: Request, resume: str | None) -> None:
+    if resume is None:
+        foreseen = forecast.of_new(equipment, request)
+    else:
+        foreseen = forecast.of_rest(equipment, resume, request.options)
+    stdout.print(*forecast_tables.shown(foreseen), sep="\n")
+
+
+def _weigh(equipment: Equipment, request: Request, resume: str | None, *, wait: bool) -> None:
+    observer = TerminalObserver(stderr, equipment.clock)
+    if resume is None:
+        result = make_run(equipment, request, observer, wait=wait)
+    else:
+        result = go_on(equipment, resume, request.options, observer, wait=wait)
+    _summarise(result)
+
+
+def _summarise(result: Result) -> None:
+    tally = result.tally
+    repeats = f"; {tally.repeats} repeated a disturbed one" if tally.repeats else ""
+    say(
+        f"{tally.ok} trials valid, {tally.invalid} marked invalid by gates, "
+        f"{tally.failed} failed{repeats}"
+    )
+    say(f"report: {result.report}")
+    if tally.failed:
+        raise Exit(code=1)

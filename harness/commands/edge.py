@@ -1,0 +1,73 @@
+"""What every task shares: errors rendered once, as an exit code; registered names; opened runs."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec
+
+from invoke.exceptions import Exit
+
+from harness import claims as own_claims
+from harness.errors import HarnessFault
+from harness.interrupt import Interrupted
+from harness.places import places
+from harness.terminal import encode_json, stdout, tell
+from results.errors import StoreError
+from results.ledger.errors import LedgerError
+from results.ledger.vocabulary import Known
+from results.store import RunDirectory, latest
+from runtimes.base import RuntimeFault
+from runtimes.registry import load as load_runtimes
+from workloads.base import WorkloadFault
+from workloads.registry import load as load_workloads
+
+P = ParamSpec("P")
+
+FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, LedgerError, OSError)
+
+RUN_HELP = {"run": "run to look at; default the latest", "out": "directory of results"}
+CLAIMS_HELP = {"claims": "TOML file with claims of your own"}
+JSON_HELP = {"as-json": "print JSON instead of a table"}
+
+
+def edge(command: Callable[P, None]) -> Callable[P, None]:
+    """Render an error once, here, and turn it into an exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except Interrupted as interruption:
+            raise Exit(code=interruption.exit_code) from None
+        except FAULTS as error:
+            tell(error)
+            raise Exit(code=getattr(error, "exit_code", 3)) from None
+
+    return wrapped
+
+
+def names() -> Known:
+    """Every name that a claim may use here."""
+    return own_claims.known_names(load_runtimes().runtimes, load_workloads().workloads)
+
+
+def opened(run: str | None, out: str | None) -> RunDirectory:
+    """The run of that name, or the latest."""
+    where = places(out).runs
+    return RunDirectory.open(run, where) if run else latest(where)
+
+
+def options(libvirt_uri: str | None, docker_host: str | None) -> Mapping[str, str]:
+    """Backend options that were given."""
+    given = {"libvirt_uri": libvirt_uri, "docker_host": docker_host}
+    return {name: value for name, value in given.items() if value}
+
+
+def show(lines: Sequence[object], document: object, *, as_json: bool) -> None:
+    """Print a result for people, or for programs."""
+    if as_json:
+        sys.stdout.write(encode_json(document))
+    else:
+        stdout.print(*lines, sep="\n")

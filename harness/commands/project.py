@@ -1,0 +1,51 @@
+"""Tasks about this project itself: its checks, its targets, its soak."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from invoke.context import Context as Invocation
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from harness import development, tables
+from harness import perf as targets
+from harness.commands.edge import edge
+from harness.places import PROJECT
+from harness.terminal import encode_json, stdout
+from runtimes import process
+
+
+@task(help={"only": "a part of a test's name", "fast": "no engines, no browser: unit tests only"})
+@edge
+def test(  # a task, not a test
+    _: Invocation,
+    only: str | None = None,  # noqa: PT028
+    fast: bool = False,  # noqa: PT028
+) -> None:
+    """Run every check: types, style, imports, tests."""
+    checks = development.checks(only, fast=fast)
+    failed = [check for check in checks if process.inherit(check, cwd=PROJECT) != 0]
+    if failed:
+        raise Exit(code=1)
+
+
+@task(help={"only": "one entry by name", "json": "also write the entries to this file"})
+@edge
+def perf(_: Invocation, only: str | None = None, json: str | None = None) -> None:
+    """Measure the project itself against its speed and size targets."""
+    entries = targets.measure(only)
+    stdout.print(tables.perf(entries))
+    if json:
+        Path(json).write_text(encode_json([asdict(each) for each in entries]), encoding="utf-8")
+    if not all(each.met for each in entries):
+        raise Exit(code=1)
+
+
+@task(help={"cycles": "how many boxes to start and stop, one after the other"})
+@edge
+def soak(_: Invocation, cycles: int = 10_000) -> None:
+    """Start and stop many boxes, and see that nothing of them is left."""
+    if process.inherit(development.soak(cycles), cwd=PROJECT) != 0:
+        raise Exit(code=1)
