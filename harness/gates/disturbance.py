@@ -26,7 +26,7 @@ def steal(evidence: Evidence) -> GateFinding | None:
     return GateFinding(
         "steal",
         severity,
-        f"{pressure.steal_ratio:.1%} of CPU time was stolen by the hypervisor",
+        f"{100 * pressure.steal_ratio:.1f} % of CPU time was stolen by the hypervisor",
         "use a dedicated or bare-metal host",
         transient=True,
     )

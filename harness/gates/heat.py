@@ -48,7 +48,9 @@ def drift(evidence: Evidence) -> GateFinding | None:
     found = []
     if around.spin_ns is not None and around.spin_reference_ns:
         slower = max(around.spin_ns) / around.spin_reference_ns - 1
-        found.append((slower, f"fixed work took {slower:.0%} longer than at this run's best"))
+        found.append(
+            (slower, f"fixed work took {100 * slower:.0f} % longer than at this run's best")
+        )
     if around.frequency_khz is not None and min(around.frequency_khz) > 0:
         change = max(around.frequency_khz) / min(around.frequency_khz) - 1
         before, after = (each / 1e6 for each in around.frequency_khz)

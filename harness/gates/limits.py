@@ -108,7 +108,10 @@ def quota_held_back(evidence: Evidence) -> GateFinding | None:
     return GateFinding(
         "box-throttled",
         "caution",
-        f"the CPU quota stopped the box for {ratio:.1%} of the trial, though it is all of its CPUs",
+        (
+            f"the CPU quota stopped the box for {100 * ratio:.1f} % of the trial, though it is all "
+            "of its CPUs"
+        ),
         "a kernel later than 5.4 hands out quota without this loss",
     )
 

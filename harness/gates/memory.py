@@ -42,7 +42,7 @@ def pressure(evidence: Evidence) -> GateFinding | None:
     return GateFinding(
         "memory-pressure",
         severity if own is not None else "caution",
-        f"tasks {whose} waited for memory during {outside:.1%} of the trial",
+        f"tasks {whose} waited for memory during {100 * outside:.1f} % of the trial",
         "free memory, or give boxes a smaller --memory",
         transient=True,
     )

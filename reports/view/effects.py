@@ -84,7 +84,7 @@ def effect(
         note = _why_not(baseline, candidate) or text.clean(str(error), 120)
         return Effect(arm, n, None, None, None, (), note, "no ratio", "none", "")
     ratio, low, high = _turned(found, higher=higher)
-    note = "" if low is not None else f"interval declined: {_trials(found.n_units)}"
+    note = "" if low is not None else f"no interval from {_trials(found.n_units)}"
     reading, tone = _reading(arm, (low, high), found, floor, words)
     pairs = _pairs(baseline, candidate, higher=higher)
     return Effect(arm, n, ratio, low, high, pairs, note, reading, tone, found.method)

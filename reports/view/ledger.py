@@ -217,9 +217,9 @@ def _row(finding: Finding, scale: str, arms: Mapping[str, ArmView]) -> ForestRow
     against = (
         "" if finding.baseline.arm == BASELINE else f" ÷ {text.name(finding.baseline.arm, 16)}"
     )
-    label = f"{text.name(name, 20)}{against}, {text.name(finding.part, 36)}"
+    label = f"{text.name(name, 20)}{against}, {_short(finding.part)}"
     figure = text.times(ratio) if scale == "times" else text.percent(ratio)
-    interval = "interval declined"
+    interval = "too few trials for an interval"
     if low is not None and high is not None:
         interval = f"{_figure(low, scale)} to {_figure(high, scale)}, each end 95 % certain"
     return ForestRow(
@@ -232,6 +232,11 @@ def _row(finding: Finding, scale: str, arms: Mapping[str, ArmView]) -> ForestRow
         tip=f"{label} against {text.name(finding.baseline.arm, 24)}: {figure} ({interval}). "
         f"{finding.verdict}",
     )
+
+
+def _short(part: str) -> str:
+    """A quantity's name for a label: ``first byte of an idle box``."""
+    return text.name(part.removeprefix("time to the "), 36)
 
 
 def _turned(claimed: tuple[float, float]) -> tuple[float, float]:
@@ -293,7 +298,7 @@ def _comparison(finding: Finding) -> tuple[str, ...]:
             _left_out(finding),
             text.clean(verdict, 400),
         )
-    interval = "declined"
+    interval = "too few trials"
     if found.equivalence_low is not None and found.equivalence_high is not None:
         interval = f"{text.times(found.equivalence_low)} – {text.times(found.equivalence_high)}"
     floor = text.NOTHING if finding.floor is None else f"±{text.percent(finding.floor, 1)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from results.ledger import words
 from results.ledger.findings import Finding
 from results.ledger.rules import SHARES
@@ -55,6 +57,16 @@ def effect(finding: Finding) -> str:
     first, last = sorted((abs(low), abs(high)))
     span = f"{words.percent(first)} to {words.percent(last)}, {CERTAIN}"
     return f"{where} {_did(finding)} than {base} ({span})"
+
+
+def worse(findings: Sequence[Finding], amount: str) -> str:
+    """``took at least 4 % more``, ``did at most 3 % less``: what a loss is in these metrics."""
+    directions = {finding.direction for finding in findings}
+    if directions == {"lower"}:
+        return f"took {amount} more"
+    if directions == {"higher"}:
+        return f"did {amount} less"
+    return f"came off {amount} worse"
 
 
 def brief(finding: Finding) -> str:

@@ -14,6 +14,7 @@ from results.ledger.effects import (
     limit,
     named,
     so_far,
+    worse,
 )
 from results.ledger.findings import Finding, Verdict
 from results.ledger.rules import SHARES
@@ -55,28 +56,32 @@ def _holds(claim: Claim, one: Finding, judged: Sequence[Finding]) -> str:
     if one.rule.kind not in SHARES or len(same) == 1:
         tail = f"; the tightest of {len(same)} comparisons" if len(same) > 1 else ""
         return f"It holds here: {effect(one)}, where the claim asks for {limit(one)}{tail}"
-    arms = words.listed([finding.candidate.arm for finding in same])
     parts = words.listed([finding.part for finding in same])
-    base = named(one.baseline.arm)
     count = f"in each of {len(same)} comparisons" if claim.combine == "every" else "at least once"
     worst = max(same, key=lambda finding: bound(finding, least=False))
     most = words.percent(bound(worst, least=False))
     if one.rule.kind == "equivalence":
-        return (
-            f"It holds here: in {parts}, {arms} came within {most} of {base}, {CERTAIN} {count}; "
-            f"the claim allows {limit(one)}"
-        )
-    if one.rule.kind == "loss-at-most":
-        return (
-            f"It holds here: in {parts}, {arms} lost at most {most} against {base}, {CERTAIN} "
-            f"{count}; the claim allows {limit(one)}"
-        )
-    tight = min(same, key=lambda finding: bound(finding, least=True))
-    least = words.percent(bound(tight, least=True))
-    return (
-        f"It holds here: in {parts}, {arms} lost at least {least} against {base}, {CERTAIN} "
-        f"{count}; the claim asks for more than {limit(one)}"
-    )
+        found = _all(same, f"came within {most} of", f"came within {most}")
+        asked = f"allows {limit(one)}"
+    elif one.rule.kind == "loss-at-most":
+        found = _all(same, f"{worse(same, f'at most {most}')} than", worse(same, f"at most {most}"))
+        asked = f"allows {limit(one)}"
+    else:
+        tight = min(same, key=lambda finding: bound(finding, least=True))
+        least = f"at least {words.percent(bound(tight, least=True))}"
+        found = _all(same, f"{worse(same, least)} than", worse(same, least))
+        asked = f"asks for more than {limit(one)}"
+    return f"It holds here: in {parts}, {found}, {CERTAIN} {count}; the claim {asked}"
+
+
+def _all(same: Sequence[Finding], verb: str, alone: str) -> str:
+    """``ns and docker VERB the bare host``; where baselines differ, each with its own."""
+    bases = dict.fromkeys(named(finding.baseline.arm) for finding in same)
+    if len(bases) == 1:
+        arms = words.listed([finding.candidate.arm for finding in same])
+        return f"{arms} {verb} {next(iter(bases))}"
+    pairs = [f"{each.candidate.arm} against {named(each.baseline.arm)}" for each in same]
+    return f"{words.listed(pairs)} each {alone}"
 
 
 def _fails(one: Finding) -> str:

@@ -99,7 +99,7 @@ def test_few_trials_decline_intervals_and_claim_nothing(tmp_path: Path) -> None:
     assert effects
     assert all(e.low is None and e.high is None for e in effects)
     assert {e.reading for e in effects} == {"too few trials to say"}
-    assert all("interval declined" in e.note for e in effects)
+    assert all("no interval from" in e.note for e in effects)
     assert any("Too few trials" in gate.title for gate in view.gates)
     answer = " ".join(view.answer)
     assert "too few trials yet" in answer
