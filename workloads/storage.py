@@ -194,7 +194,7 @@ _ACCESSES: Mapping[str, tuple[str, Access]] = {
     ),
     "sequential-read": ("Sequential reads, 1 MiB, direct", Access("read", _MIB, 0, 320 * _MIB)),
     "sequential-write": (
-        "Sequential writes, 1 MiB, direct, flushed every 16",
+        "Sequential writes, 1 MiB, direct, flushed",
         Access("write", _MIB, 16),
     ),
 }

@@ -36,6 +36,6 @@ def slowdown(evidence: Evidence) -> GateFinding | None:
 
 
 def _levels(means: Sequence[float]) -> str:
-    """``102, 98.1, 77 of the primary metric``."""
-    shown = [f"{mean:.4g}" for mean in means[-5:]]
-    return f"{', '.join(shown)} of the primary metric, in turn"
+    """``levels of 102, 98.1, 100 % of the last one``: of the primary metric, in any unit."""
+    shown = [f"{100 * mean / means[-1]:.3g}" for mean in means[-5:]]
+    return f"levels of {', '.join(shown)} % of the last one, in turn"

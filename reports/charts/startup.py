@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from reports import text
 from reports.charts import theme
@@ -17,6 +18,8 @@ from reports.view.startup import PHASES
 
 WIDE_PX, NARROW_PX = 960, 350
 ECDF_PX = 330
+TICK_PX = 52
+"""What a label on the axis takes."""
 ORDER = {phase: index for index, (phase, _, _) in enumerate(PHASES)}
 """A phase has one colour, whichever others an arm has."""
 BAR_PX, ARM_PX, FOOT_PX = 24, 52, 8
@@ -68,17 +71,16 @@ def _draw_ecdf(
         figure = theme.figure(width, ECDF_PX)
         margin = 46 / width
         axes = figure.add_axes((margin, 0.08, 1 - margin - 0.02, 0.88))
-        _prepare_ecdf(axes, metric.unit, narrow=narrow)
+        _prepare_ecdf(axes)
         marks = Marks()
         for value in arms:
             _ecdf(axes, metric, value, marks)
+        _time_axis(axes, metric.unit)
         return render(figure, marks, name, *said)
 
 
-def _prepare_ecdf(axes: Axes, unit: str, *, narrow: bool) -> None:
+def _prepare_ecdf(axes: Axes) -> None:
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(numticks=5 if narrow else 9))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _tick(float(x), unit)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
@@ -89,8 +91,20 @@ def _prepare_ecdf(axes: Axes, unit: str, *, narrow: bool) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _time_axis(axes: Axes, unit: str) -> None:
+    """Ticks at 1, 2 and 5 of every power of ten, where their labels have room."""
+    low, high = axes.get_xlim()
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    held = [
+        tick for power in powers for one in (1, 5, 2) if low <= (tick := one * 10.0**power) <= high
+    ]
+    ticks = theme.apart(axes, held, TICK_PX)
+    axes.set_xticks(ticks, [_tick(tick, unit) for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _tick(value: float, unit: str) -> str:
-    """``10 ms`` rather than ``10.0 ms``: ticks are powers of ten."""
+    """``10 ms`` rather than ``10.0 ms``: ticks are round."""
     return re.sub(r"\.0+(?= )", "", text.quantity(value, unit))
 
 

@@ -100,8 +100,10 @@ def _subtitle(run: Run) -> str:
 
 
 def _daemons(run: Run, arms: Mapping[str, ArmView]) -> tuple[tuple[ArmView, float], ...]:
-    return tuple(
-        (arms[arm_name(record.backend, record.profile)], float(record.daemon_pss_bytes))
-        for record in run.arms
+    """Of each backend once: its arms are served by the same daemons."""
+    found = {
+        record.backend: (arms[arm_name(record.backend, record.profile)], record.daemon_pss_bytes)
+        for record in reversed(run.arms)  # so that the first arm of a backend stands for it
         if record.daemon_pss_bytes
-    )
+    }
+    return tuple((arm, float(size)) for arm, size in reversed(found.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 from reports import text
@@ -33,7 +34,7 @@ UNJUDGED = ("emulated", "simulated")
 def arm_views(run: Run) -> dict[str, ArmView]:
     """Every arm of ``run`` by name, always in the same order, the baseline first."""
     records = {arm_name(arm.backend, arm.profile): arm for arm in run.arms}
-    order = sorted(records, key=lambda name: SLOTS.get(name, SLOT_COUNT))
+    order = sorted(records, key=lambda name: (SLOTS.get(name, SLOT_COUNT), _natural(name)))
     taken = {SLOTS[name] for name in order if name in SLOTS}
     free = [slot for slot in range(SLOT_COUNT) if slot not in taken] or [SLOT_COUNT - 1]
     others = sorted(name for name in order if name not in SLOTS)
@@ -48,6 +49,12 @@ def arm_views(run: Run) -> dict[str, ArmView]:
         )
         for name in order
     }
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    """``depth-8`` before ``depth-64``, and that before ``depth-limit``."""
+    parts = re.split(r"([0-9]{1,9})", name)  # every second one is a number
+    return tuple((int(each), "") if at % 2 else (-1, each) for at, each in enumerate(parts))
 
 
 def baseline_of(name: str, present: Container[str]) -> str:

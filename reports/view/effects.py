@@ -178,4 +178,4 @@ def _reading(
 
 
 def _trials(n: int) -> str:
-    return f"{text.number(n)} trial" + ("s" if n != 1 else "")
+    return f"{n:,} trial".replace(",", "\N{NARROW NO-BREAK SPACE}") + ("s" if n != 1 else "")

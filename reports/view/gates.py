@@ -184,12 +184,13 @@ def _floor(run: Run, metrics: Sequence[MetricView], arms: Mapping[str, ArmView])
             "called differences; the grey bands in the chart show them.",
             floor=True,
         )
-    n = min(floor.n for floor in floors)
+    short = [floor.n for floor in floors if not floor.proven]
     return Gate(
         "caution",
-        f"Too few trials for intervals: {n} per arm and workload",
-        f"An interval at {text.percent(CONFIDENCE)} needs {MINIMUM_TRIALS}. Until then points are "
-        f"shown and no difference is claimed. Native against native differed by {span}.",
+        f"Too few trials for an interval in {len(short)} of {len(floors)} workloads",
+        f"An interval at {text.percent(CONFIDENCE)} needs {MINIMUM_TRIALS} blocks with both native "
+        f"arms, and {min(short)} count. Until then points are shown and no difference is claimed. "
+        f"Native against native differed by {span}.",
         "invoke bench --suite standard",
         floor=True,
     )

@@ -156,7 +156,7 @@ def _summary(cards: Sequence[Card], awaited: int) -> str:
     open_, absent = counts["inconclusive"], counts["not evaluable"] - awaited
     parts = [
         f"{held} {_plural(held, 'holds', 'hold')} on this machine" if held else "",
-        f"{not_held} {_plural(not_held, 'does', 'do')} not" if not_held else "",
+        f"{not_held} {_plural(not_held, 'does', 'do')} not hold" if not_held else "",
         f"{open_} {_plural(open_, 'is', 'are')} still open" if open_ else "",
         f"{absent} cannot be judged by what ran here" if absent else "",
     ]

@@ -196,7 +196,7 @@ class ReportView:
     metrics: tuple[MetricView, ...]
     phases: tuple[PhaseBar, ...]
     daemons: tuple[tuple[ArmView, float], ...]
-    """Fixed memory of the daemons that serve an arm's instances, in bytes."""
+    """Fixed memory of the daemons that serve a backend's instances, in bytes, by its first arm."""
     failures: tuple[Failure, ...]
     environment: tuple[Table, ...]
     command: str

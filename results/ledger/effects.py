@@ -9,6 +9,8 @@ from results.ledger.findings import Finding
 from results.ledger.rules import SHARES
 
 CERTAIN = "with 95 % certainty"
+MANY = 2.0
+"""A loss from which on people think in times, not in per cent."""
 
 
 def named(arm: str) -> str:
@@ -54,9 +56,12 @@ def effect(finding: Finding) -> str:
     if low <= 0.0 <= high:
         most = words.percent(max(-low, high))
         return f"{where} could not be told from {base}: at most {most} apart, {CERTAIN}"
+    if finding.direction == "lower" and low >= MANY:
+        ends = f"{words.number(1.0 + low)} to {words.times(1.0 + high)}, {CERTAIN}"
+        return f"{where} took {words.times(1.0 + found.worse_by)} what {base} did ({ends})"
     first, last = sorted((abs(low), abs(high)))
     span = f"{words.percent(first)} to {words.percent(last)}, {CERTAIN}"
-    return f"{where} {_did(finding)} than {base} ({span})"
+    return f"{where} {_did(finding)} {_than(finding)} {base} ({span})"
 
 
 def worse(findings: Sequence[Finding], amount: str) -> str:
@@ -89,7 +94,7 @@ def so_far(finding: Finding) -> str:
         return where
     if finding.rule.kind not in SHARES:
         return f"{where} has {words.times(found.ratio)} as much as {base}"
-    return f"{where} {_did(finding)} than {base}"
+    return f"{where} {_did(finding)} {_than(finding)} {base}"
 
 
 def interval(finding: Finding) -> str:
@@ -117,8 +122,14 @@ def _did(finding: Finding) -> str:
     return f"{verb} {_size(finding)}"
 
 
+def _than(finding: Finding) -> str:
+    return "as" if _size(finding).endswith("as much") else "than"
+
+
 def _size(finding: Finding) -> str:
     loss = finding.comparison.worse_by if finding.comparison else 0.0
+    if finding.direction == "lower" and loss >= MANY:
+        return f"{words.times(1.0 + loss)} as much"
     more = (loss > 0.0) == (finding.direction == "lower")
     return f"{words.percent(abs(loss))} {'more' if more else 'less'}"
 

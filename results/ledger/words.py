@@ -43,7 +43,8 @@ def percent(share: float) -> str:
     """``0.43 %``, ``2 %``, ``21 %``: two digits that matter."""
     size = 100.0 * abs(share)
     digits = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
-    return f"{100.0 * share:z.{digits}f}".removesuffix(".0") + f"{SPACE}%"
+    shown = f"{100.0 * share:z,.{digits}f}".removesuffix(".0")
+    return shown.replace(",", "\N{NARROW NO-BREAK SPACE}") + f"{SPACE}%"
 
 
 def times(ratio: float) -> str:

@@ -54,3 +54,20 @@ def test_a_loss_is_said_in_the_metrics_own_direction(direction: str, words: str)
         direction=direction,
     )
     assert words in sentence
+
+
+def test_what_takes_many_times_as_long_is_told_in_times() -> None:
+    groups = [
+        rows(arm, values, unit="ns", direction="lower")
+        for arm, values in (
+            ("native", NATIVE),
+            ("native:aa", AGAIN),
+            ("ns", times(12.0)),
+            ("docker", times(5.0)),
+        )
+    ]
+    one = claim(part("loss-at-most", 0.05, candidates=("ns", "docker")))
+    sentence = judge(ledger(one), frame(*groups)).verdicts[0].sentence
+    said = sentence.replace("\N{NO-BREAK SPACE}", " ")
+    assert "ns took 12 times what the bare host did (" in said
+    assert "docker in work (5 times as much)" in said

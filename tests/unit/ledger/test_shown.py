@@ -92,7 +92,8 @@ def test_claims_without_data_come_last_and_are_counted() -> None:
     assert [card.id for card in view.cards] == ["c"]
     assert [card.id for card in view.waiting] == ["w"]
     assert view.summary == (
-        "Of 1 claim that can be measured today, 1 does not. 1 more waits for workloads to come."
+        "Of 1 claim that can be measured today, 1 does not hold. "
+        "1 more waits for workloads to come."
     )
     assert view.counts == (("refuted", "refuted", 1), ("unjudged", "not evaluable", 1))
 
