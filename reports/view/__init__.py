@@ -101,9 +101,9 @@ def _subtitle(run: Run) -> str:
 
 def _daemons(run: Run, arms: Mapping[str, ArmView]) -> tuple[tuple[ArmView, float], ...]:
     """Of each backend once: its arms are served by the same daemons."""
-    found = {
-        record.backend: (arms[arm_name(record.backend, record.profile)], record.daemon_pss_bytes)
-        for record in reversed(run.arms)  # so that the first arm of a backend stands for it
-        if record.daemon_pss_bytes
-    }
-    return tuple((arm, float(size)) for arm, size in reversed(found.values()))
+    found: dict[str, tuple[ArmView, float]] = {}
+    for record in run.arms:
+        if record.daemon_pss_bytes:
+            arm = arms[arm_name(record.backend, record.profile)]
+            found.setdefault(record.backend, (arm, float(record.daemon_pss_bytes)))
+    return tuple(found.values())
