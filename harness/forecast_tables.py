@@ -30,16 +30,21 @@ def shown(forecast: Forecast) -> list[RenderableType]:
 def _headline(forecast: Forecast) -> str:
     plan = forecast.plan
     most = "at most " if plan.budget_s is not None else ""
-    return (
-        f"Suite {plan.suite}: {len(plan.arms)} arms, {len(plan.workloads)} workloads, {most}"
-        f"{plan.blocks} blocks. {_limits(plan.allotment)} Nothing is started."
+    asked = (
+        f"{_count(len(plan.arms), 'arm')}, {_count(len(plan.workloads), 'workload')}, "
+        f"{most}{_count(plan.blocks, 'block')}"
     )
+    return f"Suite {plan.suite}: {asked}. {_limits(plan.allotment)} Nothing is started."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _limits(allotment: Allotment) -> str:
     box = allotment.box
     return (
-        f"Each box: CPU {format_cpus(box.cpus)}, {box.cpu_quota:g} CPUs of time, "
+        f"Each box: CPU {format_cpus(box.cpus)}, {box.cpu_quota:g} CPU of time, "
         f"{box.memory_bytes >> 20} MiB, {box.pids_max} processes."
     )
 
@@ -83,7 +88,7 @@ def _arms(kinds: Sequence[Kind], plan: Plan) -> str:
     having = {kind.arm for kind in kinds}
     lacking = [arm for arm in plan.arms if arm not in having]
     if not lacking:
-        return f"all {len(having)}"
+        return f"all {len(having)}" if len(having) > 1 else _named(having)
     if len(lacking) < len(having):
         return f"{len(having)}: all but {_named(lacking)}"
     return f"{len(having)}: {_named(sorted(having))}" if having else "none"
@@ -123,7 +128,7 @@ def _lines(forecast: Forecast) -> list[str]:
             f"out to be emulated takes part in {_first_blocks(plan)}."
         )
     if forecast.done:
-        lines.append(f"{forecast.done} trials are recorded already and are not repeated.")
+        lines.append(f"Recorded already, and not repeated: {_count(forecast.done, 'trial')}.")
     return [*lines, *_time(forecast)]
 
 
@@ -145,8 +150,8 @@ def _time(forecast: Forecast) -> list[str]:
         ]
     count = len(forecast.runs)
     rest = (
-        f"The times are estimates, from the trials of {count} earlier "
-        f"{'run' if count == 1 else 'runs'} on this host, the latest {forecast.runs[0]}. "
+        f"The times are estimates, from the trials of {_count(count, 'earlier run')} on this host, "
+        f"the latest {forecast.runs[0]}. "
         "Preparing (minutes, where images are not made yet), repeats of disturbed trials and the "
         "report come on top."
     )
@@ -154,7 +159,7 @@ def _time(forecast: Forecast) -> list[str]:
     if not guessed:
         return [rest]
     guesses = (
-        f"{guessed} trials are of a kind that was never timed here: theirs are guessed from "
-        "other work in the same arm, else from the same work in other arms."
+        f"Kinds of trial that were never timed here ({guessed} of them) are guessed from other "
+        "work in the same arm, else from the same work in other arms."
     )
     return [rest, guesses]

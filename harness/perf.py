@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, UsageFault
 from harness.places import PROJECT
 from runtimes import process
 
-NO_TEST_RAN = 5  # pytest's exit status
+NO_TEST_RAN, WRONG_USAGE = 5, 4  # pytest's exit statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ def measure(only: str | None) -> list[Entry]:
     """Run the entries, or the one called ``only``; pytest's own output goes to the terminal.
 
     Raises:
-        HarnessFault: an entry could not be measured, or none has that name.
+        UsageFault: no entry has that name.
+        HarnessFault: an entry could not be measured.
     """
     with tempfile.TemporaryDirectory(prefix="tarebench-perf-") as directory:
         path = Path(directory, "benchmark.json")
@@ -56,6 +57,11 @@ def measure(only: str | None) -> list[Entry]:
             ],
             cwd=PROJECT,
         )
+        if status == WRONG_USAGE and only:
+            raise UsageFault(
+                f"--only {only!r:.60} could not be used",
+                hint="pytest's output above says why, and which entries there are",
+            )
         if status != 0 or not path.exists():
             raise HarnessFault(
                 "the entries could not all be measured" if status != NO_TEST_RAN else "none ran",

@@ -13,3 +13,9 @@ class StoreError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class NoSuchRun(StoreError):
+    """The command line names a run that is not there."""
+
+    exit_code = 2

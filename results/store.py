@@ -21,7 +21,7 @@ from typing import Self
 
 import msgspec
 
-from results.errors import StoreError
+from results.errors import NoSuchRun, StoreError
 from results.journal import Appender, Journal, encode
 from results.records import SCHEMA, Run, Sample, Trial
 
@@ -49,11 +49,11 @@ def latest(root: Path) -> RunDirectory:
     """Open the run begun last.
 
     Raises:
-        StoreError: there is none.
+        NoSuchRun: there is none.
     """
     found = names(root)
     if not found:
-        raise StoreError(f"no run in {root}", "make one with “invoke bench”")
+        raise NoSuchRun(f"no run in {root}", "make one with “invoke bench”")
     return RunDirectory.open(found[0], root)
 
 
@@ -96,8 +96,8 @@ class RunDirectory:
         """Open a run by its directory, its name in ``root``, or its short id.
 
         Raises:
-            StoreError: there is no such run (the latest names are listed), its schema is newer
-                than ours, or run.json is damaged.
+            NoSuchRun: there is none of that name; the latest are listed.
+            StoreError: its schema is newer than ours, or run.json is damaged.
         """
         path = _locate(path_or_name, root)
         return cls(path, _read_run(path / "run.json"))
@@ -253,7 +253,7 @@ def _locate(path_or_name: str | Path, root: Path) -> Path:
             if (Path(name) / "run.json").is_file():
                 return Path(name)
     latest_names = ", ".join(shown[:NAMES_SHOWN]) or "none yet; make one with “invoke bench”"
-    raise StoreError(f"no run {name[:100]!r} in {root}", f"the latest runs there: {latest_names}")
+    raise NoSuchRun(f"no run {name[:100]!r} in {root}", f"the latest runs there: {latest_names}")
 
 
 def _read_run(path: Path) -> Run:

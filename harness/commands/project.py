@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from harness import development, tables
+from harness import option_values as values
 from harness import perf as targets
 from harness.commands.edge import edge
 from harness.places import PROJECT
@@ -35,6 +36,8 @@ def test(  # a task, not a test
 @edge
 def perf(_: Invocation, only: str | None = None, json: str | None = None) -> None:
     """Measure the project itself against its speed and size targets."""
+    if json:
+        values.writable("--json", Path(json))
     entries = targets.measure(only)
     stdout.print(tables.perf(entries))
     if json:
@@ -45,7 +48,7 @@ def perf(_: Invocation, only: str | None = None, json: str | None = None) -> Non
 
 @task(help={"cycles": "how many boxes to start and stop, one after the other"})
 @edge
-def soak(_: Invocation, cycles: int = 10_000) -> None:
+def soak(_: Invocation, cycles: str = "10000") -> None:
     """Start and stop many boxes, and see that nothing of them is left."""
-    if process.inherit(development.soak(cycles), cwd=PROJECT) != 0:
+    if process.inherit(development.soak(values.whole("--cycles", cycles)), cwd=PROJECT) != 0:
         raise Exit(code=1)

@@ -129,6 +129,7 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (MakeDirectory, errno.ENOSPC): "the file system is full, or there are too many cgroups: "
     "invoke clean",
     (WriteFile, errno.EINVAL): "the kernel refuses this value: check --cpus and --memory",
+    (WriteFile, errno.ERANGE): "this host has no such CPU: check --cpus",
     (WriteFile, errno.EBUSY): "the memory limit is below what is in use already",
     (JoinCgroup, errno.EINVAL): "the harness has a real-time policy (chrt), and the kernel's "
     "RT_GROUP_SCHED gives such a cgroup no time: run it with the normal one",

@@ -22,9 +22,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtimes import directories
+from runtimes import arguments, directories
 from runtimes.base import RuntimeFault
-from runtimes.cpu_list import parse_cpus
 from runtimes.ids import entering
 from runtimes.ids.maps import has_outside
 from runtimes.ids.rights import is_host_root
@@ -37,7 +36,7 @@ from runtimes.namespaces.roots import Stack
 from runtimes.namespaces.settings import Settings
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m runtimes.namespaces",
@@ -60,11 +59,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="NAME",
         help="see docs/runtime.md",
     )
-    run.add_argument("--cpus", default="", help="CPU numbers, e.g. 0-1; all by default")
-    run.add_argument("--memory", type=int, default=0, help="bytes; no limit by default")
+    run.add_argument(
+        "--cpus", type=arguments.cpus, default=(), help="CPU numbers, e.g. 0-1; all by default"
+    )
+    run.add_argument(
+        "--memory", type=arguments.size_bytes, default=0, help="bytes; no limit by default"
+    )
     run.add_argument("--hostname", default="box")
     run.add_argument("command", nargs="*")
-    return parser.parse_args(arguments)
+    return parser.parse_args(words)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = alone.Wanted(
         profile=CATALOGUE[options.profile],
         hostname=options.hostname,
-        cpus=parse_cpus(options.cpus),
+        cpus=options.cpus,
         memory_bytes=options.memory or None,
         state=directories.state(),
         cache=directories.cache(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,9 +33,20 @@ def command(*words: str) -> list[str]:
 
 def invoke(*words: str, timeout_s: float = 900.0) -> Ended:
     """Run ``invoke <words>`` to its end; any exit status will do."""
+    return _ended(command(*words), timeout_s, dict(os.environ))
+
+
+def module(name: str, *words: str, home: Path, timeout_s: float = 60.0) -> Ended:
+    """Run ``python -m name words``; state and cache are below ``home``, not this host's."""
+    own = {"TAREBENCH_STATE": str(home / "state"), "TAREBENCH_CACHE": str(home / "cache")}
+    return _ended([sys.executable, "-m", name, *words], timeout_s, {**os.environ, **own})
+
+
+def _ended(argv: list[str], timeout_s: float, environment: dict[str, str]) -> Ended:
     done = subprocess.run(
-        command(*words),
+        argv,
         cwd=PROJECT,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -210,7 +210,7 @@ def test_of_a_killed_run_the_rest_is_told(tmp_path: Path) -> None:
         ("cpu.sysbench", "native:aa"): 2,
         ("cpu.sysbench", "ns"): 1,
     }
-    assert "1 trials are recorded already" in told(foreseen)
+    assert "not repeated: 1 trial." in told(foreseen)
 
 
 def test_a_kind_never_seen_counts_as_its_arm_else_its_workload_else_all() -> None:

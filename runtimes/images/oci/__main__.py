@@ -13,7 +13,8 @@
     gc      --limit BYTES                  let go of images until the others fit, and collect
 
 IMAGE is a layout directory, an OCI archive or what `docker save` wrote; `pack` writes an archive
-where it ends in ``.tar``.  The store is in TAREBENCH_CACHE (/var/cache/tarebench).
+where it ends in ``.tar``.  The store is in TAREBENCH_CACHE (/var/cache/tarebench;
+a plain user's in ~/.cache/tarebench).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtimes import arguments, directories
 from runtimes.base import RuntimeFault
 from runtimes.images.layers import walk
 from runtimes.images.layers.catalogue import StoredImage
@@ -34,7 +36,7 @@ from runtimes.images.oci import pack, pull, source
 from runtimes.images.oci.documents import Execution, printable
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m runtimes.images.oci",
@@ -60,9 +62,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--architecture", default="", help="as OCI names it; this host's")
     commands.add_parser("images", help="what the store keeps")
     collecting = commands.add_parser("gc", help="remove layers that nothing keeps")
-    collecting.add_argument("--grace", type=float, default=GRACE_S, help="seconds; 3600")
-    collecting.add_argument("--limit", type=int, help="bytes of layers that may stay")
-    return parser.parse_args(arguments)
+    collecting.add_argument(
+        "--grace", type=arguments.seconds, default=GRACE_S, help="seconds; 3600"
+    )
+    collecting.add_argument(
+        "--limit", type=arguments.size_bytes, help="bytes of layers that may stay"
+    )
+    return parser.parse_args(words)
 
 
 def inspect(options: argparse.Namespace) -> list[str]:
@@ -188,7 +194,7 @@ _COMMANDS = {
 
 
 def _store() -> Path:
-    return Path(os.environ.get("TAREBENCH_CACHE", "/var/cache/tarebench"), "layers")
+    return directories.cache() / "layers"
 
 
 def _tell(words: str) -> None:
