@@ -24,7 +24,7 @@ from runtimes.images.layers.pruning import prune
 from runtimes.images.layers.reading import member_at
 from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.layers.tree import Marks, Tree
-from runtimes.images.layers.union import Found
+from runtimes.images.layers.union import Found, Pile
 from runtimes.images.layers.whiteouts import OPAQUE, PREFIX, hidden_name
 
 _MAX_LINKS = 40
@@ -68,8 +68,14 @@ def apply(
         HostileArchive: something that no layer may hold, with its name.
         RuntimeFault: the system refuses, with the name and the next step.
     """
-    with union.opened((root, *below), marks) as trees:
-        work = _Layer(trees, rules)
+    with union.piled(below, marks) as pile:
+        return apply_above(members, root, pile, rules)
+
+
+def apply_above(members: Iterable[Member], root: Path, below: Pile, rules: Rules) -> Applied:
+    """As ``apply``, above layers that are open, and that others are unpacked above too."""
+    with Tree(root, below.marks) as own:
+        work = _Layer(own, below, rules)
         for member in members:
             try:
                 work.put(member)
@@ -93,8 +99,8 @@ class _NoDirectoryFault(HostileArchive):
 class _Layer:
     """A layer in the making."""
 
-    def __init__(self, trees: Sequence[Tree], rules: Rules) -> None:
-        self._trees, self._own, self._rules = trees, trees[0], rules
+    def __init__(self, own: Tree, below: Pile, rules: Rules) -> None:
+        self._own, self._below, self._rules = own, below, rules
         self._parents: dict[str, str] = {}
         """Where names of directories lead; forgotten whenever a directory goes."""
         self._times: dict[str, int] = {}
@@ -128,7 +134,7 @@ class _Layer:
     def finish(self) -> None:
         """Set the times of directories, which their children changed until now."""
         if not self._has_root:
-            found = union.look(self._trees[1:], "")
+            found = self._below.find("")
             like = Member("", "directory", 0o755, os.geteuid(), os.getegid())
             self._dress_root(like if found is None else member_at(found, "", self._rules))
         for path, mtime_ns in self._times.items():
@@ -184,7 +190,7 @@ class _Layer:
         target_name, _, target_base = member.link.rpartition("/")
         target_parent = self._resolve(target_name)
         target, path = _join(target_parent, target_base), _join(parent, base)
-        found = union.find(self._trees, target)
+        found = union.find_above(self._own, self._below, target)
         if found is None or found.is_directory or target == path:
             raise HostileArchive(
                 f"{member.name!r}: hard link to {member.link!r}, which is not a file before it"
@@ -211,14 +217,14 @@ class _Layer:
             self._parents.clear()
             nothing_left = prune(self._own, path, self._brought)
             if base == OPAQUE or not nothing_left or path not in self._brought:
-                if len(self._trees) > 1:
+                if len(self._below):
                     self._own.set_opaque(path)
                 return
         elif there is not None and path not in self._brought:
             return
         with self._own.directory(parent) as descriptor:
             self._make_room(descriptor, path, there)
-            if union.find(self._trees, path) is not None:
+            if union.find_above(self._own, self._below, path) is not None:
                 making.make_whiteout(descriptor, base)
 
     def _resolve(self, name: str, *, imply: bool = True) -> str:
@@ -263,7 +269,7 @@ class _Layer:
         status = self._own.lstat(here)
         if status is not None and stat.S_ISDIR(status.st_mode):
             return None
-        found = union.find(self._trees, here)
+        found = union.find_above(self._own, self._below, here)
         if found is None:
             if not imply:
                 raise _NoDirectoryFault(f"{name!r}: {here!r} is not there")
@@ -278,7 +284,7 @@ class _Layer:
         status = self._own.lstat(here)
         if status is not None and stat.S_ISDIR(status.st_mode):
             return
-        found = union.find(self._trees, here)
+        found = union.find_above(self._own, self._below, here)
         parent, _, base = here.rpartition("/")
         if base.startswith(PREFIX):
             raise HostileArchive(f"{name!r}: leads to {here!r}, which is a whiteout's name")

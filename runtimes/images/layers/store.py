@@ -27,13 +27,14 @@ from pathlib import Path
 from runtimes.base import PREFIX, RuntimeFault
 from runtimes.ids.rights import is_host_root
 from runtimes.images import storage
-from runtimes.images.layers import catalogue
-from runtimes.images.layers.apply import apply
+from runtimes.images.layers import catalogue, union
+from runtimes.images.layers.apply import apply_above
 from runtimes.images.layers.catalogue import Chain, StoredImage, StoredLayer, Use
 from runtimes.images.layers.member import Member
 from runtimes.images.layers.openat2 import sync_file_system
 from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.layers.tree import Marks
+from runtimes.images.layers.union import Pile
 from runtimes.images.unpack import remove_tree
 
 _NEEDED_BYTES = 64 << 20
@@ -105,11 +106,14 @@ class LayerStore:
         progress: Callable[[str], None],
         told: str = "",
         *,
+        below: Pile | None = None,
         complete: bool = False,
     ) -> StoredLayer:
         """The layer ``diff`` above ``parent``: found, or unpacked from ``source``.
 
-        ``progress`` is given ``told`` where it is unpacked now.  A ``complete`` layer has every
+        ``progress`` is given ``told`` where it is unpacked now.  ``below`` are the layers of
+        ``parent`` where the caller has them open; the new one is put on it, so that the next finds
+        it there.  A ``complete`` layer has every
         directory that its names are in, hides nothing and links only to itself: it is the same
         above any other, and those below are not looked at, which saves time in deep stacks.
 
@@ -121,11 +125,30 @@ class LayerStore:
         """
         chain = chain_id(parent, diff)
         entry = self._entry(chain)
-        there = self.layer(chain)
-        if there is not None:
+        made = self.layer(chain)
+        if made is not None:
             storage.mark_used(entry)
-            return there
-        below = () if complete else self._directories(parent)
+        elif below is not None:
+            made = self._unpacked((parent, diff), source, progress, told, below)
+        else:
+            layers = () if complete else self._directories(parent)
+            with union.piled(layers, self.marks) as pile:
+                made = self._unpacked((parent, diff), source, progress, told, pile)
+        if below is not None:
+            below.put(entry / "root")
+        return made
+
+    def _unpacked(
+        self,
+        names: tuple[Chain, str],
+        source: Source,
+        progress: Callable[[str], None],
+        told: str,
+        below: Pile,
+    ) -> StoredLayer:
+        parent, diff = names
+        chain = chain_id(parent, diff)
+        entry = self._entry(chain)
         with storage.building(
             entry, needed_bytes=_NEEDED_BYTES, progress=progress, what=f"layer {diff[7:19]}"
         ) as scratch:
@@ -137,7 +160,7 @@ class LayerStore:
             whole = scratch / "entry"
             (whole / "root").mkdir(parents=True)
             with source() as members:
-                applied = apply(members, whole / "root", below, self._rules, self.marks)
+                applied = apply_above(members, whole / "root", below, self._rules)
             made = StoredLayer(chain, diff, parent, applied.entries, applied.size_bytes)
             catalogue.write(whole / "layer.json", made, durable=False)  # synced with the rest
             self._publish(whole, entry)

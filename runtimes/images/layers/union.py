@@ -6,9 +6,10 @@ Source: Linux' Documentation/filesystems/overlayfs.rst and fs/overlayfs/namei.c.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,11 @@ class Found:
         return stat.S_ISDIR(self.status.st_mode)
 
 
-def look(trees: Sequence[Tree], path: str) -> Found | None:
-    """What ``trees`` (topmost first, all having the parent of ``path``) show at ``path``."""
+def look(trees: Iterable[Tree], path: str, below: Found | None = None) -> Found | None:
+    """What ``trees`` (topmost first, all having the parent of ``path``) show at ``path``.
+
+    ``below`` is what is seen there under all of them.
+    """
     status: os.stat_result | None = None
     merged: list[Tree] = []
     for tree in trees:
@@ -53,19 +57,112 @@ def look(trees: Sequence[Tree], path: str) -> Found | None:
         merged.append(tree)
         if tree.is_opaque(path):
             break
+    else:
+        if status is None:
+            return below
+        merged += below.trees if below is not None and below.is_directory else ()
     return None if status is None else Found(path, status, tuple(merged))
 
 
 def find(trees: Sequence[Tree], path: str) -> Found | None:
     """What ``trees`` (topmost first) show at ``path``, links on the way not followed."""
     found = look(trees, "")
-    here = ""
-    for part in path.split("/") if path else ():
+    for here in _ways(path):
         if found is None or not found.is_directory:
             return None
-        here = f"{here}/{part}" if here else part
         found = look(found.trees, here)
     return found
+
+
+class Pile:
+    """Layers that do not change any more, and what they show: remembered, layer by layer.
+
+    A path that was asked for before is looked up in the layers that have come since, not in all of
+    them again: so unpacking an image of many layers takes work that grows with their number, not
+    with its square.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        self.marks = marks
+        self._heights: dict[Tree, int] = {}
+        """How many layers are below each; lowest first."""
+        self._known: dict[str, tuple[int, Found | None]] = {}
+        """Path → how many layers there were, and what they showed."""
+        self._names: dict[str, tuple[int, set[str]]] = {}
+        """Directory → how many layers there were, and all names in it, hidden ones too."""
+
+    def __len__(self) -> int:
+        return len(self._heights)
+
+    def put(self, layer: Path) -> None:
+        """One more layer, on top of the others."""
+        self._heights[Tree(layer, self.marks)] = len(self._heights)
+
+    def find(self, path: str) -> Found | None:
+        """As the function of that name."""
+        found = self._look("", None)
+        for here in _ways(path):
+            if found is None or not found.is_directory:
+                return None
+            found = self._look(here, found)
+        return found
+
+    def _look(self, path: str, parent: Found | None) -> Found | None:
+        height, found = self._known.get(path, (0, None))
+        if height == len(self):
+            return found
+        trees = tuple(reversed(self._heights)) if parent is None else parent.trees
+        newer = self._since(height, trees)
+        if parent is not None and len(newer) == len(trees):
+            found = None  # the older ones are hidden, or there are none
+            if path.rpartition("/")[2] not in self._all_names(parent):
+                newer = ()
+        found = look(newer, path, found)
+        self._known[path] = (len(self), found)
+        return found
+
+    def _since(self, height: int, trees: Sequence[Tree]) -> Sequence[Tree]:
+        return tuple(itertools.takewhile(lambda tree: self._heights[tree] >= height, trees))
+
+    def _all_names(self, directory: Found) -> set[str]:
+        """A new name need not be looked for in every layer that has its directory."""
+        height, names = self._names.get(directory.path, (0, set()))
+        for tree in self._since(height, directory.trees):
+            with tree.directory(directory.path) as descriptor:
+                names.update(os.listdir(descriptor))  # noqa: PTH208  # pathlib knows no descriptors
+        self._names[directory.path] = (len(self), names)
+        return names
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        for tree in self._heights:
+            tree.close()
+
+
+def find_above(own: Tree, below: Pile, path: str) -> Found | None:
+    """As ``find``, of a tree that is being written above those that are not."""
+    found = look((own,), "", below.find(""))
+    for here in _ways(path):
+        if found is None or not found.is_directory:
+            return None
+        has_parent = found.tree is own
+        hides = has_parent and len(found.trees) == 1
+        found = look((own,) if has_parent else (), here, None if hides else below.find(here))
+    return found
+
+
+def _ways(path: str) -> Iterator[str]:
+    """``a``, ``a/b`` and so on, to ``path``."""
+    return itertools.accumulate(path.split("/") if path else (), "{}/{}".format)
+
+
+@contextlib.contextmanager
+def piled(directories: Sequence[Path], marks: Marks) -> Iterator[Pile]:
+    """A pile of ``directories``, topmost first, closed afterwards with what was put on it."""
+    with contextlib.closing(Pile(marks)) as pile:
+        for directory in reversed(directories):
+            pile.put(directory)
+        yield pile
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
-from runtimes.images.layers import walk
+from runtimes.images.layers import union, walk
 from runtimes.images.layers.apply import Applied, apply
 from runtimes.images.layers.catalogue import StoredImage
 from runtimes.images.layers.rules import DEFAULT, Rules
@@ -75,11 +75,12 @@ def bring(
         RuntimeFault: as ``pull``.
     """
     chain, chains = "", []
-    for number, layer in enumerate(found.layers, 1):
-        told = f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}"
-        members = functools.partial(layer.members, rules)
-        chain = store.add(chain, layer.diff, members, progress, told).chain
-        chains.append(chain)
+    with union.piled((), store.marks) as below:
+        for number, layer in enumerate(found.layers, 1):
+            told = f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}"
+            members = functools.partial(layer.members, rules)
+            chain = store.add(chain, layer.diff, members, progress, told, below=below).chain
+            chains.append(chain)
     run = found.execution
     return StoredImage(
         tag or found.name or found.digest,
