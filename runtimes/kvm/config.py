@@ -115,6 +115,8 @@ class MachineConfig:
     """Put devices on the root bus: no bridges for the guest to find (fastest start)."""
     mmio: bool = False
     """No PCI at all: virtio devices at fixed places in memory, told by ACPI."""
+    quick: bool = False
+    """Leave out what costs time at every start: see ``xml``."""
     usual_devices: bool = False
     """USB, memory balloon, random numbers: what virt-install adds."""
     host_cpu: bool = True

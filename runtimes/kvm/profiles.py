@@ -241,6 +241,7 @@ def machine(
         identity=" ".join(identity(platform, spec, "/dev/vdb")) if from_disk else "",
         flat_pci=shape.flat_pci,
         mmio=shape.mmio,
+        quick=shape.quick,
         usual_devices=shape.usual_devices,
         host_cpu=shape.host_cpu,
         pinned=shape.pinned,

@@ -30,7 +30,7 @@ class Shape:
     mmio: bool = False
     """No PCI: what QEMU's microvm machine is about."""
     quick: bool = False
-    """Skip what a guest's kernel does at start only to find out what it is on."""
+    """Skip what libvirt and a guest's kernel do at start only to find out what they are on."""
     usual_devices: bool = False
     host_cpu: bool = True
     pinned: bool = False

@@ -13,7 +13,7 @@ from runtimes.kvm.config import MachineConfig
 from runtimes.kvm.devices import PORT_NAME
 from runtimes.kvm.profiles import SHAPES, Files, Platform, Start, machine, tap_name
 from runtimes.kvm.topology import Place, Topology, arranged
-from runtimes.kvm.xml import domain_xml
+from runtimes.kvm.xml import QEMU_NAMESPACE, domain_xml
 
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 
@@ -366,6 +366,28 @@ def test_microvm_has_no_pci_and_is_told_its_clock_where_nothing_else_tells_it() 
         for each in (told, dataclasses.replace(told, accelerator="kvm"))
     ]
     assert ["tsc_early_khz=2596096" in line for line in lines] == [True, False]
+
+
+QUICK = sorted(name for name, shape in SHAPES.items() if shape.quick)
+
+
+def test_only_quick_guests_are_spared_libvirts_questions_about_their_cpu() -> None:
+    spared = [
+        profile
+        for profile in SHAPES
+        if parsed(profile=profile).find(f"{{{QEMU_NAMESPACE}}}capabilities") is not None
+    ]
+    assert sorted(spared) == QUICK == ["micro", "microvm", "snapshot"]
+
+
+@pytest.mark.parametrize("profile", QUICK)
+def test_an_emulated_quick_guest_is_not_told_that_bytes_move_fast(profile: str) -> None:
+    path = "cpu/feature[@name='erms']"
+    assert attribute(parsed(profile=profile), path, "policy") == "disable"
+    assert parsed(profile=profile, accelerator="kvm").find(path) is None
+    assert parsed(profile="default").find(path) is None
+    if "aarch64" in SHAPES[profile].machines:
+        assert parsed(profile=profile, architecture="aarch64").find(path) is None
 
 
 def test_guests_are_told_how_the_host_uses_huge_pages() -> None:
