@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 done, but some trials failed, a target was missed, a check does not hold or,
 with --fail-on, something became worse; 2 something on the command line does not exist or fit;
-3 this host cannot do it; 4 another run is measuring; 128 + N ended by signal N.
+3 this host cannot do it; 4 another run is measuring; 128 + N ended by signal N.  ``box`` has its
+command's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from invoke.tasks import task
 
 from harness import option_values as values
 from harness.commands.bench import bench
+from harness.commands.box import box
 from harness.commands.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, edge, names, opened, show
 from harness.commands.host import clean, doctor
 from harness.commands.project import perf, soak, test
@@ -22,6 +24,7 @@ from harness.terminal import warn
 
 __all__ = [
     "bench",
+    "box",
     "claims",
     "clean",
     "compare",

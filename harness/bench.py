@@ -53,7 +53,7 @@ def bench(
     """
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
     check_writable(equipment.places.runs)
-    with _exclusively(equipment, plan, observer, wait=wait):
+    with exclusively(equipment, plan, observer, wait=wait):
         return _carry_out(equipment, plan, observer, None, own=request.claims)
 
 
@@ -72,16 +72,17 @@ def resume(
     """
     directory = RunDirectory.open(name, equipment.places.runs)
     plan = plan_of(directory.run(), equipment.runtimes, equipment.workloads, options)
-    with _exclusively(equipment, plan, observer, wait=wait):
+    with exclusively(equipment, plan, observer, wait=wait):
         for line in clean.clean_run(plan.run, equipment.places.state, equipment.runtimes):
             observer.note(f"left by the killed run, removed: {line}")
         return _carry_out(equipment, plan, observer, directory)
 
 
 @contextlib.contextmanager
-def _exclusively(
+def exclusively(
     equipment: Equipment, plan: Plan, observer: TerminalObserver, *, wait: bool
 ) -> Iterator[None]:
+    """Be the only one at work on this host, unless nothing of the plan is real; end in order."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly(observer.note))
         if not imaginary(plan, equipment.runtimes):

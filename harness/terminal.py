@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TextIO
 
 from rich.console import Console
 
@@ -20,6 +21,16 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print one line as it is, to standard error."""
     stderr.print(text, markup=False, soft_wrap=True)
+
+
+def pass_on(data: bytes, stream: TextIO) -> None:
+    """What a box wrote, as it is; on a terminal without what would steer that."""
+    if stream.isatty():
+        text = data.decode("utf-8", "replace")
+        stream.write("".join(each for each in text if each.isprintable() or each in "\n\t"))
+    else:
+        stream.buffer.write(data)
+    stream.flush()
 
 
 def encode_json(document: object) -> str:

@@ -101,9 +101,9 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         claims=own_claims.checked(claims, names()),
     )
     if plan:
-        _foretell(_equipment(out), request, resume)
+        _foretell(equipped(out), request, resume)
     else:
-        _weigh(_equipment(out), request, resume, wait=wait)
+        _weigh(equipped(out), request, resume, wait=wait)
 
 
 def _refuse(given: Sequence[str]) -> None:
@@ -113,7 +113,8 @@ def _refuse(given: Sequence[str]) -> None:
         )
 
 
-def _equipment(out: str | None) -> Equipment:
+def equipped(out: str | None) -> Equipment:
+    """With every registered runtime and workload that can be loaded; the others are warned of."""
     runtimes, workloads = load_runtimes(), load_workloads()
     broken = {**runtimes.broken, **{each.name: each.reason for each in workloads.broken}}
     for name, why in broken.items():
