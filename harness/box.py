@@ -160,6 +160,8 @@ def _number(facts: dict[str, str], name: str) -> float | None:
 
 
 def _keep_diagnostics(error: Exception, instance: Instance) -> None:
-    if not getattr(error, "tail", ""):
+    """The box's own last words before those of what failed in it: of a guest, its console's end."""
+    tail, shown = str(getattr(error, "tail", "")), instance.diagnostics()
+    if shown not in tail:
         with contextlib.suppress(AttributeError):  # exceptions with slots take no attribute
-            error.tail = instance.diagnostics()  # type: ignore[attr-defined]
+            error.tail = "\n".join(filter(None, (shown, tail)))  # type: ignore[attr-defined]

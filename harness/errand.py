@@ -26,6 +26,7 @@ from runtimes.agent_files import LIMIT_BYTES
 from runtimes.base import DEFAULT_PROFILE, Capability, LimitsRead
 
 TRANSFER_S = 120.0
+LONGEST_S = 86_400.0
 BROUGHT = "/tmp"  # noqa: S108  # in the box, which has nothing else in it
 SHELL = ("/bin/sh", "-c")
 
@@ -123,6 +124,11 @@ def run_errand(
     Raises:
         UsageFault, HarnessFault, RuntimeFault: see ``bench`` and ``carry_out``.
     """
+    if not 0 < errand.timeout_s <= LONGEST_S:
+        raise UsageFault(
+            f"--seconds {errand.timeout_s:g} is not between 1 and {LONGEST_S:g}",
+            hint="it is the time limit of the command",
+        )
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
     if errand.arm not in plan.arms:
         raise UsageFault(

@@ -65,7 +65,7 @@ GRACE_S = 10.0
 START_S = 30.0
 """How long the agent may take to say that a job has started."""
 SEND_S = 30.0
-"""How long the other side may leave a request unread."""
+"""How long the other side may take to read a request."""
 
 
 class Stream(Protocol):
@@ -113,9 +113,9 @@ class FdStream:
         """See Stream."""
         if self._closed:
             raise BrokenPipeError
-        left = memoryview(data)
-        while left:
-            if not self._writable.poll(SEND_S * 1000):
+        left, end_s = memoryview(data), time.monotonic() + SEND_S
+        while left:  # a box that takes a byte at a time has no more time than one that takes none
+            if not self._writable.poll(max(0.0, end_s - time.monotonic()) * 1000):
                 raise TimeoutError
             try:
                 left = left[os.write(self._write_fd, left) :]
@@ -249,7 +249,7 @@ class Agent:
         try:
             self._stream.send(frame.encode())
         except TimeoutError:
-            raise AgentFault(f"the agent has read nothing for {SEND_S:g} s") from None
+            raise AgentFault(f"the agent has not read a request in {SEND_S:g} s") from None
         except OSError as error:
             raise AgentFault(f"the channel to the agent is closed: {error.strerror}") from None
 

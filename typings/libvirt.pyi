@@ -36,6 +36,7 @@ class virDomain:  # noqa: N801  # libvirt's own name
 class virConnect:  # noqa: N801  # libvirt's own name
     def close(self) -> int: ...
     def isAlive(self) -> int: ...  # noqa: N802  # libvirt's own name
+    def setKeepAlive(self, interval: int, count: int) -> int: ...  # noqa: N802
     def getURI(self) -> str: ...  # noqa: N802  # libvirt's own name
     def getVersion(self) -> int: ...  # noqa: N802  # libvirt's own name
     def getLibVersion(self) -> int: ...  # noqa: N802  # libvirt's own name

@@ -14,6 +14,9 @@ from reports.view.stopping import stopping_gates
 from results.records import GateFinding, Run, Trial, arm_name
 from results.stats.intervals import MINIMUM_TRIALS
 
+TAIL_CHARACTERS = 8192
+"""Of a failed trial's last words: those of its box, then those of what failed in it."""
+
 
 def gates(
     run: Run,
@@ -46,7 +49,7 @@ def failures(
             status=trial.status,
             reason=text.clean(trial.error or "; ".join(_invalid(trial)), 600),
             remedy=text.clean("; ".join(f.remedy for f in trial.findings if f.remedy), 600),
-            tail=text.clean(trial.tail[-4096:]),
+            tail=text.clean(trial.tail[-TAIL_CHARACTERS:]),
         )
         for trial in trials
         if trial.status != "ok" and (trial.trial_id, trial.attempt) not in also
@@ -96,16 +99,22 @@ def _arm_gates(run: Run, trials: Iterable[Trial]) -> Iterable[Gate]:
         label = text.name(arm_name(arm.backend, arm.profile), 32)
         for code in arm.conditions:
             if code in UNJUDGED:
-                yield _unjudged(label, code, said.get(code))
+                yield _unjudged(label, code, said.get(code), _why_emulated(arm.versions))
             elif code not in said:
                 yield Gate("caution", f"{label}: {text.name(code)}", "Holds for the whole arm.")
 
 
-def _unjudged(label: str, code: str, finding: GateFinding | None) -> Gate:
+def _why_emulated(versions: Mapping[str, str]) -> str:
+    """What the backend found out about KVM here; empty where it says nothing of it."""
+    _, emulated, why = versions.get("acceleration", "").partition("tcg: ")
+    return f" Why it was not virtualised: {text.sentence(why)}" if emulated else ""
+
+
+def _unjudged(label: str, code: str, finding: GateFinding | None, why: str) -> Gate:
     remedy = text.clean(finding.remedy, 300) if finding else ""
     drawn = "It shows that everything works. Its figures are drawn hollow and judged by nobody"
     if code == "emulated":
-        vms = f"{drawn}: nothing in this report says how fast a VM is."
+        vms = f"{drawn}: nothing in this report says how fast a VM is.{why}"
         return Gate("stop", f"{label} ran on an emulated CPU", vms, remedy)
     reason = text.sentence(finding.reason) if finding else "Nothing of it is real."
     return Gate("stop", f"{label} was {code}", f"{reason} {drawn}.", remedy)

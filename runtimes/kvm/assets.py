@@ -198,11 +198,20 @@ def bits(assets: Assets) -> Mapping[str, str]:
         if SHAPES[name].start == "disk":
             found[f"{name} kernel"] = prepared.kernel
             continue
+        if SHAPES[name].quick:
+            found[f"{name} start"] = started_by(prepared.start, assets.kernel)
         if prepared.start.initramfs is not None:
             found[f"{name} initramfs"] = _sha256(prepared.start.initramfs)
         if prepared.kernel != assets.kernel.release:
             found[f"{name} kernel"] = prepared.kernel
     return found
+
+
+def started_by(start: Start, kernel: Kernel) -> str:
+    """How quick guests start; what makes them quick may be lacking here."""
+    form = "packed" if start.kernel == kernel.image else "plain"
+    firmware = start.firmware.name if start.firmware else "the machine's own firmware"
+    return f"{form} kernel by {firmware}"
 
 
 def digest_in(start: Start) -> str:

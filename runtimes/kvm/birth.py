@@ -52,11 +52,17 @@ def awaited(directory: Path, name: str, marks: Marks) -> Iterator[Birth]:
     finally:
         os.eventfd_write(enough, 1)
         thread.join()
-        os.close(watch)
         os.close(enough)
 
 
 def _look(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> None:
+    try:
+        _await(watch, enough, path, birth, marks)
+    finally:
+        os.close(watch)  # takes the kernel some milliseconds: here nobody waits for it
+
+
+def _await(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> None:
     poll = select.poll()
     poll.register(watch, select.POLLIN)
     poll.register(enough, select.POLLIN)

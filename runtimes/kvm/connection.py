@@ -41,6 +41,11 @@ stdio_handler = "file"
 # security_driver, namespaces, ownership: no relabelling of images shared by all instances.
 # stdio_handler: without it libvirt wants a virtlogd daemon for the console's log.
 
+OPEN_S = 20.0
+KEEPALIVE_S, KEEPALIVE_COUNT = 5, 6
+"""A daemon that leaves so many questions, so many seconds apart, unanswered is taken for dead:
+calls that wait for it then end with an error."""
+
 Listener = Callable[[int, int], None]
 """Called with a lifecycle event and its detail, on the event loop's thread."""
 
@@ -97,11 +102,12 @@ class Connection:
         Raises:
             RuntimeFault: it does not answer.
         """
-        if self.root is not None or self.link.isAlive():
+        if self.root is not None:
             return
         with translated(f"connect again to libvirt at {self.uri}"):
-            self.link = libvirt.open(self.uri)
-            self._register()
+            if not self.link.isAlive():
+                self.link = _opened(self.uri)
+                self._register()
 
     def _dispatch(
         self,
@@ -180,8 +186,60 @@ def connect(uri: str | None, root: Path, capabilities: Path) -> Connection:
         _start_loop()
         if uri is not None:
             with translated(f"connect to libvirt at {uri}"):
-                return Connection(uri, libvirt.open(uri), None).used()
+                return Connection(uri, _opened(uri), None).used()
         return _open_embedded(root, capabilities).used()
+
+
+def _opened(uri: str) -> libvirt.virConnect:
+    """A connection to a daemon, which is asked all the while whether it lives (keepalive).
+
+    Raises:
+        RuntimeFault: there is no answer; libvirt itself would wait for ever.
+        libvirtError: it refuses.
+    """
+    opening = _Opening(uri)
+    thread = threading.Thread(target=opening.run, name=f"open {uri}", daemon=True)
+    thread.start()
+    thread.join(OPEN_S)
+    link = opening.taken()
+    link.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
+    return link
+
+
+class _Opening:
+    """One call that cannot be interrupted, and may be given up."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._link: libvirt.virConnect | None = None
+        self._error: libvirt.libvirtError | None = None
+
+    def run(self) -> None:
+        """Open it; and close it, where nobody waits any more."""
+        try:
+            link = libvirt.open(self._uri)
+        except libvirt.libvirtError as error:
+            self._error = error
+            return
+        with self._lock:
+            self._link = link
+            if self._abandoned:
+                link.close()
+
+    def taken(self) -> libvirt.virConnect:
+        """What has come of it by now."""
+        with self._lock:
+            self._abandoned = self._link is None
+            if self._link is not None:
+                return self._link
+        if self._error is not None:
+            raise self._error
+        raise RuntimeFault(
+            f"libvirt at {self._uri} has not answered for {OPEN_S:g} s",
+            hint="restart its daemon, or leave --libvirt-uri away: no daemon is needed",
+        )
 
 
 def _open_embedded(root: Path, capabilities: Path) -> Connection:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +17,14 @@ import libvirt_qemu
 from runtimes import netns
 from runtimes.agent import FdStream
 from runtimes.base import RuntimeFault
+from runtimes.cgroups import Group
 from runtimes.kvm import birth
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.faults import translated
 from runtimes.kvm.hypervisor import Hypervisor, adopting
-from runtimes.kvm.instance import tail
 from runtimes.kvm.marks import Marks
+from runtimes.kvm.patience import limited
+from runtimes.kvm.reading import tail
 
 CONNECT_S = 5.0
 CREATE_S = 60.0
@@ -64,7 +68,8 @@ def create(
     creation = _Creation(connection.link, name, xml)
     with birth.awaited(connection.pid_directory, name, marks) as born:
         try:
-            domain = netns.inside(network, creation.run)
+            with limited(lambda: born.hypervisor, f"start {name}"):
+                domain = netns.inside(network, creation.run)
         except RuntimeFault as fault:
             log = tail(connection.log_directory / f"{name}.log")
             raise RuntimeFault(str(fault), hint=fault.hint, tail=fault.tail or log) from None
@@ -91,6 +96,32 @@ def dial(path: Path) -> FdStream:
             raise RuntimeFault(f"cannot connect to the guest's channel {path}: {error}") from None
         descriptor = client.detach()
     return FdStream(descriptor, descriptor)
+
+
+def confine(group: Group, pids: Iterable[int]) -> None:
+    """Put processes under the box's limits; their threads stay where libvirt pinned them.
+
+    Before Linux 6.2 a thread that joins a cpuset forgets its own affinity for the set's.
+
+    Raises:
+        RuntimeFault: the cgroup refuses.
+    """
+    for pid in pids:
+        pinned = _affinities(pid)
+        group.add(pid)
+        for thread, cpus in pinned.items():
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(thread, cpus)
+
+
+def _affinities(pid: int) -> dict[int, set[int]]:
+    """Thread → CPUs that it wants to be on."""
+    found: dict[int, set[int]] = {}
+    with contextlib.suppress(OSError):  # gone: joining the cgroup says so
+        for entry in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = os.sched_getaffinity(int(entry.name))
+    return found
 
 
 def confirm_acceleration(domain: libvirt.virDomain, *, proved: bool) -> None:

@@ -15,7 +15,7 @@ import libvirt
 from runtimes import cgroups
 from runtimes.agent import FdStream
 from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import assets, creation, host, saved, sharing, taps, volume
+from runtimes.kvm import assets, creation, host, leftovers, saved, sharing, taps, volume
 from runtimes.kvm.assets import Assets
 from runtimes.kvm.config import MachineConfig
 from runtimes.kvm.connection import Connection
@@ -23,8 +23,9 @@ from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.inner import orders
-from runtimes.kvm.instance import KvmInstance, remove_files
+from runtimes.kvm.instance import RELEASE_S, KvmInstance, remove_files
 from runtimes.kvm.marks import Marks
+from runtimes.kvm.patience import limited
 from runtimes.kvm.profiles import Files, Platform, machine, tap_name
 from runtimes.kvm.proof import Proof
 from runtimes.kvm.saved import Saved
@@ -100,17 +101,18 @@ class KvmEngine:
             domain, hypervisor = creation.create(
                 self.connection, network.host_netns, spec.name, xml, marks
             )
+            undo.callback(marks.released.wait, RELEASE_S)
             undo.callback(hypervisor.kill)
             taps.settle(network, config.nic)
             server = sharing.server(self.connection, domain, config)
             if server is not None:
                 undo.callback(server.kill)
-            for pid in (hypervisor.pid, *sharing.processes(server)):
-                group.add(pid)
+            creation.confine(group, (hypervisor.pid, *sharing.processes(server)))
             stream = creation.dial(files.channel)
             undo.callback(stream.close)
-            creation.confirm_acceleration(domain, proved=self.proof.works)
-            self._run(spec, domain, stream, state, marks)
+            with limited(lambda: hypervisor, f"let {spec.name} run"):
+                creation.confirm_acceleration(domain, proved=self.proof.works)
+                self._run(spec, domain, stream, state, marks)
             undo.pop_all()
         instance = KvmInstance(
             spec=spec,
@@ -225,14 +227,18 @@ class KvmEngine:
     def forget_states(self) -> None:
         """Remove the saved states."""
         for state in self.states.values():
-            for path in (state.memory, state.overlay):
-                path.unlink(missing_ok=True)
+            state.forget()
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End whatever still runs.
+
+        A daemon that hung may have carried out later what it had been asked, for nobody.
+        """
         for instance in self._made:
             with contextlib.suppress(RuntimeFault):
                 instance.remove()
+        if self.connection.root is None:
+            leftovers.end_guests(self.site.run)
 
 
 def _copy(overlay: Path, target: Path) -> None:

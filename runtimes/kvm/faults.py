@@ -14,6 +14,7 @@ HINTS: Mapping[str, str] = {
     "Cannot access storage file": "the image is gone or unreadable: invoke clean --cache",
     "Cannot access backing file": "the image is gone or unreadable: invoke clean --cache",
     "Failed to connect socket": "start libvirtd, or leave --libvirt-uri away: no daemon is needed",
+    "keepalive": "the daemon hangs: restart it, or leave --libvirt-uri away: no daemon is needed",
     "authentication": "run as root, or join the group libvirt",
     "no connection driver available": "the URI's driver is not installed; try qemu:///system",
     "Cannot check QEMU binary": "install QEMU: apt-get install qemu-system-x86 (or -arm)",

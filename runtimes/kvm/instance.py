@@ -22,7 +22,8 @@ from runtimes.kvm.inner import readback
 from runtimes.kvm.inner.orders import Orders
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
-from runtimes.kvm.sharing import processes
+from runtimes.kvm.reading import allocated_bytes, tail
+from runtimes.kvm.sharing import ALIAS, processes
 from runtimes.process import TAIL_BYTES
 
 RELEASE_S = 10.0
@@ -30,9 +31,6 @@ RELEASE_S = 10.0
 
 SAID_S = 10.0
 """How long a guest whose agent has spoken may take to say which limits its container has."""
-
-BLOCK_BYTES = 512
-"""Unit of st_blocks (stat(2))."""
 
 
 class GuestStream:
@@ -120,11 +118,19 @@ class KvmInstance:
         return self.endpoint
 
     def diagnostics(self) -> str:
-        """End of the guest's console and of QEMU's log, and how QEMU ended."""
+        """End of the guest's console and of QEMU's log, and how its processes ended."""
         console = tail(self.files.console)
-        log = tail(self.connection.log_directory / f"{self.spec.name}.log", TAIL_BYTES // 4)
-        ended = f"QEMU ended by {self.hypervisor.how}" if self.hypervisor.how else ""
-        parts = (("console", console), ("QEMU's log", log), ("", ended))
+        log, servers = (
+            tail(path, TAIL_BYTES // 4) for path in logs(self.connection, self.spec.name)
+        )
+        ends = (("QEMU", self.hypervisor), ("virtiofsd", self.server))
+        ended = [f"{name} ended by {each.how}" for name, each in ends if each and each.how]
+        parts = (
+            ("console", console),
+            ("QEMU's log", log),
+            ("virtiofsd's log", servers),
+            ("", "; ".join(ended)),
+        )
         return "\n".join(f"{name}: {text}" if name else text for name, text in parts if text)
 
     def wait(self, timeout_s: float) -> int:
@@ -179,10 +185,16 @@ class KvmInstance:
         return RuntimeFault(message, hint=hint, tail=self.diagnostics())
 
 
+def logs(connection: Connection, name: str) -> tuple[Path, Path]:
+    """What libvirt keeps of a guest's QEMU, and of its virtiofsd, where it has one."""
+    directory = connection.log_directory
+    return directory / f"{name}.log", directory / f"{name}-{ALIAS}-virtiofsd.log"
+
+
 def remove_files(connection: Connection, files: Files, name: str) -> None:
-    """Remove an instance's files, libvirt's log among them.  Idempotent."""
-    log = connection.log_directory / f"{name}.log" if connection.root else None
-    for path in filter(None, (*files.own(), files.channel, log)):
+    """Remove an instance's files, libvirt's logs among them.  Idempotent."""
+    ours = logs(connection, name) if connection.root else ()
+    for path in (*files.own(), files.channel, *ours):
         path.unlink(missing_ok=True)
 
 
@@ -190,24 +202,6 @@ def agent_status(console: str) -> int:
     """The agent's exit status from init's last words; 1 where there are none."""
     found = re.findall(r"tarebench-init: agent exited with (-?\d{1,3})\b", console)
     return int(found[-1]) if found else 1
-
-
-def tail(path: Path, limit_bytes: int = TAIL_BYTES) -> str:
-    """End of a file that may be missing and may hold anything."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - limit_bytes))
-        text = file.read(limit_bytes).decode("utf-8", "replace")
-        return "".join(char for char in text if char.isprintable() or char == "\n").strip()
-    return ""
-
-
-def allocated_bytes(path: Path) -> int:
-    """Bytes on disk; 0 where there is no such file."""
-    try:
-        return path.stat().st_blocks * BLOCK_BYTES
-    except OSError:
-        return 0
 
 
 def vhost_threads(pid: int) -> tuple[int, ...]:

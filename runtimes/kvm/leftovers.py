@@ -18,14 +18,7 @@ def clean(state: Path, run: str) -> list[str]:
 
     Taps vanish with their QEMU; a daemon's domains vanish with it as well, being transient.
     """
-
-    def ours(argv: proc.Arguments) -> bool:
-        return guest_name(argv).startswith(f"{PREFIX}-{run}-")
-
-    removed = []
-    for pid, name in guests(run):
-        if proc.end(pid, ours, patience_s=0.0):
-            removed.append(f"guest {name} (process {pid})")
+    removed = end_guests(run)
     with contextlib.suppress(RuntimeFault):  # no cgroups at all: nothing of ours in them
         removed += cgroups.detect().remove_all(run)
     removed += sweep.private_daemon(dockerhost.importer(run), run_goes_on=True)
@@ -33,6 +26,20 @@ def clean(state: Path, run: str) -> list[str]:
         shutil.rmtree(state, ignore_errors=True)
         removed.append(f"files below {state}")
     return removed
+
+
+def end_guests(run: str) -> list[str]:
+    """End every QEMU of this run that still lives; one line for each."""
+
+    def ours(argv: proc.Arguments) -> bool:
+        return guest_name(argv).startswith(f"{PREFIX}-{run}-")
+
+    found = guests(run)
+    return [
+        f"guest {name} (process {pid})"
+        for pid, name in found
+        if proc.end(pid, ours, patience_s=0.0)
+    ]
 
 
 def guests(run: str, root: Path = proc.PROC) -> list[tuple[int, str]]:

@@ -13,6 +13,7 @@ from runtimes.images.stock import bootable
 from runtimes.kvm import assets, host, proof, topology
 from runtimes.kvm.connection import Connection, connect
 from runtimes.kvm.engine import KvmEngine
+from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.inner import dockerhost
 from runtimes.kvm.profiles import Platform
@@ -64,7 +65,8 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
             huge_page_rule=host.huge_page_rule(),
             virtiofsd=host.virtiofsd() if "virtiofs" in volumes else None,
         )
-        versions = _versions(connection, made.kernel.release, proved, kind, platform)
+        with translated("ask libvirt for its version"):
+            versions = _versions(connection, made.kernel.release, proved, kind, platform)
         inner = any(SHAPES[profile].inner == "ns" for profile in profiles)
         program = seccomp.compile_filter() if inner else b""
         engine = KvmEngine(
@@ -136,12 +138,14 @@ def _versions(
 ) -> Mapping[str, str]:
     """Of libvirt, QEMU and the guest's kernel; how guests are accelerated, and why."""
     nested = ", nested" if kind.nested else ""
+    remedy = f" ({proved.remedy})" if proved.remedy else ""
+    emulated = f"tcg: {proved.reason}{remedy}"
     return {
         "libvirt": dotted(connection.link.getLibVersion()),
         "qemu": dotted(connection.link.getVersion()),
         "libvirt_uri": connection.uri,
         "guest_kernel": release,
-        "acceleration": f"kvm ({kind.kind}{nested})" if proved.works else f"tcg: {proved.reason}",
+        "acceleration": f"kvm ({kind.kind}{nested})" if proved.works else emulated,
         "virtualisation": f"{kind.kind}{nested}",
         "vhost": "yes" if platform.vhost else "no: there is no /dev/vhost-net",
         "huge_pages": "yes" if platform.huge_pages else "no: too few are free (vm.nr_hugepages)",

@@ -40,6 +40,8 @@ class Proof:
     """Why KVM does not work, or how long the boot took."""
     decided: bool = True
     """Another probe would end alike; not so where only the time ran out, on a busy host."""
+    remedy: str = ""
+    """What would help, where that is known."""
 
 
 def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, cache: Path) -> Proof:
@@ -52,9 +54,9 @@ def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, ca
         initramfs: from ``initramfs.build_probe``.
         cache: directory kept between runs.
     """
-    objection = _device_objection()
-    if objection:
-        return Proof(works=False, reason=objection)
+    objection = objection_to(DEVICE)
+    if objection is not None:
+        return objection
     remembered = cache / f"proof-{_key(emulator, kernel, initramfs)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return Proof(**json.loads(remembered.read_text()))
@@ -69,14 +71,26 @@ def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, ca
     return outcome
 
 
-def _device_objection() -> str:
-    if not DEVICE.exists():
-        return "there is no /dev/kvm: no hardware virtualisation, or module kvm is not loaded"
+def objection_to(device: Path) -> Proof | None:
+    """What speaks against KVM before anything is booted; ``None`` for nothing."""
+    if not device.exists():
+        return Proof(
+            works=False,
+            reason=f"there is no {device}: no hardware virtualisation, or kvm is not loaded",
+            remedy=(
+                "turn virtualisation on in the firmware, or for this VM in its host; "
+                "modprobe kvm_intel or kvm_amd"
+            ),
+        )
     try:
-        os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
-        return f"/dev/kvm cannot be opened: {error.strerror}"
-    return ""
+        return Proof(
+            works=False,
+            reason=f"{device} cannot be opened: {error.strerror}",
+            remedy=f"run as root; in a container, give it the device: --device {device}",
+        )
+    return None
 
 
 def _key(emulator: Path, kernel: Kernel, initramfs: Path) -> str:

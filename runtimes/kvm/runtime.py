@@ -11,7 +11,7 @@ from pathlib import Path
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.kernel import choose
-from runtimes.kvm import host
+from runtimes.kvm import host, proof
 from runtimes.kvm.shapes import LACKING, PROFILES
 from runtimes.process import find
 
@@ -68,7 +68,8 @@ class KvmRuntime:
         host.emulator(name)
         kernel = choose()
         kind = host.read_virtualisation(name)
-        device = "with /dev/kvm" if Path("/dev/kvm").exists() else "without /dev/kvm: emulated"
+        objection = proof.objection_to(proof.DEVICE)
+        device = f"emulated, since {objection.reason}" if objection else f"with {proof.DEVICE}"
         return f"QEMU {device} ({kind.kind}), guest kernel {kernel.release}"
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:

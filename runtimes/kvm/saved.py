@@ -24,6 +24,7 @@ import libvirt_qemu
 
 from runtimes.base import InstanceSpec, Lease, RuntimeFault
 from runtimes.kvm.faults import translated
+from runtimes.kvm.patience import limited
 from runtimes.kvm.profiles import Platform
 from runtimes.kvm.profiles import identity as who
 
@@ -37,6 +38,7 @@ ARGUMENTS = ("-incoming", "defer")
 READY = b"ready"
 BOOT_S = 120.0
 MOVE_S = 60.0
+NO_ROOM = "free space where TAREBENCH_STATE is (as much as a box has memory), or set it elsewhere"
 FILE = "state"
 """Name under which QEMU knows the file."""
 
@@ -51,6 +53,11 @@ class Saved:
     memory: Path
     overlay: Path
 
+    def forget(self) -> None:
+        """Remove it.  Idempotent."""
+        for path in (self.memory, self.overlay):
+            path.unlink(missing_ok=True)
+
 
 def take(engine: KvmEngine, profile: str) -> Saved:
     """Start a guest of ``profile``, save it when its init waits, and end it.
@@ -64,11 +71,18 @@ def take(engine: KvmEngine, profile: str) -> Saved:
     guest = engine.launch(spec, None)
     try:
         _await_ready(guest)
-        with translated(f"pause {spec.name}"):
-            guest.domain.suspend()
-        descriptor = os.open(state.memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
-        _move(guest.domain, descriptor, "migrate")
+        with limited(lambda: guest.hypervisor, "save the guest's state"):
+            with translated(f"pause {spec.name}"):
+                guest.domain.suspend()
+            descriptor = os.open(state.memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+            _move(guest.domain, descriptor, "migrate")
         shutil.copyfile(guest.files.overlay, state.overlay)
+    except BaseException as error:
+        state.forget()
+        if isinstance(error, OSError):
+            message = f"cannot keep the state that {profile} starts from: {error.strerror}"
+            raise RuntimeFault(message, hint=NO_ROOM) from None
+        raise
     finally:
         guest.remove()
     return state
@@ -109,24 +123,37 @@ def _move(domain: libvirt.virDomain, descriptor: int, command: str) -> None:
 
     QEMU closes its copy by itself.
     """
-    what = "save the guest's state" if command == "migrate" else "restore the saved state"
+    saving = command == "migrate"
+    what = "save the guest's state" if saving else "restore the saved state"
     try:
         with translated(what), _told(domain) as told:
             named = json.dumps({"execute": "getfd", "arguments": {"fdname": FILE}})
             libvirt_qemu.qemuMonitorCommandWithFiles(domain, named, [descriptor], 0)
             _ask(domain, {"execute": command, "arguments": {"uri": f"fd:{FILE}"}}, what)
             outcome = told.wait(MOVE_S)
+            why = "" if outcome == "completed" else _why(domain, outcome, what)
     finally:
         os.close(descriptor)
-    if outcome != "completed":
-        raise RuntimeFault(f"could not {what}: QEMU says {outcome or 'nothing'}")
+    if why:
+        raise RuntimeFault(f"could not {what}: {why}", hint=NO_ROOM if saving else "")
 
 
-def _ask(domain: libvirt.virDomain, question: dict[str, object], what: str) -> None:
+def _why(domain: libvirt.virDomain, outcome: str, what: str) -> str:
+    """QEMU's own words on a migration that was not completed."""
+    if not outcome:
+        return f"QEMU has not done it in {MOVE_S:g} s"
+    told = _ask(domain, {"execute": "query-migrate"}, what)
+    words = told.get("error-desc") if isinstance(told, dict) else None
+    return str(words or f"QEMU says {outcome}")
+
+
+def _ask(domain: libvirt.virDomain, question: dict[str, object], what: str) -> object:
+    """What QEMU returns."""
     answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps(question), 0))
     error = answer.get("error")
     if error:
         raise RuntimeFault(f"could not {what}: {error.get('desc', error)}")
+    return answer.get("return")
 
 
 class _Told:

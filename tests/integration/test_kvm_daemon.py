@@ -27,6 +27,7 @@ from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
+from runtimes.kvm import connection  # needs libvirt
 from runtimes.kvm.engine import DAEMONS, KvmEngine  # needs libvirt
 
 RUNTIME = KvmRuntime()
@@ -75,9 +76,26 @@ class Daemon:
 
     def restart(self) -> None:
         """End it and start another."""
+        self.leave()
+        self.come_back()
+
+    def leave(self) -> None:
+        """End it."""
         self._end(self._main)
+
+    def come_back(self) -> None:
+        """Start another."""
         self._main = process.spawn(["libvirtd"])
         self.await_up()
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop it, as something that hangs, and let it go on at the end."""
+        self._main.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._main.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """End both."""
@@ -108,6 +126,14 @@ def engine(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home.parent.chmod(0o755)
     home.chmod(0o755)
     limits = Limits(cpus=(0,), cpu_quota=1.0, memory_bytes=256 << 20)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "KEEPALIVE_S", 1)
+        patched.setattr(connection, "KEEPALIVE_COUNT", 2)
+        patched.setattr(connection, "OPEN_S", 3.0)
+        yield from prepared(home, limits)
+
+
+def prepared(home: Path, limits: Limits) -> Iterator[KvmEngine]:
     with host_lock.alive(RUN), wire.testbed(RUN) as bed:
         site = Site(
             run=RUN,
@@ -138,7 +164,7 @@ def test_a_daemons_guests_in_a_process_of_their_own() -> None:
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     environment = {**os.environ, OWN_PROCESS: "yes"}
     told = process.run(argv, timeout_s=280, env=environment, cwd=Path(__file__).parents[2])
-    assert b"1 passed, 1 skipped" in told.stdout
+    assert b"3 passed, 1 skipped" in told.stdout
 
 
 @pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own, as above")
@@ -172,11 +198,39 @@ def test_the_daemons_guest_is_on_the_testbeds_network_and_outlives_its_restart(
         instance.stop(20)
     finally:
         instance.remove()
-    after = engine.start(spec_of(engine, 2))
+    assert_a_guest_works(engine, 2)
+
+
+@pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own, as above")
+def test_a_daemon_that_left_is_said_so_and_the_run_goes_on_once_it_is_back(
+    engine: KvmEngine, daemon: Daemon
+) -> None:
+    daemon.leave()
+    with pytest.raises(RuntimeFault, match="connect again to libvirt") as caught:
+        engine.start(spec_of(engine, 3))
+    assert "libvirtd" in caught.value.hint
+    daemon.come_back()
+    assert_a_guest_works(engine, 4)
+
+
+@pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own, as above")
+def test_a_daemon_that_hangs_is_said_so_and_the_run_goes_on_once_it_answers(
+    engine: KvmEngine, daemon: Daemon
+) -> None:
+    with daemon.hanging():
+        for _ in range(2):  # first the old connection dies, then a new one gets no answer
+            with pytest.raises(RuntimeFault) as caught:
+                engine.start(spec_of(engine, 5))
+            assert "--libvirt-uri" in caught.value.hint, str(caught.value)
+    daemon.await_up()
+    assert_a_guest_works(engine, 6)
+
+
+def assert_a_guest_works(engine: KvmEngine, number: int) -> None:
+    guest = engine.start(spec_of(engine, number))
     try:
-        after.agent.hello(BOOT_S)
-        assert after.limits().memory_bytes == engine.site.limits.memory_bytes
-        after.stop(20)
+        guest.agent.hello(BOOT_S)
+        assert guest.limits().memory_bytes == engine.site.limits.memory_bytes
+        guest.stop(20)
     finally:
-        after.remove()
-    assert leftovers.guests(RUN) == []
+        guest.remove()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,6 +52,31 @@ def test_a_descriptor_stream_reports_that_nobody_reads(pair: Pair) -> None:
     hang_up()
     with pytest.raises(BrokenPipeError):
         stream.send(b"x" * 10)
+
+
+def test_a_box_that_reads_a_byte_at_a_time_has_no_more_time_than_one_that_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtimes.agent.SEND_S", 0.3)
+    left, right = socket.socketpair()
+    stream, enough = FdStream(left.fileno(), left.detach()), threading.Event()
+
+    def nibble() -> None:
+        while not enough.wait(0.01):
+            right.recv(4096)
+
+    thread = threading.Thread(target=nibble)
+    thread.start()
+    begun_s = time.monotonic()
+    try:
+        with pytest.raises(TimeoutError):
+            stream.send(bytes(64 << 20))
+    finally:
+        enough.set()
+        thread.join()
+        stream.close()
+        right.close()
+    assert time.monotonic() - begun_s < 5
 
 
 def test_a_closed_descriptor_stream_is_at_its_end(pair: Pair) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.base import RuntimeFault
+
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from runtimes.kvm import console  # needs libvirt
 from runtimes.kvm.console import USER_SPACE, ConsoleWatch
 from runtimes.kvm.marks import Marks
+from runtimes.kvm.reading import allocated_bytes, tail
 
 PATIENCE_S = 5.0
 
@@ -46,10 +49,34 @@ def test_a_guest_that_babbles_is_not_listened_to_for_ever(
     marks, path = Marks(), tmp_path / "console"
     watch = ConsoleWatch(path, marks)
     path.write_bytes(b"x" * 200 + USER_SPACE)
-    watch._thread.join(PATIENCE_S)
-    assert not watch._thread.is_alive()
+    until(lambda: watch._read_bytes == 100)
     watch.close()
     assert "user_space" not in marks.instants
+
+
+def test_a_guest_that_babbles_has_little_of_the_hosts_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "PAUSE_S", 0.01)
+    monkeypatch.setattr(console, "KEPT_BYTES", 100_000)
+    path = tmp_path / "console"
+    watch = ConsoleWatch(path, Marks())
+    with path.open("r+b", buffering=0) as file:  # as QEMU has it: at an offset of its own
+        file.write(USER_SPACE)
+        assert watch.complete.wait(PATIENCE_S)
+        for _ in range(100):
+            file.write(b"babble\n" * 5000)
+        until(lambda: (file.write(b"."), allocated_bytes(path) < 100_000)[1])
+        file.write(b"last words\n")
+    watch.close()
+    assert tail(path).endswith("last words")
+    assert path.stat().st_size > 3_000_000, "QEMU goes on where it was"
+
+
+def test_a_console_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFault, match="cannot make the guest's console") as caught:
+        ConsoleWatch(tmp_path / "missing" / "console", Marks())
+    assert "TAREBENCH_STATE" in caught.value.hint
 
 
 def test_a_watch_ends_with_its_guest(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from runtimes import process
 from runtimes.base import RuntimeFault
-from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof, taps
+from runtimes.images.kernel import Kernel
+from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof, reading, taps
 from runtimes.kvm.runtime import check_uri
 
 INTEL = "flags\t\t: fpu vmx sse2\n"
@@ -81,6 +83,29 @@ def test_a_missing_qemu_is_no_proof() -> None:
     assert not proof.boot(["/nonexistent/qemu"]).works
 
 
+def test_a_device_that_may_not_be_opened_is_a_reason_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def forbid(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    device = tmp_path / "kvm"
+    device.touch()
+    assert proof.objection_to(device) is None
+    monkeypatch.setattr("os.open", forbid)
+    monkeypatch.setattr(proof, "DEVICE", device)
+    found = proof.prove(tmp_path, "x86_64", Kernel("6.1", tmp_path, tmp_path), tmp_path, tmp_path)
+    assert not found.works
+    assert found.reason == f"{device} cannot be opened: Operation not permitted"
+    assert "--device" in found.remedy
+
+
+def test_a_host_without_the_device_is_told_what_turns_it_on(tmp_path: Path) -> None:
+    found = proof.objection_to(tmp_path / "kvm")
+    assert found is not None
+    assert "firmware" in found.remedy
+
+
 def test_guests_of_a_run_are_known_by_their_name() -> None:
     argv = ["/usr/bin/qemu-system-x86_64", "-name", "guest=tb-abcdef-1,debug-threads=on", "-S"]
     assert leftovers.guest_name(argv) == "tb-abcdef-1"
@@ -106,9 +131,9 @@ def test_the_agents_status_is_inits_last_word() -> None:
 def test_a_tail_of_rubbish_is_printable(tmp_path: Path) -> None:
     console = tmp_path / "console"
     console.write_bytes(b"\x1b[2J\xff\x00last words\n")
-    assert instance.tail(console).endswith("last words")
-    assert "\x1b" not in instance.tail(console)
-    assert instance.tail(tmp_path / "missing") == ""
+    assert reading.tail(console).endswith("last words")
+    assert "\x1b" not in reading.tail(console)
+    assert reading.tail(tmp_path / "missing") == ""
 
 
 @pytest.mark.parametrize("uri", ["", "qemu:///system", "qemu+unix:///system", "qemu:///session"])

@@ -15,7 +15,7 @@ from runtimes.kvm.hypervisor import Hypervisor, adopting
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import birth, connection, creation, engine, faults  # noqa: E402  # needs libvirt
+from runtimes.kvm import birth, creation, engine, faults, patience  # noqa: E402  # needs libvirt
 from runtimes.kvm.marks import Marks  # noqa: E402  # needs libvirt
 
 
@@ -136,54 +136,53 @@ def test_libvirts_errors_say_what_to_do() -> None:
     assert "--memory" in caught.value.hint
 
 
-def test_a_state_directory_too_long_for_sockets_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "_embedded", None)
-    with pytest.raises(RuntimeFault, match="too long") as caught:
-        connection.connect(None, tmp_path / ("x" * 100), tmp_path)
-    assert "TAREBENCH_STATE" in caught.value.hint
-
-
 def test_signals_are_called_by_their_names() -> None:
     child = Hypervisor(started("sh", "-c", "kill -TERM $$"))
     assert child.wait(10)
     assert child.how == f"signal {signal.SIGTERM.name}"
 
 
-class Link:
-    """A connection to a daemon that may have been restarted."""
+class ForgetfulGroup:
+    """Takes a process in as kernels before 6.2 do: its threads may then be wherever the set is."""
 
-    def __init__(self, *, alive: bool) -> None:
-        self.alive, self.listeners = alive, 0
-
-    def isAlive(self) -> bool:  # noqa: N802  # libvirt's name
-        return self.alive
-
-    def domainEventRegisterAny(self, *_: object) -> int:  # noqa: N802  # libvirt's name
-        self.listeners += 1
-        return 1
+    def add(self, pid: int) -> None:
+        os.sched_setaffinity(pid, os.sched_getaffinity(0))
 
 
-def test_a_restarted_daemon_is_connected_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, after = Link(alive=False), Link(alive=True)
-    monkeypatch.setattr(libvirt, "open", lambda _: after)
-    daemon = connection.Connection("qemu:///system", before, None)  # type: ignore[arg-type]
-    daemon.refresh()
-    daemon.refresh()
-    assert daemon.link is after  # type: ignore[comparison-overlap]
-    assert after.listeners == 1
+def test_a_thread_stays_where_it_was_pinned_when_its_process_joins_a_cpuset() -> None:
+    cpus = {max(os.sched_getaffinity(0))}
+    child = Hypervisor(started("sleep", "60"))
+    os.sched_setaffinity(child.pid, cpus)
+    creation.confine(ForgetfulGroup(), [child.pid])  # type: ignore[arg-type]  # all that it needs
+    assert os.sched_getaffinity(child.pid) == cpus
+    child.kill()
 
 
-def test_a_daemon_that_stays_away_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: str) -> None:
-        raise libvirt.libvirtError("Failed to connect socket to '/run/libvirt/libvirt-sock'")
+def test_what_waits_for_a_qemu_that_hangs_ends_with_it_and_says_so() -> None:
+    child = Hypervisor(started("sleep", "60"))
 
-    daemon = connection.Connection("qemu:///system", Link(alive=False), None)  # type: ignore[arg-type]
-    monkeypatch.setattr(libvirt, "open", refuse)
-    with pytest.raises(RuntimeFault, match="connect again") as caught:
-        daemon.refresh()
-    assert "libvirtd" in caught.value.hint
+    def ask() -> None:
+        child.wait(30)
+        raise RuntimeFault("could not start it: End of file from qemu monitor", tail="its log")
+
+    with (
+        pytest.raises(RuntimeFault, match=r"^could not start it: no answer for 0.1 s") as caught,
+        patience.limited(lambda: child, "start it", 0.1),
+    ):
+        ask()
+    assert child.how == "signal SIGKILL"
+    assert (caught.value.tail, bool(caught.value.hint)) == ("its log", True)
+
+
+def test_what_fails_in_time_keeps_its_own_reason_and_its_qemu() -> None:
+    child = Hypervisor(started("sleep", "60"))
+    with (
+        pytest.raises(RuntimeFault, match="refused"),
+        patience.limited(lambda: child, "start it", 30.0),
+    ):
+        raise RuntimeFault("refused")
+    assert not child.wait(0)
+    child.kill()
 
 
 def test_a_full_disk_is_said_with_the_remedy(tmp_path: Path) -> None:

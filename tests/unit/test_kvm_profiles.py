@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtimes.base import InstanceSpec, Lease, Limits, RuntimeFault
+from runtimes.images.kernel import Kernel
 from runtimes.kvm import host
-from runtimes.kvm.profiles import Platform
+from runtimes.kvm.profiles import Platform, Start
 from runtimes.kvm.shapes import PROFILES, SHAPES
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -61,6 +63,31 @@ def test_without_virtiofsd_its_profile_says_what_to_install(
     fault = refused("virtiofs")
     assert "no virtiofsd" in str(fault)
     assert "apt-get install" in fault.hint
+
+
+def test_a_host_without_qboot_starts_micro_by_the_usual_firmware_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(host, "QBOOT", (tmp_path / "qboot.rom",))
+    assert host.quick_firmware("x86_64") is None
+    kernel = Kernel("6.1", tmp_path / "vmlinuz", tmp_path)
+    lacking = Start(tmp_path / "image", tmp_path / "vmlinux", tmp_path / "initramfs")
+    assert assets.started_by(lacking, kernel) == "plain kernel by the machine's own firmware"
+    (tmp_path / "qboot.rom").touch()
+    quick = replace(lacking, firmware=host.quick_firmware("x86_64"))
+    assert assets.started_by(quick, kernel) == "plain kernel by qboot.rom"
+    packed = replace(quick, kernel=kernel.image)
+    assert assets.started_by(packed, kernel) == "packed kernel by qboot.rom"
+
+
+def test_without_uefi_a_guest_that_needs_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(host, "UEFI", {"aarch64": (), "x86_64": ()})
+    for architecture, package in (("aarch64", "qemu-efi-aarch64"), ("x86_64", "ovmf")):
+        with pytest.raises(RuntimeFault, match="no UEFI") as caught:
+            host.uefi(architecture)
+        assert package in caught.value.hint
 
 
 def test_a_daemon_cannot_restore_our_states() -> None:

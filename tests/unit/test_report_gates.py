@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support import synthetic
 
-from reports.view.gates import _findings, _trial_gates
-from results.records import GateFinding, Status, Trial
+from reports.view.gates import _arm_gates, _findings, _trial_gates
+from results.records import ArmRecord, GateFinding, Status, Trial
 
 STEAL = GateFinding("steal", "invalid", "half of it was stolen", "another host", transient=True)
 MILD = GateFinding("steal", "caution", "a little was stolen")
@@ -56,3 +58,11 @@ def test_repeats_are_counted_where_people_see_it() -> None:
     (told,) = _trial_gates(synthetic.make_run(), trials, frozenset())
     assert told.title == "1 of 2 trials count"
     assert "1 repeats a disturbed one" in told.detail
+
+
+def test_an_emulated_arm_says_why_it_was_not_virtualised() -> None:
+    why = "/dev/kvm cannot be opened: Permission denied (run as root)"
+    arm = ArmRecord("kvm", "micro", ("emulated",), {"acceleration": f"tcg: {why}"}, {})
+    told = next(iter(_arm_gates(replace(synthetic.make_run(), arms=(arm,)), [])))
+    assert told.level == "stop"
+    assert told.detail.endswith(f"Why it was not virtualised: {why}.")

@@ -140,6 +140,18 @@ def test_a_fault_at_any_step_fails_that_trial_alone_and_leaves_nothing(
     assert {sample.backend for sample in samples} == {"good"}
 
 
+def test_a_failed_trial_keeps_the_boxs_last_words_and_those_of_what_failed(tmp_path: Path) -> None:
+    script = FakeScript(
+        conditions=frozenset(), replies={DEMO_ARGV: (Reply(stdout=b"half of it", wall_ns=None),)}
+    )
+    with bench_on_paper(tmp_path, {"a": script}) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        (trial,) = paper.directory.trials()
+    box, _, job = trial.tail.partition("\n")
+    assert "a fake box has no console" in box
+    assert job == "half of it"
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_an_interrupt_at_any_step_leaves_no_instance(tmp_path: Path, step: str) -> None:
     fault = Fault(step, KeyboardInterrupt(), call=1)  # type: ignore[arg-type]
