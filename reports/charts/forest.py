@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from reports.charts import theme
 from reports.charts.svg import Chart, Marks, render
-from reports.view.ledger import Forest, ForestRow, Scale
+from reports.view.forests import Forest, ForestRow, Scale
 
 WIDE_PX, NARROW_PX = 440, 330
 ROW_PX, HEAD_PX, FOOT_PX = 36, 2, 40

@@ -17,7 +17,7 @@ from reports import text
 from reports.charts import theme
 from reports.charts.svg import Chart, Marks, render
 from reports.charts.waterfall import FIRST_SLOT, OWN_SLOT
-from reports.view.waterfall import Fall, FallRow
+from reports.view.waterfall_rows import Fall, FallRow
 
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, HEAD_PX, FOOT_PX, BETWEEN_PX = 22, 28, 30, 22

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from reports import text
 from reports.charts import theme
 from reports.charts.svg import Chart, Marks, render
-from reports.view.waterfall import Fall, FallRow, signed
+from reports.view.waterfall_rows import Fall, FallRow, signed
 
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, NARROW_ROW_PX, BAR_PX = 25, 38, 13

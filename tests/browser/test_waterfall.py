@@ -108,7 +108,7 @@ def test_bars_go_from_where_the_one_above_ended(page: Page) -> None:
         )
     )
     bars.sort(key=lambda bar: bar["top"])
-    assert len(bars) == len(waterfalls.STEPS) + 5  # all together twice, and three engines
+    assert len(bars) == len(waterfalls.STEPS) + 6  # in no step, all together twice, three engines
     told = [bar for bar in bars[:15] if bar["width"] > 10]  # the sixteenth saves
     assert len(told) > 7
     for above, below in pairwise(told):

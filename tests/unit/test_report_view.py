@@ -290,19 +290,3 @@ def test_cold_arms_are_held_against_native_with_cold_caches(tmp_path: Path) -> N
     assert ratios["docker:cold"].arm.label == "docker:cold, against native:cold"
     assert ratios["native:cold"].ratio == pytest.approx(10.0)
     assert "native:cold" not in view.answer[0]
-
-
-def test_a_daemon_is_shown_once_however_many_arms_it_serves(tmp_path: Path) -> None:
-    made = synthetic.make_run(blocks=2)
-    docker = next(arm for arm in made.arms if arm.backend == "docker")
-    run = replace(made, arms=(*made.arms, replace(docker, profile="host-net")))
-    view = view_of(written(tmp_path, run, list(synthetic.make_trials(made))))
-    assert [arm.name for arm, _ in view.daemons] == ["docker", "kvm"]
-
-
-def test_arms_with_numbers_in_their_names_stand_in_the_order_of_the_numbers() -> None:
-    made = synthetic.make_run(blocks=2)
-    depths = ("depth-limit", "depth-64", "depth-8")
-    ns = next(arm for arm in made.arms if arm.backend == "ns")
-    run = replace(made, arms=(*made.arms, *(replace(ns, profile=each) for each in depths)))
-    assert list(arm_views(run))[-3:] == ["ns:depth-8", "ns:depth-64", "ns:depth-limit"]

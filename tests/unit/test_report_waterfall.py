@@ -14,7 +14,8 @@ from support import synthetic, waterfalls
 from reports.charts import Chart, mechanisms_chart, waterfall_chart
 from reports.html import render
 from reports.view import ReportView, build
-from reports.view.waterfall import Fall, WaterfallView
+from reports.view.waterfall import WaterfallView
+from reports.view.waterfall_rows import Fall
 from results.frame import load
 from results.records import GateFinding
 from results.store import RunDirectory
