@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 
 from runtimes.cpu_list import parse_cpus
+
+_UNITS = ("", "k", "m", "g", "t")
+_SIZE = re.compile(r"([0-9]{1,18})([kmgt]?)", re.IGNORECASE | re.ASCII)
 
 
 def cpus(text: str) -> tuple[int, ...]:
@@ -17,9 +21,19 @@ def cpus(text: str) -> tuple[int, ...]:
 
 
 def size_bytes(text: str) -> int:
-    """Bytes, none included.  For argparse."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number of bytes, as 67108864")
+    """Bytes, none included; ``64m`` and the like in powers of 1024.  For argparse."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.40} is not a number of bytes, as 67108864 or 64m"
+        )
+    return int(match[1]) << 10 * _UNITS.index(match[2].lower())
+
+
+def count(text: str) -> int:
+    """A number from 1 on.  For argparse."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 9 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number from 1 on")
     return int(text)
 
 

@@ -25,6 +25,7 @@ from runtimes.launcher.operations import (
     LeaveOldRoot,
     MakeDirectory,
     MakeOverlay,
+    MakePlace,
     Mount,
     Operation,
     PivotRoot,
@@ -56,7 +57,17 @@ class LaunchFault(RuntimeFault):
 
 _OLD_KERNEL = "this kernel is too old or built without it: Linux 5.12 is needed"
 
+_DANGLING = "a link on the way leads to nothing in the box's root"
+_MAGIC = "a link of /proc on the way, or links in a circle: they are not followed"
+
 _HINTS: dict[tuple[type[Operation] | None, int], str] = {
+    (AttachInRoot, errno.EEXIST): _DANGLING,
+    (MakePlace, errno.EEXIST): _DANGLING,
+    (AttachInRoot, errno.ELOOP): _MAGIC,
+    (MakePlace, errno.ELOOP): _MAGIC,
+    (AttachInRoot, errno.EINVAL): "a file is bound onto a directory, or the other way round",
+    (AttachInRoot, errno.EROFS): "what is attached in a read-only root must have its place in it",
+    (MakePlace, errno.EROFS): "what is attached in a read-only root must have its place in it",
     (Clone, errno.ENOSPC): "raise /proc/sys/user/max_*_namespaces",
     (Clone, errno.EUSERS): "user namespaces are nested too deeply (32)",
     (Clone, errno.EAGAIN): "too many processes: see pids.max of this cgroup, ulimit -u and "

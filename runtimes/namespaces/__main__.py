@@ -7,9 +7,11 @@
 
 IMAGE is a layout directory, an OCI archive or what `docker save` wrote, with ``:NAME`` where it
 has several images; or the name of an image in the layer store (``python -m runtimes.images.oci``).
-CMD takes the place of the image's own.  Standard streams are inherited and the exit status is
-passed on (128 + signal for a killed command; 125 where the box could not be started).  A plain
-user's box is made in a user namespace of that user's own; what it cannot have is told, or refused.
+CMD takes the place of the image's own; ``run --help`` names what else can be said of a box: limits,
+trees of the host, scratch space, user, environment.  Standard streams are inherited and the exit
+status is passed on (128 + signal for a killed command; 125 where the box could not be started).  A
+plain user's box is made in a user namespace of that user's own; what it cannot have is told, or
+refused.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtimes import arguments, directories
+from runtimes import directories
 from runtimes.base import RuntimeFault
 from runtimes.ids import entering
 from runtimes.ids.maps import has_outside
@@ -32,42 +34,9 @@ from runtimes.images.oci import pull
 from runtimes.namespaces import alone, settings
 from runtimes.namespaces.alone import CANNOT_START
 from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.namespaces.command_line import parse
 from runtimes.namespaces.roots import Stack
 from runtimes.namespaces.settings import Settings
-
-
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtimes.namespaces",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    run = parser.add_subparsers(dest="what", required=True).add_parser("run", help="run a command")
-    root = run.add_mutually_exclusive_group(required=True)
-    root.add_argument(
-        "--layers",
-        nargs="+",
-        metavar="DIR",
-        help="read-only layers, topmost first; one word may hold several, parted by ':'",
-    )
-    root.add_argument("--image", help="a layout, an archive or a name in the layer store")
-    run.add_argument(
-        "--profile",
-        default="default",
-        choices=sorted(CATALOGUE),
-        metavar="NAME",
-        help="see docs/runtime.md",
-    )
-    run.add_argument(
-        "--cpus", type=arguments.cpus, default=(), help="CPU numbers, e.g. 0-1; all by default"
-    )
-    run.add_argument(
-        "--memory", type=arguments.size_bytes, default=0, help="bytes; no limit by default"
-    )
-    run.add_argument("--hostname", default="box")
-    run.add_argument("command", nargs="*")
-    return parser.parse_args(words)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,6 +54,11 @@ def run(options: argparse.Namespace) -> int:
         hostname=options.hostname,
         cpus=options.cpus,
         memory_bytes=options.memory or None,
+        cpu_quota=options.cpu_quota,
+        pids_max=options.pids,
+        network=options.network,
+        additions=(*options.bind, *options.tmpfs),
+        read_only=options.read_only,
         state=directories.state(),
         cache=directories.cache(),
         progress=_tell,
@@ -93,7 +67,10 @@ def run(options: argparse.Namespace) -> int:
         alone.named() as name,
         _root(name, options, layers, wanted.cache) as (stack, program),
     ):
-        return alone.run(name, wanted, stack, program)
+        changed = settings.changed(
+            program, environment=options.env, directory=options.workdir, user=options.user
+        )
+        return alone.run(name, wanted, stack, changed)
 
 
 @contextlib.contextmanager
@@ -140,7 +117,7 @@ def main() -> int:
     for number in alone.ENDING:  # until there is a box to pass them on to: undo and go
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        return run(parse(sys.argv[1:]))
+        return run(parse(sys.argv[1:], __doc__))
     except RuntimeFault as fault:
         _tell(f"{fault}" + (f"\n{fault.hint}" if fault.hint else ""))
         return CANNOT_START

@@ -22,8 +22,9 @@ from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.program import opened
 from runtimes.launcher.started import Started
-from runtimes.namespaces import accounts, build, roots, seccomp, userns, view
+from runtimes.namespaces import accounts, additions, build, roots, seccomp, userns, view
 from runtimes.namespaces.accounts import Account
+from runtimes.namespaces.additions import Addition
 from runtimes.namespaces.build import Box
 from runtimes.namespaces.engine import check_endable, remove_tree
 from runtimes.namespaces.profiles import NetworkMode, Profile
@@ -50,6 +51,14 @@ class Wanted:
     state: Path
     cache: Path
     progress: Callable[[str], None]
+    cpu_quota: float | None = None
+    """CPUs' worth of time."""
+    pids_max: int | None = None
+    """``None``: as many as every box may have."""
+    network: NetworkMode | None = None
+    """``None``: the profile's."""
+    additions: tuple[Addition, ...] = ()
+    read_only: bool = False
 
 
 @contextlib.contextmanager
@@ -90,8 +99,9 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
         account = _account(launcher, places, settings.user)
         bounds = cgroups.Bounds(
             wanted.cpus or tuple(sorted(os.sched_getaffinity(0))),
-            memory_bytes=wanted.memory_bytes,
-            pids_max=PIDS_MAX,
+            wanted.cpu_quota,
+            wanted.memory_bytes,
+            pids_max=wanted.pids_max or PIDS_MAX,
             controllers=profile.controllers,
         )
         box = Box(
@@ -109,6 +119,8 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
             directory=settings.directory,
             account=account,
             own_root=own_root,
+            additions=wanted.additions,
+            read_only=wanted.read_only and profile.overlay,
         )
         started = launcher.start(build.plan(box), pass_fds=(box.lifeline_fd,))
         pass_on(started)
@@ -118,13 +130,23 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
 def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
     """Refuse limits that nobody would enforce; tell of those that are kept in another way."""
     check_endable(wanted.profile, hierarchy)
+    additions.check(wanted.additions)
+    if (wanted.additions or wanted.read_only) and not wanted.profile.pivot:
+        raise RuntimeFault(
+            f"{wanted.profile.summary}: its root is only changed to, nothing can be added to it",
+            hint="leave --bind, --tmpfs and --read-only out, or choose another profile",
+        )
     if not isinstance(hierarchy, cgroups.Absent):
         return
-    if wanted.memory_bytes:
-        raise RuntimeFault(
-            f"--memory {wanted.memory_bytes} cannot be enforced: {hierarchy.why}",
-            hint="run as root",
-        )
+    for option, value in (
+        ("--memory", wanted.memory_bytes),
+        ("--cpu-quota", wanted.cpu_quota),
+        ("--pids", wanted.pids_max),
+    ):
+        if value:
+            raise RuntimeFault(
+                f"{option} {value} cannot be enforced: {hierarchy.why}", hint="run as root"
+            )
     if wanted.cpus:
         wanted.progress("--cpus is kept by affinity only, which the box can change")
 
@@ -137,9 +159,9 @@ def pass_on(started: Started) -> None:
 
 def _profile(wanted: Wanted) -> Profile:
     """There is no testbed here to be linked to."""
-    if wanted.profile.network in build.LINKED:
-        return replace(wanted.profile, network=NetworkMode.NONE)
-    return wanted.profile
+    network = wanted.network or wanted.profile.network
+    network = NetworkMode.NONE if network in build.LINKED else network
+    return replace(wanted.profile, network=network)
 
 
 def _account(launcher: Launcher, places: Places, user: str) -> Account:

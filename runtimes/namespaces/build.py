@@ -37,8 +37,9 @@ from runtimes.launcher.operations import (
     WriteFile,
 )
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import capabilities, roots, view
+from runtimes.namespaces import additions, capabilities, roots, view
 from runtimes.namespaces.accounts import ROOT, Account
+from runtimes.namespaces.additions import Addition
 from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.view import Places
 
@@ -91,6 +92,10 @@ class Box:
     account: Account = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
+    additions: tuple[Addition, ...] = ()
+    """What is attached in the root besides."""
+    read_only: bool = False
+    """Whether the root is, once everything is in its place."""
     own_root: bool = False
     """The launcher is root of a user namespace only: layers belong to it already, its overlay keeps
     marks in user.* attributes, and devices are the host's, bound."""
@@ -131,6 +136,7 @@ def plan(box: Box) -> Plan:
         fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
         if profile.pivot
         else None,
+        segment(Side.LAUNCHER, "binds", additions.held(box.additions)) if box.additions else None,
         fixed(Side.LAUNCHER, "handed", _hand),
         segment(Side.CHILD, "joined", _join(box)),
         segment(Side.CHILD, "networked", _early(box, attachment)),
@@ -140,6 +146,7 @@ def plan(box: Box) -> Plan:
         *(_own_view(box) if profile.pivot else ()),
         segment(Side.CHILD, "addressed", _address(attachment)) if attachment else None,
         segment(Side.CHILD, "confined", _directory(box)) if box.directory != "/" else None,
+        segment(Side.CHILD, "view", [view.READ_ONLY_ROOT]) if box.read_only else None,
         fixed(Side.CHILD, "confined", confine, profile, box.filter, box.account, box.ids.groups),
         segment(Side.CHILD, "executed", [_program(box)]),
     ]
@@ -263,6 +270,7 @@ def _own_view(box: Box) -> list[Segment | None]:
         fixed(Side.CHILD, "view", view.message_queues) if profile.ipc else None,
         fixed(Side.CHILD, "view", view.cgroup_view_of, groups) if shown else None,
         fixed(Side.CHILD, "left", _leave),
+        segment(Side.CHILD, "binds", additions.placed(box.additions)) if box.additions else None,
         fixed(Side.CHILD, "hidden", view.hidden) if profile.masks else None,
     ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtimes.base import RuntimeFault
 from runtimes.images.layers.catalogue import StoredImage
@@ -20,6 +21,7 @@ class Settings:
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
+    """Without HOME that of the user is set."""
     directory: str = "/"
     """Absolute and clean; made where it is missing."""
     user: str = ""
@@ -34,7 +36,8 @@ def of_command(command: Sequence[str], terminal: str) -> Settings:
     """
     if not command:
         raise RuntimeFault("there is no command to run", hint="put one after --")
-    return Settings(tuple(command), {**ENVIRONMENT, "TERM": terminal})
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "HOME"}
+    return Settings(tuple(command), {**environment, "TERM": terminal})
 
 
 def of_image(image: StoredImage, command: Sequence[str], terminal: str) -> Settings:
@@ -55,6 +58,36 @@ def of_image(image: StoredImage, command: Sequence[str], terminal: str) -> Setti
     texts = (*argv, *environment, *environment.values(), image.directory, image.user)
     _check(image.name, texts)
     return Settings(argv, environment, _clean(image.directory), image.user)
+
+
+def changed(
+    made: Settings, *, environment: Sequence[str], directory: str | None, user: str | None
+) -> Settings:
+    """As the command line has it: ``NAME=VALUE`` pairs, and ``NAME`` for the caller's own.
+
+    Raises:
+        RuntimeFault: no such variable, a relative directory, or what no program can be given.
+    """
+    added = {}
+    for pair in environment:
+        name, equals, value = pair.partition("=")
+        if not name or (not equals and name not in os.environ):
+            raise RuntimeFault(
+                f"--env {pair[:100]!r}: no environment variable",
+                hint="NAME=VALUE, or the NAME of one that is set here",
+            )
+        added[name] = value if equals else os.environ[name]
+    if directory is not None and not directory.startswith("/"):
+        raise RuntimeFault(
+            f"--workdir {directory[:100]!r} is not absolute", hint="give it from the box's root on"
+        )
+    _check("by hand", (*added, *added.values(), directory or "", user or ""))
+    return replace(
+        made,
+        environment={**made.environment, **added},
+        directory=made.directory if directory is None else _clean(directory),
+        user=made.user if user is None else user,
+    )
 
 
 def _check(name: str, texts: Sequence[str]) -> None:

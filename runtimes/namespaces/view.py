@@ -77,6 +77,11 @@ FIRST_NODE_SLOT = 3
 """Where the launcher holds detached mounts for the child."""
 
 
+_REMOUNT, _BIND = 0x20, 0x1000
+READ_ONLY_ROOT = Mount("", "/", "", _REMOUNT | _BIND | RDONLY | NODEV)
+"""Once the places of other mounts have been made in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """One instance's directories on the host."""

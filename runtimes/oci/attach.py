@@ -44,9 +44,7 @@ _SLOTS, _OTHERS = 64, 14
 """Of the launcher; and those for cgroups, /proc and /sys."""
 _ATTRIBUTES = kernel.RDONLY | kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
 _CGROUPS = "/sys/fs/cgroup"
-_REMOUNT, _BIND = 0x20, 0x1000
-READ_ONLY_ROOT = Mount("", "/", "", _REMOUNT | _BIND | kernel.RDONLY | kernel.NODEV)
-"""Once the places of the other mounts have been made in it."""
+_REMOUNT = 0x20
 
 
 def check(one: Configuration) -> None:

@@ -100,7 +100,7 @@ def plan(one: Configuration, means: Means) -> Plan:
         (Side.CHILD, "left", (ops.LeaveOldRoot(),)),
         (Side.CHILD, "view", attach.mounted(one, means.creation, means.controllers)),
         (Side.CHILD, "settings", attach.settings(one)),
-        (Side.CHILD, "view", [attach.READ_ONLY_ROOT] if one.root_read_only else []),
+        (Side.CHILD, "view", [view.READ_ONLY_ROOT] if one.root_read_only else []),
         (Side.CHILD, "hidden", attach.hidden(one)),
         (Side.CHILD, "terminal", terminal(one, means.waits, console=True)),
         (Side.CHILD, "confined", confine(one, means.filter, _started(one, means.waits))),

@@ -108,6 +108,30 @@ def test_an_image_runs_with_what_its_layers_hide_hidden(alone: PlainUser) -> Non
     assert (ran.returncode, ran.stdout) == (0, "new\n"), ran.stderr
 
 
+def test_trees_of_the_users_and_scratch_space_are_attached(alone: PlainUser) -> None:
+    given = alone.home / "given"
+    given.mkdir()
+    os.chown(given, USER.pw_uid, USER.pw_gid)
+    script = (
+        "PATH=/bin; echo x >/mnt/made; echo y >/t/y && cat /t/y; "
+        "for n in /ro/x /x /etc/x; do busybox touch $n; done"
+    )
+    options = ("--bind", f"{given}:/mnt", "--bind", f"{given}:/ro:ro", "--read-only")
+    ran = alone.box(root_of(alone), *SH, script, options=(*options, "--tmpfs", "/t:size=1m"))
+    assert ran.stdout == "y\n", ran.stderr
+    assert ran.stderr.count("Read-only file system") == 3
+    assert sorted(given.iterdir()) == [given / "made"]
+
+
+def test_a_file_of_the_hosts_can_be_read_and_not_written_to(alone: PlainUser) -> None:
+    """Also where its mount is read-only on the host, and locked so for the user."""
+    script = "PATH=/bin; busybox head -n1 /names; echo x >>/names"
+    options = ("--bind", "/etc/passwd:/names", "--bind", "/sys:/mnt:ro")
+    ran = alone.box(root_of(alone), *SH, script, options=options)
+    assert ran.stdout == Path("/etc/passwd").read_text().splitlines()[0] + "\n", ran.stderr
+    assert "Permission denied" in ran.stderr
+
+
 @pytest.fixture
 def no_cgroups(alone: PlainUser) -> PlainUser:
     made = alone.python("-c", "from runtimes import cgroups; print(cgroups.usable().version)")

@@ -71,3 +71,29 @@ def test_bare_layers_need_a_command() -> None:
     with pytest.raises(RuntimeFault, match="no command"):
         settings.of_command((), "dumb")
     assert replace(settings.of_command(("ls",), ""), user="x").user == "x"
+
+
+def test_the_command_line_changes_user_directory_and_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OURS", "yes")
+    made = settings.of_command(["x"], "dumb")
+    changed = settings.changed(
+        made, environment=["A=1=2", "OURS", "EMPTY="], directory="/srv/..//x/", user="1:2"
+    )
+    assert {"A": "1=2", "OURS": "yes", "EMPTY": ""}.items() <= changed.environment.items()
+    assert (changed.directory, changed.user) == ("/x", "1:2")
+    assert settings.changed(made, environment=(), directory=None, user=None) == made
+
+
+@pytest.mark.parametrize(
+    ("environment", "directory", "user"),
+    [(["=x"], None, None), (["NOT_SET_HERE"], None, None), ([], "x", None), ([], "/x\0", None),
+     ([], None, "a\0"), ([], "/" + "x/" * 300, None)],
+)  # fmt: skip
+def test_what_no_program_can_be_given_is_refused(
+    environment: list[str], directory: str | None, user: str | None
+) -> None:
+    made = settings.of_command(["x"], "dumb")
+    with pytest.raises(RuntimeFault):
+        settings.changed(made, environment=environment, directory=directory, user=user)

@@ -16,9 +16,9 @@ from runtimes.cgroups.v1 import V1
 from runtimes.cgroups.v2 import V2
 from runtimes.launcher import Plan
 from runtimes.launcher import operations as ops
-from runtimes.namespaces import build, capabilities, seccomp_calls
+from runtimes.namespaces import build, capabilities, seccomp_calls, view
 from runtimes.namespaces.profiles import PROFILES
-from runtimes.oci import attach, bundle, plan, read, resources
+from runtimes.oci import bundle, plan, read, resources
 from runtimes.oci.configuration import ResourceLimit
 from runtimes.oci.describe import describe
 from runtimes.oci.filters import default_filter
@@ -114,7 +114,7 @@ def essence(steps: Plan) -> Counter[object]:
         step.operation
         for step in steps.steps
         if not isinstance(step.operation, HOW_THE_ROOT_COMES)
-        and step.operation != attach.READ_ONLY_ROOT
+        and step.operation != view.READ_ONLY_ROOT
         and not (isinstance(step.operation, ops.Mount) and step.operation.kind in DETACHED)
     )
 
