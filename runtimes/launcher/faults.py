@@ -57,17 +57,11 @@ class LaunchFault(RuntimeFault):
 
 _OLD_KERNEL = "this kernel is too old or built without it: Linux 5.12 is needed"
 
-_DANGLING = "a link on the way leads to nothing in the box's root"
-_MAGIC = "a link of /proc on the way, or links in a circle: they are not followed"
+_DANGLING = "a link in the root file system leads to nothing there"
+_MAGIC = "a link in the root file system leads through /proc, or in a circle"
+_NO_PLACE = "what is attached in a read-only root must have its place in it"
 
 _HINTS: dict[tuple[type[Operation] | None, int], str] = {
-    (AttachInRoot, errno.EEXIST): _DANGLING,
-    (MakePlace, errno.EEXIST): _DANGLING,
-    (AttachInRoot, errno.ELOOP): _MAGIC,
-    (MakePlace, errno.ELOOP): _MAGIC,
-    (AttachInRoot, errno.EINVAL): "a file is bound onto a directory, or the other way round",
-    (AttachInRoot, errno.EROFS): "what is attached in a read-only root must have its place in it",
-    (MakePlace, errno.EROFS): "what is attached in a read-only root must have its place in it",
     (Clone, errno.ENOSPC): "raise /proc/sys/user/max_*_namespaces",
     (Clone, errno.EUSERS): "user namespaces are nested too deeply (32)",
     (Clone, errno.EAGAIN): "too many processes: see pids.max of this cgroup, ulimit -u and "
@@ -103,8 +97,13 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "(profile no-overlay)",
     (Attach, errno.EINVAL): "the root file system has something else than a directory there",
     (Attach, errno.ENOENT): "the root file system lacks this directory",
-    (AttachInRoot, errno.EEXIST): "a link in the root file system leads to nothing there",
-    (AttachInRoot, errno.ELOOP): "a link in the root file system leads through /proc",
+    (AttachInRoot, errno.EEXIST): _DANGLING,
+    (AttachInRoot, errno.EINVAL): "a file cannot be bound onto a directory, nor the other way round",
+    (AttachInRoot, errno.ELOOP): _MAGIC,
+    (AttachInRoot, errno.EROFS): _NO_PLACE,
+    (MakePlace, errno.EEXIST): _DANGLING,
+    (MakePlace, errno.ELOOP): _MAGIC,
+    (MakePlace, errno.EROFS): _NO_PLACE,
     (AttachInRoot, errno.ENOTDIR): "the root file system has something else than a directory there",
     (Hook, errno.ECANCELED): "it ended with an error; what it says is on standard error",
     (Hook, errno.ETIME): "it took longer than its timeout, and was killed",
