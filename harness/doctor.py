@@ -123,8 +123,12 @@ def _cgroups(facts: Mapping[str, Any]) -> Row:
     usable = cgroups.usable()
     if isinstance(usable, cgroups.Absent):
         why = f"{mode}; {usable.why}: no limits but CPUs"
-        return Row("cgroups", "caution", why, "run as root for limits")
-    return Row("cgroups", "works", f"{mode}")
+        return Row("cgroups", "caution", why, usable.hint)
+    lacking = sorted(cgroups.LIMITING - usable.enforces)
+    if lacking:
+        why = f"{usable.version}: no {', '.join(lacking)} was handed down to this user"
+        return Row("cgroups", "caution", why, "as root: Delegate=yes in user@.service")
+    return Row("cgroups", "works", usable.version)
 
 
 def _platform(facts: Mapping[str, Any]) -> Row:

@@ -31,7 +31,7 @@ def availability() -> Availability:
         kernel = f"without root, in a user namespace with {_ids(rights)}; {kernel}"
     if isinstance(hierarchy, cgroups.Absent):
         why = f"no cgroup ({hierarchy.why}): CPUs kept by affinity, memory not limited"
-        return Availability(ok=True, reason=f"{kernel}, {why}", fix="run as root for real limits")
+        return Availability(ok=True, reason=f"{kernel}, {why}", fix=hierarchy.hint)
     return Availability(ok=True, reason=f"{kernel}, cgroups {hierarchy.version}")
 
 

@@ -45,8 +45,9 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "unenforced": Condition(
         "caution",
-        "no cgroup may be made: CPUs are kept by affinity, memory is not limited, in every arm",
-        "run as root for limits",
+        "the user has not every cgroup controller: CPUs are kept by affinity, and what was not "
+        "delegated is not limited, in every arm",
+        "run as root for limits, or have them delegated",
     ),
     "unflushed": Condition(
         "caution",

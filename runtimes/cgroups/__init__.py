@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtimes.base import InstanceStats, Limits, RuntimeFault
-from runtimes.cgroups import base, v1, v2
+from runtimes.cgroups import base, delegated, v1, v2
 from runtimes.cgroups.absent import Absent
 from runtimes.cgroups.base import Group, Hierarchy, Tree, create
 from runtimes.cgroups.mounts import parse
@@ -17,6 +17,7 @@ from runtimes.cgroups.specs import Account, Bounds, Creation, DeviceRule, IoLimi
 from runtimes.ids.rights import is_host_root
 
 __all__ = [
+    "LIMITING",
     "Absent",
     "Account",
     "Bounds",
@@ -66,7 +67,7 @@ def detect(mountinfo: str | None = None) -> Tree:
 
 
 def usable() -> Hierarchy:
-    """As ``detect``; where this user may make no cgroup, a stand-in that says so."""
+    """As ``detect``; a plain user's own part of it, or else a stand-in that says why not."""
     try:
         found = detect()
     except RuntimeFault as fault:
@@ -75,6 +76,8 @@ def usable() -> Hierarchy:
     refused = [point for point in points if not base.is_writable(point)]
     if not refused:
         return found
+    if isinstance(found, v2.V2):
+        return delegated.find(found.root)
     return Absent(f"{refused[0]} is not ours to make cgroups in")
 
 
@@ -88,9 +91,10 @@ def check(hierarchy: Hierarchy, limits: Limits) -> None:
     """
     if limits.cpu_quota < len(limits.cpus) and "cpu" not in hierarchy.enforces:
         why = hierarchy.why if isinstance(hierarchy, Absent) else "the cpu controller is not ours"
+        ways = hierarchy.hint if isinstance(hierarchy, Absent) else "run as root"
         raise RuntimeFault(
             f"{limits.cpu_quota:g} of {len(limits.cpus)} CPUs cannot be enforced: {why}",
-            hint="give --cpus a whole number (an affinity keeps it), or run as root",
+            hint=f"give --cpus a whole number (an affinity keeps it), or {ways}",
         )
 
 

@@ -7,14 +7,12 @@ dropped silently: ``enforces`` is empty, and what is read back of a limit is tha
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.base import LimitsRead, RuntimeFault
-from runtimes.cgroups.endings import kill_all
+from runtimes.cgroups.endings import affinity, kill_all
 from runtimes.cgroups.specs import Account, Bounds, Creation
 
 _PROC = Path("/proc")
@@ -35,11 +33,7 @@ class Processes:
 
     def limits(self) -> LimitsRead:
         """See Group.  The CPUs on which any of its processes may run."""
-        cpus: set[int] = set()
-        for pid in self.pids():
-            with contextlib.suppress(OSError):
-                cpus |= os.sched_getaffinity(pid)
-        return LimitsRead(cpus=tuple(sorted(cpus)) or None, cpu_quota=None, memory_bytes=None)
+        return LimitsRead(cpus=affinity(self.pids()), cpu_quota=None, memory_bytes=None)
 
     def cpu_ns(self) -> int | None:
         """See Group."""
@@ -126,6 +120,8 @@ class Absent:
     """Implements ``Hierarchy`` where none can be used."""
 
     why: str
+    hint: str = _HINT
+    """How to have cgroups all the same."""
     version: str = "none"
 
     @property

@@ -1,4 +1,4 @@
-"""Kill processes and know by events when they are gone: pidfds, no polling loops."""
+"""Processes of one box: where they run; their end, known by events (pidfds), no polling loops."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from runtimes import proc
 from runtimes.base import RuntimeFault
+
+
+def affinity(pids: Iterable[int]) -> tuple[int, ...] | None:
+    """CPUs on which any of the processes may run; ``None`` where there is none of them."""
+    cpus: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            cpus |= os.sched_getaffinity(pid)
+    return tuple(sorted(cpus)) or None
 
 
 def kill_all(members: Callable[[], tuple[int, ...]], timeout_s: float, what: str) -> None:

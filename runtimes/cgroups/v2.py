@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runtimes.base import CGROUP_PARENT, LimitsRead, RuntimeFault
 from runtimes.cgroups import base, devices
-from runtimes.cgroups.endings import kill_all
+from runtimes.cgroups.endings import affinity, kill_all
 from runtimes.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
 from runtimes.cpu_list import format_cpus, parse_cpus
 from runtimes.proc import readable
@@ -37,7 +37,7 @@ class V2Group:
         cpus = base.read_or_none(self.directory / "cpuset.cpus.effective")
         quota, _, period = (base.read_or_none(self.directory / "cpu.max") or "max").partition(" ")
         return LimitsRead(
-            cpus=parse_cpus(cpus) if cpus else None,
+            cpus=parse_cpus(cpus) if cpus else affinity(self.pids()),
             cpu_quota=int(quota) / int(period) if quota.isdigit() and period else None,
             memory_bytes=base.number(self.directory / "memory.max"),
             pids_max=base.number(self.directory / "pids.max"),
@@ -226,6 +226,11 @@ class V2:
                 f"{self.root}/cgroup.controllers lacks {', '.join(missing)}",
                 hint="on a host with systemd: Delegate=yes for the unit, or run outside of it",
             )
+        self.hand_down(path)
+
+    def hand_down(self, path: str) -> None:
+        """Make ``path`` and those above it, with the controllers that there are."""
+        available = base.read(self.root / "cgroup.controllers").split()
         wanted = [name for name in USED if name in available]
         below = self.root
         for part in ("", *path.split("/")):

@@ -98,7 +98,7 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     (Attach, errno.EINVAL): "the root file system has something else than a directory there",
     (Attach, errno.ENOENT): "the root file system lacks this directory",
     (AttachInRoot, errno.EEXIST): _DANGLING,
-    (AttachInRoot, errno.EINVAL): "a file cannot be bound onto a directory, nor the other way round",
+    (AttachInRoot, errno.EINVAL): "no file can be bound onto a directory, nor the other way",
     (AttachInRoot, errno.ELOOP): _MAGIC,
     (AttachInRoot, errno.EROFS): _NO_PLACE,
     (MakePlace, errno.EEXIST): _DANGLING,

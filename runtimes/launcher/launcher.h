@@ -25,6 +25,9 @@
 
 enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 64, STREAMS = 3 };
 
+/* Exit status, and the errno on top, of a launcher that cannot begin. */
+enum { NOT_BEGUN = 64 };
+
 enum side { LAUNCHER = 0, CHILD = 1 };
 
 /* The launcher's own descriptors; all above belong to the plan being executed. */

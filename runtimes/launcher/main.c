@@ -190,8 +190,13 @@ static int prepare(int socket_fd)
 int main(int argc, char **argv)
 {
     struct stat root;
-    if (argc != 2 || prepare(atoi(argv[1])) || stat("/", &root))
+    if (argc != 2)
         return 2;
+    int error = prepare(atoi(argv[1]));
+    if (!error)
+        error = negative(stat("/", &root));
+    if (error)
+        return NOT_BEGUN - error;       /* nobody to tell of it yet but whoever waits for us */
     while (serve_one(&root) == 0)
         ;
     return 0;

@@ -131,7 +131,7 @@ class Launcher:
                     server.send(plan.pack(), (*streams, told), pass_fds)
                 finally:
                     os.close(told)
-                return read_status(plan, server.kill, status, timeout_s, asking)
+                return read_status(plan, server, status, timeout_s, asking)
         except BrokenPipeError:
             raise silent("the launcher is dead") from None
         finally:
@@ -186,7 +186,7 @@ def _told(server: Server, plan: Plan, pass_fds: Sequence[int]) -> None:
     try:
         with os.fdopen(told, "wb"):
             server.send(plan.pack(), (told, told, told, told), pass_fds)
-        read_done(plan, status, START_TIMEOUT_S)
+        read_done(plan, server, status, START_TIMEOUT_S)
     finally:
         os.close(status)
 

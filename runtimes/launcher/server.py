@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -21,6 +22,9 @@ BUFFER_BYTES = 8 << 20
 MESSAGE_BYTES = 4 << 20
 _SO_SNDBUFFORCE = 32
 _CLOSE_S = 5.0
+_FATE_S = 1.0
+_NOT_BEGUN = 64
+"""See launcher.h."""
 
 
 class Server:
@@ -77,6 +81,20 @@ class Server:
             if error.errno in (errno.ECONNRESET, errno.ENOTCONN):
                 raise BrokenPipeError(error.errno, os.strerror(error.errno)) from None
             raise
+
+    def fate(self) -> str:
+        """How it ended, in words; that it has not where it runs."""
+        try:
+            status = self._child.wait(_FATE_S)
+        except subprocess.TimeoutExpired:
+            return "the launcher runs, and did not say a word"
+        if status < 0:
+            return f"the launcher was killed by {signal.Signals(-status).name}"
+        if status > _NOT_BEGUN:
+            code = status - _NOT_BEGUN
+            name = errno.errorcode.get(code, str(code))
+            return f"the launcher could not begin: {name} ({os.strerror(code)})"
+        return f"the launcher ended with status {status}, without a word"
 
     def close(self) -> None:
         """End it."""

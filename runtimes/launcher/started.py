@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from runtimes.launcher.faults import LaunchFault, explain
 from runtimes.launcher.plan import Plan
@@ -115,6 +116,18 @@ class Asking:
         return int(pid)
 
 
+class Serving(Protocol):
+    """The launcher that a plan was given to."""
+
+    def kill(self) -> None:
+        """End it by force."""
+        ...
+
+    def fate(self) -> str:
+        """How it ended, in words."""
+        ...
+
+
 @dataclass(slots=True)
 class _Told:
     """Records read so far."""
@@ -144,7 +157,7 @@ class _Told:
 
 def read_status(
     plan: Plan,
-    kill_launcher: Callable[[], None],
+    launcher: Serving,
     status: int,
     timeout_s: float,
     asking: Asking | None = None,
@@ -157,18 +170,18 @@ def read_status(
     told = _Told()
     try:
         _listen(told, status, timeout_s, asking)
-        _check(plan, told)
+        _check(plan, launcher, told)
         pidfd = os.pidfd_open(told.pid)
     except BaseException as error:
         if isinstance(error, TimeoutError):
-            kill_launcher()
+            launcher.kill()
             error = silent(str(error))
         _undo(told.pid)
         raise error from None
     return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns)
 
 
-def read_done(plan: Plan, status: int, timeout_s: float) -> None:
+def read_done(plan: Plan, launcher: Serving, status: int, timeout_s: float) -> None:
     """Follow a plan without a child to its end.
 
     Raises:
@@ -182,7 +195,7 @@ def read_done(plan: Plan, status: int, timeout_s: float) -> None:
     if told.failure is not None:
         raise explain(plan, *told.failure)
     if not told.done:
-        raise silent("the launcher ended without a word")
+        raise silent(launcher.fate())
 
 
 def read_start(plan: Plan, connection: int, timeout_s: float) -> None:
@@ -225,11 +238,24 @@ def _listen(told: _Told, status: int, timeout_s: float, asking: Asking | None = 
         raise TimeoutError(f"still starting after {timeout_s:g} s")
 
 
-def _check(plan: Plan, told: _Told) -> None:
+def _check(plan: Plan, launcher: Serving, told: _Told) -> None:
     if told.failure is not None:
         raise explain(plan, *told.failure)
     if not told.ready_ns or not told.pid:
-        raise silent("the launcher ended without a word")
+        raise silent(_last_words(told.pid) or launcher.fate())
+
+
+def _last_words(pid: int) -> str:
+    """How the child ended, which nobody else holds the pipe for; nothing where there was none."""
+    if not pid:
+        return ""
+    try:
+        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return ""
+    if end is None or end.si_code == os.CLD_EXITED:
+        return f"its process ended with status {end.si_status if end else 0}, without a word"
+    return f"its process was killed by {signal.Signals(end.si_status).name}"
 
 
 def silent(why: str) -> LaunchFault:

@@ -136,18 +136,19 @@ def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
             f"{wanted.profile.summary}: its root is only changed to, nothing can be added to it",
             hint="leave --bind, --tmpfs and --read-only out, or choose another profile",
         )
-    if not isinstance(hierarchy, cgroups.Absent):
-        return
-    for option, value in (
-        ("--memory", wanted.memory_bytes),
-        ("--cpu-quota", wanted.cpu_quota),
-        ("--pids", wanted.pids_max),
+    absent = hierarchy if isinstance(hierarchy, cgroups.Absent) else None
+    for option, value, controller in (
+        ("--memory", wanted.memory_bytes, "memory"),
+        ("--cpu-quota", wanted.cpu_quota, "cpu"),
+        ("--pids", wanted.pids_max, "pids"),
     ):
-        if value:
+        if value and controller not in hierarchy.enforces:
+            why = absent.why if absent else f"controller {controller} is not ours to use"
             raise RuntimeFault(
-                f"{option} {value} cannot be enforced: {hierarchy.why}", hint="run as root"
+                f"{option} {value} cannot be enforced: {why}",
+                hint=absent.hint if absent else "run as root, or have it delegated",
             )
-    if wanted.cpus:
+    if wanted.cpus and "cpuset" not in hierarchy.enforces:
         wanted.progress("--cpus is kept by affinity only, which the box can change")
 
 

@@ -23,6 +23,11 @@ OF_NS = (
     "test_the_peer_is_reached_and_reaches_the_box",
     "test_a_stop_ends_every_process_even_deaf_ones",
 )
+OF_A_USER = (
+    "test_limits_are_the_cgroups_and_the_kernel_keeps_them",
+    "test_what_did_not_come_is_refused_or_kept_by_affinity",
+    "test_engines_read_back_what_came_and_caution_of_what_did_not",
+)
 OF_DOCKER = (
     "test_the_limits_that_were_asked_for_are_enforced",
     "test_what_the_box_is_made_from_is_read_back_and_seen_inside",
@@ -39,6 +44,10 @@ pytestmark = [
 
 def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     passed_in_guest("test_ns_runtime.py", OF_NS, tmp_path)
+
+
+def test_a_plain_user_has_the_limits_that_were_delegated(tmp_path: Path) -> None:
+    passed_in_guest("test_delegated_cgroup.py", OF_A_USER, tmp_path)
 
 
 @pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")

@@ -97,6 +97,39 @@ def test_a_dead_launcher_is_replaced(launcher: Launcher) -> None:
     assert launcher.pids() != (first,)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_child_that_is_killed_on_its_way_is_said_to_be(
+    launcher: Launcher, number: signal.Signals
+) -> None:
+    """Its init is about to wait for the launcher's word when it is killed from outside."""
+    kill = f"kill -{number.value} $PPID; sleep 5"
+    hook = ops.Hook("/bin/sh", ("sh", "-c", kill), (), 0, ("", ""))
+    plan = Plan((Step(Side.LAUNCHER, "cloned", ops.Clone(0)), Step(Side.CHILD, "hook", hook)))
+    with pytest.raises(LaunchFault, match=f"its process was killed by {number.name}"):
+        launcher.start(plan)
+
+
+def test_a_launcher_that_cannot_begin_says_why_by_its_status(program: Path) -> None:
+    """Here in a user namespace that may have no mount namespaces."""
+    script = 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$0" 0'
+    argv = ["unshare", "--user", "--map-root-user", "sh", "-c", script, str(program)]
+    assert process.spawn(argv, stdin=subprocess.DEVNULL).wait() == 64 + errno.ENOSPC
+
+
+def test_how_a_launcher_ended_is_told_in_words() -> None:
+    told = []
+    for path in ("/bin/false", "/bin/sleep"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        server = Server(descriptor)
+        if path == "/bin/sleep":
+            os.kill(server.pid, signal.SIGKILL)
+        told.append(server.fate())
+        server.close()
+        os.close(descriptor)
+    assert told[0] == "the launcher ended with status 1, without a word"
+    assert told[1] == "the launcher was killed by SIGKILL"
+
+
 def test_nothing_of_one_plan_is_left_in_the_launcher(launcher: Launcher) -> None:
     held, passed = os.pipe()
     plan = Plan((Step(Side.LAUNCHER, "x", ops.EnterNamespace("/proc/self/ns/net")),))

@@ -178,7 +178,7 @@ def test_limits_are_the_cgroups(bench: Bench) -> None:
 def test_places_that_cannot_be_are_told_with_the_reason(bench: Bench) -> None:
     for options, why in (
         (("--tmpfs", "/dangling/x"), "leads to nothing"),
-        (("--bind", f"{bench.given}/file:/tmp"), "bound onto a directory"),
+        (("--bind", f"{bench.given}/file:/tmp"), "onto a directory"),
         (("--tmpfs", "/not/there", "--profile", "no-overlay"), "must have its place"),
     ):
         ran = bench.run("true", *options)

@@ -37,6 +37,7 @@ while [ "$1" != -- ]; do
     shift 2
 done
 shift
+if [ -n "$GROUP_" ]; then echo $$ >"$GROUP_/cgroup.procs"; fi
 exec setpriv --reuid "$UID_" --regid "$GID_" --clear-groups "$@"
 """
 
@@ -48,6 +49,8 @@ class PlainUser:
     home: Path
     subids: str = ""
     """Text of /etc/subuid and /etc/subgid; empty: the host's own."""
+    group: str = ""
+    """cgroup that programs begin in; empty: the test's own."""
 
     def run(self, *argv: str, timeout_s: float = WAIT_S) -> subprocess.CompletedProcess[str]:
         """Run a program in the checkout."""
@@ -91,6 +94,7 @@ class PlainUser:
             "HOME": str(self.home),
             "UID_": str(USER.pw_uid),
             "GID_": str(USER.pw_gid),
+            "GROUP_": self.group,
         }
 
     def _enclosed(self, argv: tuple[str, ...]) -> list[str]:
@@ -128,7 +132,8 @@ def plain_user(subids: str = "") -> Iterator[PlainUser]:
     if (found := obstacles.switched_off()) is not None:
         pytest.skip(found.reason)
     # Not in /tmp: that may be a tmpfs, on which no writable layer can be before Linux 6.6.
-    home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="tb-user-"))  # as said
+    where = os.environ.get("TMPDIR", "/var/tmp")  # as said
+    home = Path(tempfile.mkdtemp(dir=where, prefix="tb-user-"))
     home.chmod(0o755)
     os.chown(home, USER.pw_uid, USER.pw_gid)
     try:

@@ -1,0 +1,61 @@
+"""Run as a plain user in a cgroup of its own: a box of ``ns`` with limits.  Tells as JSON.
+
+``python -m tests.support.delegated_engine DIRECTORY``, with ``fs/`` as ``tiny_rootfs`` makes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from harness.testbed import testbed
+from runtimes import cgroups
+from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.cgroups.v2 import V2
+from runtimes.ids import entering
+from runtimes.namespaces.engine import prepared
+from tests.support.tiny_rootfs import rootfs_in
+
+RUN = secrets.token_hex(3)
+LIMITS = Limits((max(os.sched_getaffinity(0)),), 0.5, 64 << 20, 77)
+
+
+def main(where: Path) -> None:
+    """One box from its start to its end."""
+    entering.enter(lambda _: None)
+    (where / "fs/root/volume").mkdir(exist_ok=True)
+    with testbed(RUN) as bed:
+        site = Site(
+            run=RUN,
+            state=where / "state",
+            cache=where / "cache",
+            rootfs=rootfs_in(where / "fs"),
+            network=bed,
+            limits=LIMITS,
+            progress=lambda _: None,
+        )
+        with prepared(site, frozenset({"default"})) as engine:
+            box = engine.start(InstanceSpec(f"tb-{RUN}-0", "default", LIMITS, bed.lease(0)))
+            box.agent.hello(20.0)
+            box.pause()
+            paused = box.group.frozen()
+            box.resume()
+            found = {
+                "conditions": sorted(engine.conditions("default")),
+                "limits": dataclasses.asdict(box.limits()),
+                "paused": paused,
+                "harness": Path("/proc/self/cgroup").read_text().strip(),
+            }
+            box.remove()
+    hierarchy = cgroups.usable()
+    assert isinstance(hierarchy, V2)
+    found["left"] = [str(path) for path in hierarchy.root.iterdir() if path.is_dir()]
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
