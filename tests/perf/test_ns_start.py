@@ -197,7 +197,8 @@ def test_ns_start_on_disk(entry: Recorder, on_disk: Starter, others: dict[str, A
     """Start and end with the writable layer on a disk; the removal, which syncs it, beside."""
     entry.side_by_side(
         lambda: on_disk.start_and_exit(FULL),
-        _pick(others, "bwrap") | {"its removal": on_disk.remove},
+        _pick(others, "bwrap"),
+        afterwards={"its removal": on_disk.remove},
         rounds=ROUNDS,
         against="bwrap",
         at_most=0.9,
@@ -209,7 +210,8 @@ def test_ns_start_bridge(entry: Recorder, bridged: Starter, others: dict[str, Ac
     """The removal, in which the kernel waits for all readers of the interface, beside."""
     entry.side_by_side(
         lambda: bridged.start_and_exit(DEFAULT),
-        _pick(others, "bwrap") | {"its removal": bridged.remove},
+        _pick(others, "bwrap"),
+        afterwards={"its removal": bridged.remove},
         rounds=ROUNDS,
         against="bwrap",
         at_most=1.5,
