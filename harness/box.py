@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness import throttling
 from harness.context import Context
 from harness.errors import HarnessFault
-from runtimes.base import Instance, InstanceSpec, LimitsRead
+from runtimes.base import Instance, InstanceSpec, LimitsRead, OwnClock
 from runtimes.cpu_list import parse_cpus
 from runtimes.variations import is_cold
 
@@ -33,6 +33,8 @@ class Box:
     program_digest: str = ""
     durations: list[tuple[int, int]] = field(default_factory=list)
     """Of each job: by the box's clock and by the host's, ns."""
+    own_ns: dict[str, int] = field(default_factory=dict)
+    """Durations that it has told by a clock of its own."""
     cold: bool = False
     """Its arm's caches are cold when it works."""
     throttled_ns: int | None = None
@@ -116,6 +118,8 @@ def inspect(context: Context, box: Box, program: str) -> None:
     box.facts = agent.facts()
     box.program_digest = agent.digest(program)
     box.outside = box.instance.limits()
+    if isinstance(box.instance, OwnClock):
+        box.own_ns = dict(box.instance.durations_ns())
     box.inside = limits_inside(box.facts, context.host_memory_bytes)
 
 

@@ -91,7 +91,8 @@ def time_startup(
     else:
         box = _answering(context, workload, work, work.service, (backend, profile))
     names = {metric.name for metric in workload.metrics}
-    return box, [each for each in _startup_readings(box.marks) if each[0] in names]
+    told: list[Reading] = [(f"{name}_ns", 1, float(value)) for name, value in box.own_ns.items()]
+    return box, [each for each in (*_startup_readings(box.marks), *told) if each[0] in names]
 
 
 def _answering(

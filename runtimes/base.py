@@ -287,6 +287,18 @@ class Instance(Protocol):
         ...
 
 
+@runtime_checkable
+class OwnClock(Protocol):
+    """An instance with a kernel of its own, whose clock gives durations and never instants."""
+
+    def durations_ns(self) -> Mapping[str, int]:
+        """What it has told by that clock: ``guest_kernel``, its kernel's time to the first process.
+
+        It is the box's own word, and nothing is concluded from it but what stands beside it.
+        """
+        ...
+
+
 class Engine(Protocol):
     """A prepared runtime: starts instances until its context ends."""
 

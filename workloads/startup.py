@@ -14,6 +14,10 @@ AGENT = "/opt/tarebench/agent"
 TIMEOUT_S = 120.0
 """Until the first answer; a guest under emulation takes some ten seconds."""
 
+GUEST_KERNEL = Metric("guest_kernel_ns", "ns", "lower")
+"""By the box's own clock, where it is on a kernel of its own: that kernel's start to its first
+process.  A duration; never set against the host's instants."""
+
 METRICS = (
     Metric("created_ns", "ns", "lower"),  # request → the engine says that the box exists
     Metric("first_byte_ns", "ns", "lower"),  # request → first byte from the box's main process
@@ -21,6 +25,7 @@ METRICS = (
     Metric("stopped_ns", "ns", "lower"),  # stop asked for → every process of the box is gone
     Metric("removed_ns", "ns", "lower"),  # removal asked for → nothing of the box is left
     Metric("total_ns", "ns", "lower"),  # request → nothing of the box is left
+    GUEST_KERNEL,
 )
 
 
@@ -51,6 +56,7 @@ STARTUP_IDLE = Workload(
         Metric("stopped_ns", "ns", "lower"),
         Metric("removed_ns", "ns", "lower"),
         Metric("ended_ns", "ns", "lower"),  # stop asked for → nothing of the box is left
+        GUEST_KERNEL,
     ),
     work=_idle,
     parse=not_parsed,

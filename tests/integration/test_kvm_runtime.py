@@ -82,7 +82,9 @@ def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec
     )
     instants = [guest.marks[name] for name in order if name in guest.marks]
     assert instants == sorted(instants)
-    assert ("user_space" in guest.marks) == (SHAPES[spec.profile].start != "saved")
+    booted_here = SHAPES[spec.profile].start != "saved"
+    assert ("user_space" in guest.marks) == booted_here
+    assert (0 < guest.durations_ns().get("guest_kernel", 0) < 10**11) == booted_here
 
 
 def test_every_guest_backs_memory_as_the_host_does(guest: KvmInstance) -> None:

@@ -12,7 +12,7 @@ from results.frame import load
 from results.ledger.evidence import gather
 from results.records import WARM_UP
 from runtimes.base import LimitsRead, RuntimeFault
-from runtimes.fake import DEMO_ARGV, FakeScript, Fault, Reply
+from runtimes.fake import DEMO_ARGV, FakeInstance, FakeScript, Fault, Reply
 from tests.support.bench_on_paper import DEMO, bench_on_paper
 from workloads.base import Command, CommandWork
 from workloads.startup import STARTUP_IDLE
@@ -247,6 +247,20 @@ def test_an_idle_start_is_timed_from_request_to_first_byte_and_to_its_end(tmp_pa
         values = {each.metric: each.value for each in paper.directory.samples()}
         (trial,) = paper.directory.trials()
     assert trial.status == "ok", trial.error
-    assert set(values) == {metric.name for metric in STARTUP_IDLE.metrics}
+    assert set(values) == {metric.name for metric in STARTUP_IDLE.metrics} - {"guest_kernel_ns"}
     assert values["first_byte_ns"] == 5_000_000
     assert values["ended_ns"] == values["stopped_ns"] + values["removed_ns"] == 12_000_000
+
+
+def test_what_a_guests_own_clock_says_is_a_duration_beside_the_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"guest_kernel": 4_000_000, "unheard_of": 1}
+    monkeypatch.setattr(FakeInstance, "durations_ns", lambda _: told, raising=False)
+    with bench_on_paper(tmp_path, {"a": FakeScript(conditions=frozenset())}, STARTUP_IDLE) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        values = {each.metric: each.value for each in paper.directory.samples()}
+        (trial,) = paper.directory.trials()
+    assert values["guest_kernel_ns"] == 4_000_000
+    assert "unheard_of_ns" not in values
+    assert not {"guest_kernel", "unheard_of"} & trial.phases_ns.keys()
