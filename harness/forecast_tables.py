@@ -15,6 +15,7 @@ from harness.plan import Plan
 from harness.progress import duration
 from harness.schedule import Arm
 from runtimes.cpu_list import format_cpus
+from runtimes.variations import is_cold
 
 
 def shown(forecast: Forecast) -> list[RenderableType]:
@@ -155,11 +156,16 @@ def _time(forecast: Forecast) -> list[str]:
         "Preparing (minutes, where images are not made yet), repeats of disturbed trials and the "
         "report come on top."
     )
+    lines = [rest]
+    if any(is_cold(arm.profile) for arm in plan.arms):
+        lines.append(
+            "Beside arms with cold caches the others run once more for nothing first: it may take "
+            "up to twice as long."
+        )
     guessed = sum(kind.trials for kind in forecast.kinds if not kind.timed)
-    if not guessed:
-        return [rest]
-    guesses = (
-        f"Kinds of trial that were never timed here ({guessed} of them) are guessed from other "
-        "work in the same arm, else from the same work in other arms."
-    )
-    return [rest, guesses]
+    if guessed:
+        lines.append(
+            f"Kinds of trial that were never timed here ({guessed} of them) are guessed from other "
+            "work in the same arm, else from the same work in other arms."
+        )
+    return lines

@@ -245,20 +245,6 @@ class LayerStore:
         """Directories for an overlay mount, topmost first."""
         return tuple(self._entry(chain) / "root" for chain in reversed(image.layers))
 
-    def short_directories(self, image: StoredImage, into: Path) -> tuple[Path, ...]:
-        """As ``lower_directories``, by new links in ``into`` that are called 0, 1 and so on.
-
-        mount(2) takes one page of options: 38 of the store's own paths, some 200 of ``/run/x/9``.
-
-        Raises:
-            OSError: ``into`` is no directory, or has such names already.
-        """
-        links = []
-        for number, directory in enumerate(self.lower_directories(image)):
-            links.append(into / str(number))
-            links[-1].symlink_to(directory)
-        return tuple(links)
-
     def _keep(self, home: Path, name: str, record: StoredImage | Use) -> None:
         for chain in record.layers:
             if self.layer(chain) is None:

@@ -1,10 +1,10 @@
-"""Writing images: the shared root filesystem as one layer, or any layers one above the other."""
+"""Writing images: one layer or several, one above the other."""
 
 from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +29,7 @@ from runtimes.images.oci.documents import (
 )
 from runtimes.images.oci.image import MAX_LAYERS, host_architecture
 from runtimes.images.oci.layout import Feed, Layout, Sink
-from runtimes.images.rootfs import Rootfs
 from runtimes.process import ENVIRONMENT
-
-ROOTFS_LABEL = "io.tarebench.rootfs"
-"""Label and annotation: digest of the root filesystem that an image was made from."""
 
 _CREATED = dt.datetime.fromtimestamp(EPOCH_S, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -51,7 +47,6 @@ class Description:
     name: str
     execution: Execution = AGENT
     architecture: str = field(default_factory=host_architecture)
-    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def pack(
@@ -99,14 +94,6 @@ def pack_archive(
     return digest
 
 
-def of_rootfs(rootfs: Rootfs, name: str = "tarebench") -> tuple[list[Content], Description]:
-    """The shared root filesystem as one layer whose digest is that of its canonical archive."""
-    label = {ROOTFS_LABEL: rootfs.digest}
-    execution = msgspec.structs.replace(AGENT, labels=label)
-    described = Description(name, execution, rootfs.architecture, annotations=label)
-    return [rootfs.archive], described
-
-
 def _pack(
     layers: Sequence[Content], target: Layout, about: Description, compression: Compression
 ) -> str:
@@ -123,7 +110,6 @@ def _pack(
         2,
         config,
         tuple(layer.descriptor for layer in written),
-        annotations=dict(sorted(about.annotations.items())),
     )
     descriptor = msgspec.structs.replace(
         target.document(encode(manifest), MANIFEST),
