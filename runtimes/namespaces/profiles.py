@@ -80,6 +80,17 @@ PROFILES: Mapping[str, Profile] = {
         capabilities=False,
     ),
     "no-cgroupns": replace(DEFAULT, summary="default in the host's cgroup namespace", cgroup=False),
+    "no-utsns": replace(DEFAULT, summary="default with the host's name", uts=False),
+    "no-ipcns": replace(
+        DEFAULT, summary="default with the host's message queues and shared memory", ipc=False
+    ),
+    "no-pidns": replace(
+        DEFAULT,
+        summary="default among the host's processes; without a user namespace, which may show "
+        "no /proc but of its own PID namespace",
+        pid=False,
+        user=False,
+    ),
     "no-overlay": replace(
         DEFAULT, summary="default on a read-only root without a writable layer", overlay=False
     ),

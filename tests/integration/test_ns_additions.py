@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
+from runtimes.launcher.operations import base as kernel
+from runtimes.namespaces import build
+from runtimes.namespaces.catalogue import CATALOGUE
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 
@@ -60,7 +63,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(request: pytest.FixtureRequest, home: Path) -> Iterator[Bench]:
     own = home / str(request.param)
     base = own / "base"
-    for name in ("bin", "dev", "etc", "outside", "proc", "sys", "tmp"):
+    for name in ("bin", "dev", "etc", "outside", "proc", "run", "sys", "tmp"):
         (base / name).mkdir(parents=True)
     (base / "bin/busybox").write_bytes(BUSYBOX.read_bytes())
     (base / "bin/busybox").chmod(0o755)
@@ -194,6 +197,46 @@ def test_user_environment_and_network_are_as_said(bench: Bench) -> None:
     ours = len(list(Path("/sys/class/net").iterdir()))
     ran = bench.run("ip link | busybox grep -c mtu", "--network", "host")
     assert ran.stdout.strip() == str(ours), ran.stderr
+
+
+KINDS = {
+    "mnt": kernel.CLONE_NEWNS,
+    "user": kernel.CLONE_NEWUSER,
+    "pid": kernel.CLONE_NEWPID,
+    "uts": kernel.CLONE_NEWUTS,
+    "ipc": kernel.CLONE_NEWIPC,
+    "cgroup": kernel.CLONE_NEWCGROUP,
+    "time": kernel.CLONE_NEWTIME,
+    "net": kernel.CLONE_NEWNET,
+}
+LEFT_OUT = {
+    "no-userns": {"user", "time"},
+    "host-net": {"net", "time"},
+    "no-cgroupns": {"cgroup", "time"},
+    "no-utsns": {"uts", "time"},
+    "no-ipcns": {"ipc", "time"},
+    "no-pidns": {"pid", "user", "time"},
+    "timens": set[str](),
+    "default": {"time"},
+    "wf-02-mount": set(KINDS) - {"mnt"},
+}
+
+
+@pytest.mark.parametrize("profile", sorted(LEFT_OUT))
+def test_a_profile_leaves_out_its_namespace_and_no_other(bench: Bench, profile: str) -> None:
+    script = (
+        "for n in mnt user pid uts ipc cgroup time net; do busybox readlink /proc/self/ns/$n; done"
+    )
+    ran = bench.run(script, "--profile", profile)
+    inside = dict(word.split(":") for word in ran.stdout.split())
+    shared = {
+        kind
+        for kind in KINDS
+        if str(Path(f"/proc/self/ns/{kind}").readlink()) == f"{kind}:{inside[kind]}"
+    }
+    assert shared == LEFT_OUT[profile], ran.stderr
+    made = build.namespaces(CATALOGUE[profile])
+    assert {kind for kind, flag in KINDS.items() if not made & flag} == shared
 
 
 def test_a_root_that_is_only_changed_to_takes_no_additions(bench: Bench) -> None:
