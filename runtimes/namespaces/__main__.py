@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         network=options.network,
         additions=(*options.bind, *options.tmpfs),
         read_only=options.read_only,
+        published=tuple(options.publish),
         state=directories.state(),
         cache=directories.cache(),
         progress=_tell,

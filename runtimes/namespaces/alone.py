@@ -22,12 +22,13 @@ from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.program import opened
 from runtimes.launcher.started import Started
-from runtimes.namespaces import accounts, additions, build, roots, seccomp, userns, view
+from runtimes.namespaces import accounts, additions, build, publish, roots, seccomp, userns, view
 from runtimes.namespaces.accounts import Account
 from runtimes.namespaces.additions import Addition
 from runtimes.namespaces.build import Box
 from runtimes.namespaces.engine import check_endable, remove_tree
 from runtimes.namespaces.profiles import NetworkMode, Profile
+from runtimes.namespaces.publish import Port
 from runtimes.namespaces.roots import Stack
 from runtimes.namespaces.settings import Settings
 from runtimes.namespaces.view import Places
@@ -59,6 +60,7 @@ class Wanted:
     """``None``: the profile's."""
     additions: tuple[Addition, ...] = ()
     read_only: bool = False
+    published: tuple[Port, ...] = ()
 
 
 @contextlib.contextmanager
@@ -85,6 +87,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
     with contextlib.ExitStack() as undo:
         undo.callback(_remove_state, own)
         _check(wanted, hierarchy)
+        listeners = undo.enter_context(publish.listening(wanted.published))
         directories.made(wanted.state, "TAREBENCH_STATE")
         launcher = undo.enter_context(opened(wanted.cache, wanted.progress))
         undo.callback(hierarchy.remove_all, name)
@@ -124,6 +127,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
         )
         started = launcher.start(build.plan(box), pass_fds=(box.lifeline_fd,))
         pass_on(started)
+        publish.forward(listeners, wanted.published, started.pid)
         return started.wait(YEARS_S)
 
 
@@ -135,6 +139,10 @@ def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
         raise RuntimeFault(
             f"{wanted.profile.summary}: its root is only changed to, nothing can be added to it",
             hint="leave --bind, --tmpfs and --read-only out, or choose another profile",
+        )
+    if wanted.published and _profile(wanted).network is NetworkMode.HOST:
+        raise RuntimeFault(
+            "--publish: the box has the host's ports already", hint="leave --network host out"
         )
     absent = hierarchy if isinstance(hierarchy, cgroups.Absent) else None
     for option, value, controller in (

@@ -9,6 +9,7 @@ from runtimes import arguments
 from runtimes.namespaces.additions import parse_bind, parse_tmpfs
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.profiles import NetworkMode
+from runtimes.namespaces.publish import parse as parse_port
 
 _HOSTNAME_BYTES = 64
 
@@ -91,6 +92,14 @@ def _program(group: argparse._ArgumentGroup) -> None:
         choices=(NetworkMode.NONE, NetworkMode.HOST),
         metavar="{none,host}",
         help="loopback only, or the host's; the profile's by default",
+    )
+    group.add_argument(
+        "--publish",
+        type=parse_port,
+        action="append",
+        default=[],
+        metavar="[ADDRESS:]PORT:PORT",
+        help="a TCP port of the host (127.0.0.1) that leads to one of the box's loopback",
     )
     group.add_argument("--user", metavar="USER[:GROUP]", help="by the root's own /etc/passwd")
     group.add_argument(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +90,7 @@ def bench(request: pytest.FixtureRequest, home: Path) -> Iterator[Bench]:
     process.run(["umount", str(given / "inner")], timeout_s=10)
 
 
+ONE_LAYER = pytest.mark.parametrize("bench", [1], indirect=True, ids=["one-layer"])
 PROFILES = pytest.mark.parametrize("profile", ["default", "no-userns"])
 
 
@@ -114,6 +119,7 @@ def test_a_bind_can_be_written_to_and_so_can_what_is_mounted_below(
         path.unlink()
 
 
+@ONE_LAYER
 def test_a_mount_in_the_box_never_comes_to_the_host(bench: Bench) -> None:
     options = ("--bind", f"{bench.given}:/mnt", "--profile", "all-caps")
     before = Path("/proc/self/mountinfo").read_text()
@@ -141,6 +147,7 @@ def test_a_link_in_the_layers_leads_to_the_boxs_own_files_only(
     assert not Path("/outside").exists()
 
 
+@ONE_LAYER
 def test_scratch_space_has_its_size_and_mode(bench: Bench) -> None:
     script = "df -k /tmp/deep | tail -n1; ls -ld /tmp/deep"
     ran = bench.run(
@@ -169,6 +176,7 @@ def test_a_read_only_root_keeps_what_is_added_to_it(bench: Bench, profile: str) 
     assert ran.stderr.count("Read-only file system") == 2, ran.stderr
 
 
+@ONE_LAYER
 def test_limits_are_the_cgroups(bench: Bench) -> None:
     limits = ("--memory", "64m", "--cpu-quota", "0.5", "--pids", "12")
     read = "cat memory/memory.limit_in_bytes cpu*/cpu.cfs_quota_us || cat memory.max cpu.max"
@@ -178,6 +186,7 @@ def test_limits_are_the_cgroups(bench: Bench) -> None:
     assert "can't fork" in ran.stderr
 
 
+@ONE_LAYER
 def test_places_that_cannot_be_are_told_with_the_reason(bench: Bench) -> None:
     for options, why in (
         (("--tmpfs", "/dangling/x"), "leads to nothing"),
@@ -188,6 +197,7 @@ def test_places_that_cannot_be_are_told_with_the_reason(bench: Bench) -> None:
         assert (ran.returncode, why in ran.stderr) == (125, True), ran.stderr
 
 
+@ONE_LAYER
 def test_user_environment_and_network_are_as_said(bench: Bench) -> None:
     options = ("--user", "web", "--env", "A=b c", "--network", "none", "--hostname", "mine")
     ran = bench.run("id; env; ip link | busybox grep -c mtu; busybox hostname", *options)
@@ -197,6 +207,42 @@ def test_user_environment_and_network_are_as_said(bench: Bench) -> None:
     ours = len(list(Path("/sys/class/net").iterdir()))
     ran = bench.run("ip link | busybox grep -c mtu", "--network", "host")
     assert ran.stdout.strip() == str(ours), ran.stderr
+
+
+def fetched(port: int) -> bytes:
+    """What the box answers, once it does: the port is the host's before the box listens."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as one:
+            one.sendall(b"GET /passwd HTTP/1.0\r\n\r\n")
+            one.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: one.recv(4096), b""))
+            if answer:
+                return answer
+        time.sleep(0.05)
+    return b""
+
+
+@ONE_LAYER
+def test_a_published_port_leads_into_the_box_and_is_free_afterwards(bench: Bench) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with ThreadPoolExecutor() as pool:
+        box = pool.submit(
+            bench.run,
+            "busybox httpd -p 127.0.0.1:80 -h /etc && busybox timeout 60 sh -c "
+            "'until [ -e /mnt/over ]; do busybox usleep 20000; done'",
+            *("--publish", f"{port}:80", "--bind", f"{bench.given}:/mnt:ro"),
+        )
+        answers = list(pool.map(fetched, [port] * 3))
+        (bench.given / "over").touch()
+        ended = box.result()
+    (bench.given / "over").unlink()
+    assert all(b"web:x:33:34" in answer for answer in answers), ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
 
 
 KINDS = {
@@ -222,6 +268,7 @@ LEFT_OUT = {
 }
 
 
+@ONE_LAYER
 @pytest.mark.parametrize("profile", sorted(LEFT_OUT))
 def test_a_profile_leaves_out_its_namespace_and_no_other(bench: Bench, profile: str) -> None:
     script = (
@@ -239,6 +286,7 @@ def test_a_profile_leaves_out_its_namespace_and_no_other(bench: Bench, profile: 
     assert {kind for kind, flag in KINDS.items() if not made & flag} == shared
 
 
+@ONE_LAYER
 def test_a_root_that_is_only_changed_to_takes_no_additions(bench: Bench) -> None:
     ran = bench.run("true", "--tmpfs", "/x", "--profile", "wf-02-mount")
     assert ran.returncode == 125

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from runtimes import arguments
 from runtimes.base import RuntimeFault
 from runtimes.launcher.operations import AttachInRoot, CloneTree, MakePlace, Mount
 from runtimes.launcher.operations.base import NODEV, NOSUID, RDONLY
-from runtimes.namespaces import additions
+from runtimes.namespaces import additions, publish
 from runtimes.namespaces.additions import Bound, Scratch, parse_bind, parse_tmpfs
 from runtimes.namespaces.command_line import parse
+from runtimes.namespaces.publish import Port
 
 HERE = Path(__file__).resolve()
 
@@ -65,6 +67,23 @@ def test_no_text_is_more_than_refused(text: str) -> None:
             continue
         assert made.target.startswith("/")
         assert ".." not in made.target.split("/")
+
+
+def test_a_published_port_is_the_hosts_and_the_boxs() -> None:
+    assert publish.parse("8080:80") == Port(8080, 80)
+    assert publish.parse("[::1]:1:2") == Port(1, 2, "::1")
+    for text in ("80", "0:1", "1:65536", "x:1:2", ":1:2", "1:2:3", "127.0.0.1:1"):
+        with pytest.raises(ArgumentTypeError):
+            publish.parse(text)
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = Port(taken.getsockname()[1], 80)
+        with pytest.raises(RuntimeFault, match="cannot listen"), publish.listening([port]):
+            pass
 
 
 def test_sizes_are_powers_of_1024() -> None:
