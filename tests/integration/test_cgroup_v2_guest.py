@@ -6,6 +6,7 @@ support.guest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -43,25 +44,23 @@ pytestmark = [
 
 
 def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    passed_in_guest("test_ns_runtime.py", OF_NS, tmp_path)
-
-
-def test_a_plain_user_has_the_limits_that_were_delegated(tmp_path: Path) -> None:
-    passed_in_guest("test_delegated_cgroup.py", OF_A_USER, tmp_path)
+    """Those for a plain user too, whose cgroup is delegated: one guest for both saves a start."""
+    tests = {"test_ns_runtime.py": OF_NS, "test_delegated_cgroup.py": OF_A_USER}
+    passed_in_guest(tests, tmp_path)
 
 
 @pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")
 def test_docker_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    passed_in_guest("test_docker_runtime.py", OF_DOCKER, tmp_path)
+    passed_in_guest({"test_docker_runtime.py": OF_DOCKER}, tmp_path)
 
 
-def passed_in_guest(file: str, names: tuple[str, ...], scratch: Path) -> None:
-    tests = [f"tests/integration/{file}::{name}" for name in names]
+def passed_in_guest(files: Mapping[str, tuple[str, ...]], scratch: Path) -> None:
+    tests = [f"tests/integration/{file}::{name}" for file, names in files.items() for name in names]
     options = ["-q", "-p", "no:cacheprovider", "--basetemp=/scratch/pytest", "--timeout=300"]
     argv = [str(PROJECT / ".venv/bin/python"), "-m", "pytest", *options, *tests]
     outcome = run_in_guest(argv, PROJECT, scratch, LIMIT_S)
     assert outcome.status == 0, outcome.console[-4000:]
-    assert f"{len(names)} passed" in outcome.console
+    assert f"{len(tests)} passed" in outcome.console
 
 
 def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:
