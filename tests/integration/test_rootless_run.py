@@ -123,6 +123,17 @@ def test_a_killed_run_leaves_files_of_foreign_ids_which_its_user_can_clean(
     assert "nothing was left" in user.python("-m", "invoke", "clean").stdout
 
 
+def test_ctrl_c_ends_a_box_by_hand_and_leaves_nothing(user: PlainUser) -> None:
+    layers = str(user.home / "fs" / "root")
+    box = ("run", "--layers", layers, "--", "/bin/busybox", "sleep", "7077.5")
+    began = user.spawn(sys.executable, "-m", "runtimes.namespaces", *box)
+    inside = _until("the box's program", lambda: _running("/bin/busybox", "sleep", "7077.5"))
+    began.send_signal(signal.SIGINT)
+    assert began.wait(S) == 128 + signal.SIGINT
+    assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
+    assert not (user.home / ".local/state/tarebench").exists()
+
+
 def test_the_doctor_tells_a_plain_user_what_there_is(user: PlainUser) -> None:
     ran = user.python("-m", "invoke", "doctor", "--as-json")
     rows = {row["subject"]: row for row in json.loads(ran.stdout)}
