@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +57,12 @@ def kvm_ground(
 ) -> Iterator[KvmEngine]:
     """An engine for guests of ``profiles``.  What it caches is shared by a session's tests."""
     # Not below pytest's own directory: paths of libvirt's sockets would be too long.
-    home = Path(tempfile.mkdtemp(prefix="tb", dir="/var/tmp"))
-    with host_lock.alive(run), wire.testbed(run) as bed:
+    with (
+        tempfile.TemporaryDirectory(prefix="tb", dir="/var/tmp") as where,
+        host_lock.alive(run),
+        wire.testbed(run) as bed,
+    ):
+        home = Path(where)
         site = Site(
             run=run,
             state=home / "s",
@@ -77,7 +80,6 @@ def kvm_ground(
     assert cgroups.detect().remove_all(run) == []
     tops = Path("/proc/self/mountinfo").read_text().split()
     assert not [top for top in tops if Path(top, "tarebench", run).is_dir()]
-    shutil.rmtree(home)
 
 
 def spec_of(engine: KvmEngine, slot: int, profile: str = "micro") -> InstanceSpec:
