@@ -104,7 +104,7 @@ class KvmEngine:
             undo.callback(marks.released.wait, RELEASE_S)
             undo.callback(hypervisor.kill)
             taps.settle(network, config.nic)
-            server = sharing.server(self.connection, domain, config)
+            server = sharing.server(self.connection, domain, config, hypervisor, marks)
             if server is not None:
                 undo.callback(server.kill)
             creation.confine(group, (hypervisor.pid, *sharing.processes(server)))

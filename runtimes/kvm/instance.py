@@ -23,7 +23,7 @@ from runtimes.kvm.inner.orders import Orders
 from runtimes.kvm.marks import Marks
 from runtimes.kvm.profiles import Files
 from runtimes.kvm.reading import allocated_bytes, tail
-from runtimes.kvm.sharing import ALIAS, processes
+from runtimes.kvm.sharing import ALIAS, LOST, processes
 from runtimes.process import TAIL_BYTES
 
 RELEASE_S = 10.0
@@ -179,10 +179,12 @@ class KvmInstance:
         if inner is not None:
             words = f"inside the guest {self.spec.name}: {inner}"
             return RuntimeFault(words, hint=inner.hint, tail=self.diagnostics())
-        how = self.hypervisor.how or "an unknown cause"
+        lost = self.server if LOST in self.marks else None
+        what, ended = ("virtiofsd", lost) if lost is not None else ("QEMU", self.hypervisor)
         hint = "killed by hand, or out of memory: see dmesg"
-        if "guest_off" not in self.marks:
-            message = f"QEMU of {self.spec.name} ended by {how} in the middle of its work"
+        if lost is not None or "guest_off" not in self.marks:
+            how = ended.how or "an unknown cause"
+            message = f"{what} of {self.spec.name} ended by {how} in the middle of its work"
         elif {"user_space", "restored"} & self.marks.keys():
             message = f"the guest {self.spec.name} switched itself off"
             hint = "its console, in the tail, has its last words"

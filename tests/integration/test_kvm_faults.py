@@ -42,6 +42,7 @@ from runtimes.kvm import (  # needs libvirt
     hypervisor,
     patience,
     reading,
+    sharing,
 )
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.instance import KvmInstance
@@ -100,17 +101,32 @@ def test_qemu_killed_in_mid_trial_is_said_so(guest: KvmInstance) -> None:
 
 @pytest.mark.skipif(bool(why_no("virtiofs")), reason=why_no("virtiofs"))
 @pytest.mark.parametrize("spec", ["virtiofs"], indirect=True)
-def test_a_share_whose_server_was_killed_is_said_so(
+def test_a_guest_whose_share_has_lost_its_server_is_ended_at_once(
     engine: KvmEngine, spec: InstanceSpec, tmp_path: Path
 ) -> None:
     with booted(engine, dataclasses.replace(spec, volume=tmp_path)) as guest:
+        write = "while :; do dd if=/dev/zero of=/volume/x bs=4k count=16 conv=fsync; done"
+        job = guest.agent.spawn(["sh", "-c", write], timeout_s=600)
+        served = sharing.processes(guest.server)
+        assert len(served) > 1
+        os.kill(served[-1], signal.SIGKILL)
+        with pytest.raises(RuntimeFault, match=r"virtiofsd of .* in the middle"):
+            job.wait(30)
+        assert "QEMU ended by signal SIGKILL" in guest.diagnostics()
+    assert [pid for pid in served if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.skipif(bool(why_no("virtiofs")), reason=why_no("virtiofs"))
+@pytest.mark.parametrize("spec", ["virtiofs"], indirect=True)
+def test_a_share_ends_after_a_guest_that_switches_itself_off(
+    engine: KvmEngine, spec: InstanceSpec, tmp_path: Path
+) -> None:
+    with booted(engine, dataclasses.replace(spec, volume=tmp_path)) as guest:
+        guest.stop(20)
         assert guest.server is not None
-        guest.server.kill()
-        write = ["dd", "if=/dev/zero", "of=/volume/x", "bs=1M", "count=1", "conv=fsync"]
-        ended = guest.agent.spawn(write, timeout_s=2).ended(3)
-        assert ended is None or ended.status != 0
-        assert "virtiofsd ended by signal SIGKILL" in guest.diagnostics()
-        guest.stop(2)
+        assert guest.server.wait(5)
+        assert "guest_off" in guest.marks, "it was killed, not switched off"
+        assert sharing.LOST not in guest.marks
 
 
 def test_a_qemu_that_hangs_while_libvirt_makes_it_is_killed_in_time(
