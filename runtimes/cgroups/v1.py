@@ -237,7 +237,12 @@ class V1:
 
     def creation_at(self, below: str, bounds: Bounds, *, whole: bool = False) -> Creation:
         """See Hierarchy."""
-        values = list(self._values(bounds))
+        values = [
+            one
+            for one in self._values(bounds)
+            if bounds.controllers is None or one[0] in bounds.controllers
+        ]
+        self._check_kept({controller for controller, _, _ in values})
         needed = {*(KNOWN if whole else USED), *(controller for controller, _, _ in values)}
         if bounds.controllers is not None:
             needed &= bounds.controllers
@@ -250,6 +255,14 @@ class V1:
         directories = tuple(dict.fromkeys(made.values()))
         joins = tuple(directory / "tasks" for directory in directories)
         return Creation(directories, writes, joins, None)
+
+    def _check_kept(self, controllers: set[str]) -> None:
+        """Drop no limit that was asked for by name; those of every box are told by a gate."""
+        if missing := sorted(controllers & {"blkio", "devices"} - set(self.mounts)):
+            raise RuntimeFault(
+                f"limits of the {' and '.join(missing)} controller cannot be kept: not mounted",
+                hint=f"mount -t cgroup -o {missing[0]} none /sys/fs/cgroup/{missing[0]}",
+            )
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit, in an order that the kernel takes."""

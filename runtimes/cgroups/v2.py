@@ -272,16 +272,30 @@ class V2:
                 yield "memory", "memory.swap.max", str(bounds.swap_bytes)
         if bounds.pids_max is not None:
             yield "pids", "pids.max", str(bounds.pids_max)
+        for file, value in self._io(bounds):
+            yield "io", file, value
+
+    def _io(self, bounds: Bounds) -> Iterator[tuple[str, str]]:
+        """BFQ and io.cost have a weight each, and it depends on the disk which of them counts.
+
+        Without both it is the one that the kernel then says it does not have.
+        """
         if bounds.io_weight is not None:
-            yield "io", "io.weight", f"default {bounds.io_weight}"
+            has_bfq = self._has("io.bfq.weight")
+            if has_bfq:
+                yield "io.bfq.weight", f"default {min(1000, bounds.io_weight)}"
+            if not has_bfq or self._has("io.weight"):
+                yield "io.weight", f"default {bounds.io_weight}"
         for limit in bounds.io:
-            yield "io", "io.max", _io_line(limit)
+            yield "io.max", _io_line(limit)
 
     def _has_swap_limit(self) -> bool:
-        """The file is in every cgroup but the root, if the kernel accounts swap at all."""
-        if self.swap is not None:
-            return self.swap
-        return (self.root / CGROUP_PARENT / "memory.swap.max").exists()
+        """If the kernel accounts swap at all."""
+        return self._has("memory.swap.max") if self.swap is None else self.swap
+
+    def _has(self, file: str) -> bool:
+        """Whether cgroups have a file; every one but the root has the same."""
+        return (self.root / CGROUP_PARENT / file).exists()
 
     def group(self, run: str, name: str) -> V2Group:
         """See Hierarchy."""

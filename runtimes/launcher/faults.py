@@ -15,6 +15,7 @@ from runtimes.launcher.operations import (
     Bind,
     BindIdmapped,
     Clone,
+    DeviceFilter,
     EnterNamespace,
     Execute,
     Hook,
@@ -68,6 +69,13 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "/proc/sys/kernel/pid_max",
     (Clone, errno.ENOSYS): "clone3 is needed (Linux 5.3); a seccomp filter of an outer container "
     "may hide it",
+    (Clone, errno.E2BIG): "to be born in a cgroup of v2 is of Linux 5.7: this kernel is older",
+    (Clone, errno.EBUSY): "its cgroup hands controllers down, so that no process may be in it",
+    (Clone, errno.EOPNOTSUPP): "its cgroup's domain is invalid: see cgroup.type there and above",
+    (DeviceFilter, errno.EINVAL): "this kernel is built without CONFIG_CGROUP_BPF",
+    (DeviceFilter, errno.ENOSYS): "this kernel is built without CONFIG_BPF_SYSCALL",
+    (DeviceFilter, errno.EPERM): "root of the host's user namespace is needed (CAP_BPF and "
+    "CAP_NET_ADMIN)",
     (Clone, errno.EINVAL): "this kernel is built without one of these namespaces: "
     "see /proc/self/ns",
     (Clone, errno.EPERM): "root is needed, outside of a container",
@@ -140,6 +148,11 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "invoke clean",
     (WriteFile, errno.EINVAL): "the kernel refuses this value: check --cpus and --memory",
     (WriteFile, errno.ERANGE): "this host has no such CPU: check --cpus",
+    (WriteFile, errno.ENOENT): "this kernel has no such limit, or the controller is not enabled "
+    "here: see /proc/cgroups and the parent's cgroup.subtree_control",
+    (WriteFile, errno.EACCES): "the kernel has no such limit here, or we may not set it",
+    (WriteFile, errno.ENODEV): "there is no such block device: limits are of whole disks, "
+    "not of partitions",
     (WriteFile, errno.EBUSY): "the memory limit is below what is in use already",
     (JoinCgroup, errno.EINVAL): "the harness has a real-time policy (chrt), and the kernel's "
     "RT_GROUP_SCHED gives such a cgroup no time: run it with the normal one",

@@ -91,10 +91,28 @@ int op_loopback(struct context *context, const struct step *step)
     return error;
 }
 
+/* Everything by way of a gateway, or one address that is at the interface's other end (then there
+ * is no gateway). */
+static int add_route(int fd, uint32_t index, uint32_t gateway, uint32_t neighbour)
+{
+    struct request request;
+    struct rtmsg message = {
+        .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT,
+        .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK, .rtm_type = RTN_UNICAST,
+        .rtm_dst_len = gateway ? 0 : 32};
+    begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
+    if (gateway)
+        put(&request, RTA_GATEWAY, &gateway, sizeof gateway);
+    else
+        put(&request, RTA_DST, &neighbour, sizeof neighbour);
+    put(&request, RTA_OIF, &index, sizeof index);
+    return transact(fd, &request);
+}
+
 /* One message: both ends made and named, with MTU; ours up and on the bridge, the child's with
  * its hardware address. (The child's cannot be up: while it is made it has no peer yet.)
- * numbers: MTU, hardware address (48 bits); strings: bridge (empty: none), our end's name,
- * the child's */
+ * numbers: MTU, hardware address (48 bits), address to route to our end (host byte order; 0: none)
+ * strings: bridge (empty: none), our end's name, the child's */
 int op_veth(struct context *context, const struct step *step)
 {
     struct request request;
@@ -126,6 +144,9 @@ int op_veth(struct context *context, const struct step *step)
     close_nest(&request, data);
     close_nest(&request, information);
     int error = transact(fd, &request);
+    uint32_t neighbour = htonl((uint32_t)step->numbers[2]);
+    if (!error && neighbour)
+        error = add_route(fd, if_nametoindex(step->strings[1]), 0, neighbour);
     close(fd);
     return error;
 }
@@ -140,18 +161,6 @@ static int add_address(int fd, uint32_t index, uint32_t address, uint8_t prefix)
     put(&request, IFA_LOCAL, &address, sizeof address);
     put(&request, IFA_ADDRESS, &address, sizeof address);
     put(&request, IFA_BROADCAST, &broadcast, sizeof broadcast);
-    return transact(fd, &request);
-}
-
-static int add_default_route(int fd, uint32_t index, uint32_t gateway)
-{
-    struct request request;
-    struct rtmsg message = {
-        .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT,
-        .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST};
-    begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
-    put(&request, RTA_GATEWAY, &gateway, sizeof gateway);
-    put(&request, RTA_OIF, &index, sizeof index);
     return transact(fd, &request);
 }
 
@@ -171,7 +180,7 @@ int op_address(struct context *context, const struct step *step)
     if (!error)
         error = bring_up(fd, index);
     if (!error && step->numbers[2])
-        error = add_default_route(fd, index, htonl((uint32_t)step->numbers[2]));
+        error = add_route(fd, index, htonl((uint32_t)step->numbers[2]), 0);
     close(fd);
     return error;
 }

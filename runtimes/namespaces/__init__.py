@@ -19,7 +19,7 @@ from runtimes.namespaces.profiles import NetworkMode, Profile
 from runtimes.namespaces.waterfall import WATERFALL
 from runtimes.variations import Step
 
-_REACHED = frozenset({NetworkMode.BRIDGE, NetworkMode.HOST})
+_REACHED = frozenset({NetworkMode.BRIDGE, NetworkMode.ROUTED, NetworkMode.HOST})
 _LIMITING = frozenset({"cpuset", "cpu", "memory"})
 
 

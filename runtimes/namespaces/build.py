@@ -45,7 +45,7 @@ from runtimes.namespaces.view import Places
 
 INSIDE = "eth0"
 
-LINKED = (NetworkMode.BRIDGE, NetworkMode.VETH)
+LINKED = (NetworkMode.BRIDGE, NetworkMode.VETH, NetworkMode.ROUTED)
 
 OWN_MAKING = kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWNET
 """Namespaces that the child makes itself, inside its cgroups: see ``Unshare``."""
@@ -53,7 +53,7 @@ OWN_MAKING = kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWNET
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A box's place on a bridge."""
+    """A box's place on a bridge, or at the end of a route."""
 
     namespace: Path
     bridge: str
@@ -65,6 +65,8 @@ class Attachment:
     gateway: str
     mac: str
     mtu: int
+    routed: bool = False
+    """Whether the host side is to have a route to the outside end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,8 @@ def _leave() -> list[Operation]:
 
 def _veth(attachment: Attachment) -> list[Operation]:
     one = attachment
-    return [Wait(), Veth(one.bridge, one.outside, INSIDE, one.mtu, one.mac), Post()]
+    routed = one.address if one.routed else ""
+    return [Wait(), Veth(one.bridge, one.outside, INSIDE, one.mtu, one.mac, routed), Post()]
 
 
 def _address(attachment: Attachment) -> list[Operation]:

@@ -143,6 +143,7 @@ class NamespaceEngine:
                 gateway=network.gateway,
                 mac=spec.lease.mac,
                 mtu=network.mtu,
+                routed=profile.network is NetworkMode.ROUTED,
             ),
             lifeline_fd=self.lifeline_fd,
             filter=self.filter,
@@ -152,7 +153,7 @@ class NamespaceEngine:
 
     def _endpoint(self, spec: InstanceSpec, mode: NetworkMode) -> tuple[str, int] | None:
         host = self.site.network.host_address
-        if mode is NetworkMode.BRIDGE:
+        if mode in (NetworkMode.BRIDGE, NetworkMode.ROUTED):
             return (host, spec.lease.port)
         return (host, BOX_PORT) if mode is NetworkMode.HOST else None
 

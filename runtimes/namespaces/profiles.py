@@ -16,6 +16,8 @@ class NetworkMode(enum.Enum):
     """veth to the testbed's bridge, NAT to the wire: Docker's default."""
     VETH = "veth"
     """veth to the testbed's host side, on no bridge: nobody to talk to."""
+    ROUTED = "routed"
+    """veth point to point: a route of the testbed's host side leads to it, NAT to the wire."""
     HOST = "host"
     """The testbed's host side itself."""
 
@@ -69,6 +71,11 @@ PROFILES: Mapping[str, Profile] = {
         DEFAULT,
         summary="default in the host side's network namespace",
         network=NetworkMode.HOST,
+    ),
+    "veth": replace(
+        DEFAULT,
+        summary="default with its veth pair point to point: routed, on no bridge",
+        network=NetworkMode.ROUTED,
     ),
     "no-net": replace(DEFAULT, summary="default with loopback only", network=NetworkMode.NONE),
     "no-masks": replace(

@@ -1,11 +1,14 @@
 """The containers of this host in a guest: its own kernel, pure cgroup v2, as a cloud's VM has it.
 
-The guest runs this project's own tests of ``ns`` and ``docker`` on this host's own files; see
-support.guest.
+The guest runs this project's own tests of limits, ``ns`` and ``docker`` on this host's own files;
+see support.guest.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +32,20 @@ OF_A_USER = (
     "test_what_did_not_come_is_refused_or_kept_by_affinity",
     "test_engines_read_back_what_came_and_caution_of_what_did_not",
 )
+OF_A_LIFE = (
+    "test_a_program_can_be_added_to_a_running_box[default]",
+    "test_a_paused_box_can_be_stopped",
+    "test_an_out_of_memory_event_is_told_as_it_happens",
+)
+WEIGHING = ("bfq", "loop")
+"""Modules of a disk whose scheduler weighs."""
+SWAP = """\
+set -e
+dd if=/dev/zero of=/scratch/swap bs=1M count=128 2>/dev/null
+chmod 600 /scratch/swap
+busybox mkswap /scratch/swap >/dev/null
+busybox swapon /scratch/swap
+"""
 OF_DOCKER = (
     "test_the_limits_that_were_asked_for_are_enforced",
     "test_what_the_box_is_made_from_is_read_back_and_seen_inside",
@@ -45,22 +62,38 @@ pytestmark = [
 
 def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     """Those for a plain user too, whose cgroup is delegated: one guest for both saves a start."""
-    tests = {"test_ns_runtime.py": OF_NS, "test_delegated_cgroup.py": OF_A_USER}
-    passed_in_guest(tests, tmp_path)
+    tests = {
+        "test_ns_runtime.py": OF_NS,
+        "test_ns_lifecycle.py": OF_A_LIFE,
+        "test_delegated_cgroup.py": OF_A_USER,
+    }
+    passed_in_guest(selected(tests), tmp_path)
+
+
+@pytest.mark.skipif(bool(missing(WEIGHING)), reason=missing(WEIGHING))
+def test_every_limit_does_what_it_says_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
+    passed_in_guest(["test_cgroup_effects.py"], tmp_path, WEIGHING)
 
 
 @pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")
 def test_docker_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    passed_in_guest({"test_docker_runtime.py": OF_DOCKER}, tmp_path)
+    passed_in_guest(selected({"test_docker_runtime.py": OF_DOCKER}), tmp_path)
 
 
-def passed_in_guest(files: Mapping[str, tuple[str, ...]], scratch: Path) -> None:
-    tests = [f"tests/integration/{file}::{name}" for file, names in files.items() for name in names]
+def selected(files: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [f"{file}::{name}" for file, names in files.items() for name in names]
+
+
+def passed_in_guest(tests: list[str], scratch: Path, further: tuple[str, ...] = ()) -> None:
+    """None fails and none is skipped; with ``further`` modules there is swap too."""
     options = ["-q", "-p", "no:cacheprovider", "--basetemp=/scratch/pytest", "--timeout=300"]
-    argv = [str(PROJECT / ".venv/bin/python"), "-m", "pytest", *options, *tests]
-    outcome = run_in_guest(argv, PROJECT, scratch, LIMIT_S)
+    paths = [f"tests/integration/{test}" for test in tests]
+    argv = [sys.executable, "-m", "pytest", *options, *paths]
+    script = (SWAP if further else "") + shlex.join(argv)
+    outcome = run_in_guest(["sh", "-c", script], PROJECT, scratch, LIMIT_S, further)
     assert outcome.status == 0, outcome.console[-4000:]
-    assert f"{len(tests)} passed" in outcome.console
+    assert re.search(r"\d+ passed", outcome.console)
+    assert "skipped" not in outcome.console, outcome.console[-4000:]
 
 
 def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import proc
+from runtimes import netns, proc
 from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault, Site
 from runtimes.docker import layout
 from runtimes.docker.engine import DockerEngine
 from tests.support.docker_boxes import LIMITS, RUNTIME, box, docker_ground, fetch, marks
+from tests.support.offloads import of_a_plain_pair, offloads
 
 RUN = secrets.token_hex(3)
 pytest.importorskip("docker", reason="the Docker SDK is not installed")
@@ -86,6 +87,15 @@ def test_the_limits_that_were_asked_for_are_enforced(
         assert read.cpu_quota == pytest.approx(LIMITS.cpu_quota)
         assert read.memory_bytes == LIMITS.memory_bytes
         assert read.pids_max == LIMITS.pids_max
+
+
+def test_a_boxs_interface_has_the_offloads_of_a_plain_pair(
+    engine: DockerEngine, bed: wire.Testbed
+) -> None:
+    """As ``ns`` has it: see test_ns_network."""
+    with box(engine, bed) as instance:
+        inside = Path(f"/proc/{instance.stats().pids[0]}/ns/net")
+        assert netns.inside(inside, lambda: offloads("eth0")) == of_a_plain_pair(bed.host_netns)
 
 
 def test_the_stats_name_the_agent_its_shim_and_its_port_proxy(

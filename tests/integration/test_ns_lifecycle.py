@@ -118,6 +118,15 @@ def test_a_signal_reaches_the_main_process(bench: Bench) -> None:
         box.wait(10)
 
 
+def test_the_logs_are_what_the_main_process_said_and_go_with_the_box(bench: Bench) -> None:
+    with bench.box() as box:
+        shell(box, "echo said >> /proc/2/fd/2")  # the agent's standard error
+        assert box.logs() == b"said\n"
+        box.stop(5)
+        assert box.logs() == b"said\n"
+        assert "said" in box.diagnostics()
+
+
 def test_the_account_tells_what_the_box_did(bench: Bench) -> None:
     with bench.box() as box:
         shell(box, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,14 @@ def test_weights_io_and_devices_are_written_in_v1s_words(roomy: V1) -> None:
         ("devices.deny", "a"),
         ("devices.allow", "c 1:3 rw"),
     ]
+
+
+def test_a_limit_whose_controller_is_missing_is_refused_unless_it_is_not_wanted(host: V1) -> None:
+    wanted = specs.Bounds((0,), io_weight=300, devices=(specs.DeviceRule("c", 1, 3),))
+    with pytest.raises(RuntimeFault, match="blkio and devices controller") as caught:
+        host.creation(RUN, "x", wanted)
+    assert "mount -t cgroup -o blkio" in caught.value.hint
+    host.creation(RUN, "x", replace(wanted, controllers=frozenset({"cpuset"})))
 
 
 def test_controllers_that_are_not_wanted_are_not_made(roomy: V1) -> None:

@@ -177,6 +177,27 @@ def test_every_limit_has_its_file(host: V2) -> None:
     assert made.device_program == devices.program(devices.DEFAULT)
 
 
+@pytest.mark.parametrize(
+    ("kernel_has", "written"),
+    [
+        (("io.bfq.weight",), {"io.bfq.weight": "default 1000"}),
+        (("io.weight",), {"io.weight": "default 5000"}),
+        (
+            ("io.bfq.weight", "io.weight"),
+            {"io.bfq.weight": "default 1000", "io.weight": "default 5000"},
+        ),
+        ((), {"io.weight": "default 5000"}),  # the kernel says that it is not there
+    ],
+)
+def test_an_io_weight_is_for_whichever_scheduler_weighs(
+    host: V2, kernel_has: tuple[str, ...], written: dict[str, str]
+) -> None:
+    for name in kernel_has:
+        (host.root / "tarebench" / name).write_text("default 100")
+    made = host.creation(RUN, "tb-1", specs.Bounds((), io_weight=5000))
+    assert {item.path.name: item.value for item in made.writes} == written
+
+
 def test_controllers_that_are_not_wanted_get_no_limit(host: V2) -> None:
     wanted = replace(FULL, controllers=frozenset({"pids"}))
     assert [item.path.name for item in host.creation(RUN, "x", wanted).writes] == ["pids.max"]

@@ -10,6 +10,10 @@ from typing import ClassVar
 from runtimes.launcher.operations.base import Plain
 
 
+def _number(address: str) -> int:
+    return int(ipaddress.IPv4Address(address)) if address else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Loopback(Plain):
     """Bring the loopback interface up."""
@@ -24,7 +28,7 @@ class Loopback(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Veth(Plain):
-    """Make a veth pair: one end on the bridge, the other in the child."""
+    """Make a veth pair: one end on the bridge or at a route's end, the other in the child."""
 
     CODE: ClassVar[int] = 17
     verb: ClassVar[str] = "join by veth"
@@ -33,13 +37,16 @@ class Veth(Plain):
     inside: str
     mtu: int
     mac: str
+    routed: str = ""
+    """The box's address, where it is to be reached by a route to our end; else none is made."""
 
     @property
     def thing(self) -> str:
-        return f"{self.inside} in the box and {self.outside} on bridge {self.bridge}"
+        where = f"on bridge {self.bridge}" if self.bridge else self.routed and f"to {self.routed}"
+        return f"{self.inside} in the box and {self.outside} {where or 'on no bridge'}"
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.mtu, int(self.mac.replace(":", ""), 16))
+        return (self.mtu, int(self.mac.replace(":", ""), 16), _number(self.routed))
 
     def strings(self) -> tuple[str | bytes, ...]:
         return (self.bridge, self.outside, self.inside)
@@ -61,8 +68,7 @@ class Address(Plain):
         return f"{self.address}/{self.prefix_length} to {self.interface}, gateway {self.gateway}"
 
     def numbers(self) -> tuple[int, ...]:
-        gateway = int(ipaddress.IPv4Address(self.gateway)) if self.gateway else 0
-        return (int(ipaddress.IPv4Address(self.address)), self.prefix_length, gateway)
+        return (_number(self.address), self.prefix_length, _number(self.gateway))
 
     def strings(self) -> tuple[str | bytes, ...]:
         return (self.interface,)
