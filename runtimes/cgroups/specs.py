@@ -52,6 +52,10 @@ class Bounds:
     devices: tuple[DeviceRule, ...] | None = None
     controllers: frozenset[str] | None = None
     """v1 controllers to make, and whose limits to set on v2; ``None``: what the limits need."""
+    cpu_period_us: int = 100_000
+    """Over which the quota is counted."""
+    memory_nodes: tuple[int, ...] = ()
+    """That memory may come from; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,12 +266,7 @@ class V1:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit, in an order that the kernel takes."""
-        if bounds.cpus:
-            yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
-        if bounds.cpu_quota is not None:
-            yield "cpu", "cpu.cfs_quota_us", str(round(bounds.cpu_quota * base.PERIOD_US))
-        if bounds.cpu_weight is not None:
-            yield "cpu", "cpu.shares", str(shares(bounds.cpu_weight))
+        yield from _cpu(bounds)
         yield from self._memory(bounds)
         if bounds.pids_max is not None:
             yield "pids", "pids.max", str(bounds.pids_max)
@@ -364,6 +359,19 @@ def _throttles(limit: IoLimit) -> Iterator[tuple[str, str, str]]:
 
 def _times(value: int | None, factor: int) -> int | None:
     return None if value is None else value * factor
+
+
+def _cpu(bounds: Bounds) -> Iterator[tuple[str, str, str]]:
+    if bounds.cpus:
+        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
+    if bounds.memory_nodes:
+        yield "cpuset", "cpuset.mems", format_cpus(bounds.memory_nodes)
+    if bounds.cpu_period_us != base.PERIOD_US:
+        yield "cpu", "cpu.cfs_period_us", str(bounds.cpu_period_us)
+    if bounds.cpu_quota is not None:
+        yield "cpu", "cpu.cfs_quota_us", str(round(bounds.cpu_quota * bounds.cpu_period_us))
+    if bounds.cpu_weight is not None:
+        yield "cpu", "cpu.shares", str(shares(bounds.cpu_weight))
 
 
 def _io_sum(text: str, kind: str) -> int:

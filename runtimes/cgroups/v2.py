@@ -157,6 +157,19 @@ def _ns(microseconds: int | None) -> int | None:
     return None if microseconds is None else microseconds * 1000
 
 
+def _cpu(bounds: Bounds) -> Iterator[tuple[str, str, str]]:
+    if bounds.cpus:
+        yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
+    if bounds.memory_nodes:
+        yield "cpuset", "cpuset.mems", format_cpus(bounds.memory_nodes)
+    if bounds.cpu_quota is not None or bounds.cpu_period_us != base.PERIOD_US:
+        period_us = bounds.cpu_period_us
+        quota = "max" if bounds.cpu_quota is None else round(bounds.cpu_quota * period_us)
+        yield "cpu", "cpu.max", f"{quota} {period_us}"
+    if bounds.cpu_weight is not None:
+        yield "cpu", "cpu.weight", str(bounds.cpu_weight)
+
+
 def _io_line(limit: IoLimit) -> str:
     values = (
         ("rbps", limit.read_bytes_per_s),
@@ -257,13 +270,7 @@ class V2:
 
     def _values(self, bounds: Bounds) -> Iterator[tuple[str, str, str]]:
         """Controller, file and value of every limit."""
-        if bounds.cpus:
-            yield "cpuset", "cpuset.cpus", format_cpus(bounds.cpus)
-        if bounds.cpu_quota is not None:
-            quota_us = round(bounds.cpu_quota * base.PERIOD_US)
-            yield "cpu", "cpu.max", f"{quota_us} {base.PERIOD_US}"
-        if bounds.cpu_weight is not None:
-            yield "cpu", "cpu.weight", str(bounds.cpu_weight)
+        yield from _cpu(bounds)
         if bounds.memory_high_bytes is not None:
             yield "memory", "memory.high", str(bounds.memory_high_bytes)
         if bounds.memory_bytes is not None:

@@ -38,7 +38,7 @@ static const struct entry TABLE[] = {
     [22] = {op_seccomp, 0, 1},
     [23] = {op_post, 0, 0},
     [24] = {op_wait, 0, 0},
-    [25] = {op_execute, 3, 2},
+    [25] = {op_execute, 4, 2},
     [26] = {op_resource_limit, 3, 0},
     [27] = {op_remove_link, 0, 1},
     [28] = {op_unshare, 1, 0},
@@ -171,7 +171,7 @@ static int prepare(int socket_fd)
 {
     signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
     set_slice(SHORT_SLICE_NS);
-    umask(0);       /* modes in the plan are meant; the program gets the usual 022 */
+    umask(0);       /* modes in the plan are meant; the program gets its own */
     if (socket_fd != SOCKET && dup3(socket_fd, SOCKET, O_CLOEXEC) < 0)
         return -errno;
     syscall(SYS_close_range, (unsigned)SOCKET + 1, ~0u, 0u);

@@ -158,7 +158,7 @@ static int become(const struct step *step, uint64_t arguments)
     environment = step->strings + 1 + arguments;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    umask(022);
+    umask((mode_t)step->numbers[3]);
     /* A group of its own, so that no signal to one reaches another box's.  Not a session: that
      * would move it to a new scheduling group (autogroup) at the worst moment. */
     setpgid(0, 0);
@@ -169,7 +169,7 @@ static int become(const struct step *step, uint64_t arguments)
     return execute_by_name(copy, environment);
 }
 
-/* numbers: argv length, whether under an init, lifeline descriptor (-1: none)
+/* numbers: argv length, whether under an init, lifeline descriptor (-1: none), umask
  * strings: working directory, argv…, environment… */
 int op_execute(struct context *context, const struct step *step)
 {

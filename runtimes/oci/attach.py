@@ -36,7 +36,7 @@ from runtimes.launcher.operations import (
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import view
 from runtimes.oci.configuration import Configuration, Device, MountPoint
-from runtimes.oci.mounts import is_bind, options
+from runtimes.oci.mounts import PROPAGATION, is_bind, options
 
 _FIRST_SLOT = view.SYS_SLOT
 """Slots from here on hold bind mounts; those below are the root and /dev."""
@@ -45,6 +45,7 @@ _SLOTS, _OTHERS = 64, 14
 _ATTRIBUTES = kernel.RDONLY | kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
 _CGROUPS = "/sys/fs/cgroup"
 _REMOUNT = 0x20
+_KINDS: Mapping[str, int] = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
 def check(one: Configuration) -> None:
@@ -60,7 +61,7 @@ def check(one: Configuration) -> None:
         raise RuntimeFault("ns shows a box its cgroups read-only: add option ro to the mount")
 
 
-def devices(one: Configuration, owner: int) -> list[Operation]:
+def devices(one: Configuration, owner: tuple[int, int]) -> list[Operation]:
     """As ``ns`` makes /dev, with the size and flags of the configuration's mount."""
     for mount in one.mounts:
         if mount.destination == "/dev" and mount.kind == "tmpfs":
@@ -72,24 +73,24 @@ def devices(one: Configuration, owner: int) -> list[Operation]:
                 replace(each, size=size, attributes=wanted.flags & _ATTRIBUTES)
                 if isinstance(each, MakeTmpfs)
                 else each
-                for each in view.devices((owner, owner))
+                for each in view.devices(owner)
             ]
             return [*own, *(step for device in one.devices for step in _device(device, owner))]
     return []
 
 
-def _device(device: Device, owner: int) -> list[Operation]:
+def _device(device: Device, owner: tuple[int, int]) -> list[Operation]:
     """Relative to the new /dev, as view.devices has it."""
+    uid, gid = owner
     name = device.path.removeprefix("/dev/")
     above = posixpath.dirname(name).split("/") if "/" in name else []
-    kind = stat.S_IFBLK if device.kind == "b" else stat.S_IFCHR
     return [
         *(
-            MakeDirectory("/".join(above[: depth + 1]), 0o755, owner, owner, may_exist=True)
+            MakeDirectory("/".join(above[: depth + 1]), 0o755, uid, gid, may_exist=True)
             for depth in range(len(above))
         ),
-        MakeNode(name, device.major, device.minor, owner + device.uid, owner + device.gid,
-                 device.mode, kind),
+        MakeNode(name, device.major, device.minor, uid + device.uid, gid + device.gid,
+                 device.mode, _KINDS[device.kind]),
     ]  # fmt: skip
 
 
@@ -106,28 +107,37 @@ def held(one: Configuration, creation: Creation | None) -> list[Operation]:
 
 
 def kernel_file_systems(one: Configuration) -> list[Operation]:
-    """What the child makes while the old root is there still."""
-    return [
-        MakeMount(slot, mount.kind, options(mount).flags & _ATTRIBUTES)
-        for slot, mount in _early(one)
-    ]
+    """What the child of a user namespace makes while the old root is there still."""
+    return [_made(slot, mount) for slot, mount in _early(one)] if one.uid_map else []
+
+
+def _made(slot: int, mount: MountPoint) -> Operation:
+    return MakeMount(slot, mount.kind, options(mount).flags & _ATTRIBUTES)
 
 
 def mounted(
     one: Configuration, creation: Creation | None, controllers: Mapping[str, Path] | None
 ) -> list[Operation]:
-    """The child's part, in the configuration's order."""
-    slots = {mount: slot for slot, mount in (*_binds(one), *_early(one))}
+    """The child's part, in the configuration's order.
+
+    Where there is no user namespace each is also made when its turn comes: kernels from 6.8 on
+    list mounts by age, and programs take the list for the order.
+    """
+    early = {mount: slot for slot, mount in _early(one)}
+    slots = {mount: slot for slot, mount in _binds(one)} | early
     steps: list[Operation] = []
     for mount in one.mounts:
         place, wanted = mount.destination, options(mount)
         if mount in slots:
+            if mount in early and not one.uid_map:
+                steps.append(_made(early[mount], mount))
             file = is_bind(mount) and _is_file(mount.source)
             steps.append(AttachInRoot(slots[mount], place, file))
             continue
         if not place.startswith("/sys/"):
             steps.append(MakePlace(place))
         if place == "/dev" and mount.kind == "tmpfs":
+            steps += [] if one.uid_map else devices(one, (0, 0))
             steps.append(Attach(view.DEV_SLOT, place))
         elif mount.kind == "cgroup":
             steps.extend(_cgroups(one, creation, controllers))
@@ -149,6 +159,12 @@ def hidden(one: Configuration) -> list[Operation]:
         *(Bind(path, path, attributes=_ATTRIBUTES, may_be_missing=True) for path in one.read_only),
         *(Mask(path) for path in one.masked),
     ]
+
+
+def propagation(one: Configuration) -> list[Operation]:
+    """The last of all: what is unbindable or shared then must not be in the way of the others."""
+    flags = PROPAGATION[one.propagation]
+    return [Mount("", "/", "", flags)] if flags else []
 
 
 def _binds(one: Configuration) -> list[tuple[int, MountPoint]]:

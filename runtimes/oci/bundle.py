@@ -71,6 +71,8 @@ def _linux(one: Configuration) -> dict[str, Json]:
     if one.uid_map or one.gid_map:
         made["uidMappings"] = _ids(one.uid_map)
         made["gidMappings"] = _ids(one.gid_map)
+    if one.propagation:
+        made["rootfsPropagation"] = one.propagation
     if one.cgroups_path:
         made["cgroupsPath"] = one.cgroups_path
     if one.bounds is not None:

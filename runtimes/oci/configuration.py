@@ -91,7 +91,7 @@ class Device:
 
     path: str
     kind: str
-    """``c`` or ``b``."""
+    """``c``, ``b`` or ``p``."""
     major: int
     minor: int
     mode: int
@@ -137,11 +137,14 @@ class Configuration:
     gid: int = 0
     groups: tuple[int, ...] = ()
     """Further ones."""
+    umask: int = 0o022
     namespaces: tuple[tuple[str, str], ...] = ()
     """Type and path; an empty path makes a new one."""
     uid_map: tuple[IdRange, ...] = ()
     gid_map: tuple[IdRange, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
+    propagation: str = ""
+    """Of the root; empty where nothing is said of it."""
     masked: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -24,6 +24,18 @@ FLAGS: Mapping[str, int] = {
 }
 _NOTHING = ("rw", "suid", "dev", "exec", "defaults", "private", "rprivate")
 """Options that ask for what is so anyway."""
+PROPAGATION: Mapping[str, int] = {
+    "": 0,
+    "private": 0,
+    "rprivate": 0,
+    "slave": 1 << 19,
+    "rslave": 1 << 19 | 0x4000,
+    "shared": 1 << 20,
+    "rshared": 1 << 20 | 0x4000,
+    "unbindable": 1 << 17,
+    "runbindable": 1 << 17 | 0x4000,
+}
+"""Of the root: within the box's own namespace.  None of its mounts has a peer on the host."""
 _BINDS = ("bind", "rbind")
 _DATA: Mapping[str, tuple[str, ...]] = {
     "tmpfs": ("mode", "size", "uid", "gid", "nr_inodes"),

@@ -80,13 +80,13 @@ def plan(one: Configuration, means: Means) -> Plan:
         RuntimeFault: valid, and yet not for ``ns``: too many bind mounts, writable cgroups.
     """
     attach.check(one)
-    owner = one.uid_map[0].outside if one.uid_map else 0
+    owner = (one.uid_map[0].outside, one.gid_map[0].outside) if one.uid_map else (0, 0)
     root = str(means.places.root)
     asked = means.waits is not None and means.waits.ask_fd >= 0
     parts: list[tuple[Side, str, Iterable[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(means.creation)),
         (Side.LAUNCHER, "root", [ops.CloneTree(view.ROOT_SLOT, str(means.places.plain))]),
-        (Side.LAUNCHER, "devices", attach.devices(one, owner)),
+        (Side.LAUNCHER, "devices", attach.devices(one, owner) if one.uid_map else []),
         (Side.LAUNCHER, "binds", attach.held(one, means.creation)),
         (Side.LAUNCHER, "cloned", _clone(one, means.creation)),
         (Side.LAUNCHER, "mapped", _map(one)),
@@ -102,6 +102,7 @@ def plan(one: Configuration, means: Means) -> Plan:
         (Side.CHILD, "settings", attach.settings(one)),
         (Side.CHILD, "view", [view.READ_ONLY_ROOT] if one.root_read_only else []),
         (Side.CHILD, "hidden", attach.hidden(one)),
+        (Side.CHILD, "view", attach.propagation(one)),
         (Side.CHILD, "terminal", terminal(one, means.waits, console=True)),
         (Side.CHILD, "confined", confine(one, means.filter, _started(one, means.waits))),
         (Side.CHILD, "executed", (_program(one, means),)),
@@ -219,4 +220,5 @@ def _rights(one: Configuration) -> Operation:
 def _program(one: Configuration, means: Means) -> Operation:
     """A container's program is the first process itself; a box of ours has an init."""
     init = means.waits is None and one.makes("pid")
-    return ops.Execute(one.argv, one.environment, init, means.lifeline_fd, one.directory)
+    return ops.Execute(one.argv, one.environment, init, means.lifeline_fd, one.directory,
+                       one.umask)  # fmt: skip

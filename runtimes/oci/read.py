@@ -21,7 +21,7 @@ from runtimes.oci.configuration import (
     MountPoint,
 )
 from runtimes.oci.fields import BundleFault, Fields
-from runtimes.oci.mounts import check_mount
+from runtimes.oci.mounts import PROPAGATION, check_mount
 from runtimes.oci.read_host import read_annotations, read_devices, read_hooks, read_sysctls
 from runtimes.oci.read_process import read_id, with_process
 
@@ -81,6 +81,7 @@ def parse(content: dict[str, object]) -> Configuration:
         uid_map=_ids(linux, "uidMappings"),
         gid_map=_ids(linux, "gidMappings"),
         mounts=tuple(_mount(each) for each in top.objects("mounts")),
+        propagation=_propagation(linux),
         masked=linux.texts("maskedPaths"),
         read_only=linux.texts("readonlyPaths"),
         filter=_filter(linux),
@@ -103,8 +104,13 @@ def parse(content: dict[str, object]) -> Configuration:
 
 def _refuse_the_rest(linux: Fields) -> None:
     linux.refuse("intelRdt", "personality", "mountLabel", "timeOffsets", why="ns does not set it")
-    if linux.text("rootfsPropagation", "") not in ("", "private", "rprivate"):
-        raise BundleFault("$.linux.rootfsPropagation", "no mount of ns propagates: use private")
+
+
+def _propagation(linux: Fields) -> str:
+    word = linux.text("rootfsPropagation", "")
+    if word not in PROPAGATION:
+        raise BundleFault(linux.at("rootfsPropagation"), f"{word!r} is none")
+    return word if PROPAGATION[word] else ""
 
 
 def _check_whole(one: Configuration) -> None:
@@ -112,8 +118,8 @@ def _check_whole(one: Configuration) -> None:
         raise BundleFault("$.linux.namespaces", "has no mount namespace, which ns always makes")
     if one.makes("user") != bool(one.uid_map):
         raise BundleFault("$.linux.uidMappings", "must be there if and only if a user namespace is")
-    if one.uid_map != one.gid_map:
-        raise BundleFault("$.linux.gidMappings", "must equal uidMappings: ns has one map")
+    if bool(one.uid_map) != bool(one.gid_map):
+        raise BundleFault("$.linux.gidMappings", "must be there if and only if uidMappings are")
     if one.hostname and not one.makes("uts"):
         raise BundleFault("$.hostname", "would be the host's: there is no UTS namespace")
     joined = [kind for kind, path in one.namespaces if path and kind != "network"]

@@ -18,6 +18,8 @@ _OF_NAMESPACE = (
 )
 """Kernel settings that are a namespace's own; all others would be the host's."""
 _LONGEST_S = 86400
+_KINDS = {"c": "c", "u": "c", "b": "b", "p": "p"}
+"""Types of devices, and the kinds of nodes that they are."""
 
 
 def read_hooks(top: Fields) -> Hooks:
@@ -82,16 +84,17 @@ def read_devices(linux: Fields) -> tuple[Device, ...]:
         path, kind = each.text("path"), each.text("type")
         if not path.startswith("/dev/") or posixpath.normpath(path) != path:
             raise BundleFault(each.at("path"), f"{path!r} is not below /dev")
-        if kind not in ("c", "u", "b"):
-            raise BundleFault(each.at("type"), f"ns makes devices (c, u, b), not {kind!r}")
+        if kind not in _KINDS:
+            raise BundleFault(each.at("type"), f"ns makes {', '.join(_KINDS)}, not {kind!r}")
         mode = each.take("fileMode", int, 0o666) & 0o777
-        major, minor = each.take("major", int), each.take("minor", int)
+        default = 0 if kind == "p" else None
+        major, minor = each.take("major", int, default), each.take("minor", int, default)
         if not 0 <= major < 1 << 12 or not 0 <= minor < 1 << 20:
             raise BundleFault(each.at("major"), f"{major}:{minor} is no device")
         owner = read_id(each, "uid"), read_id(each, "gid")
         each.close()
         if path not in own:
-            found.append(Device(path, "b" if kind == "b" else "c", major, minor, mode, *owner))
+            found.append(Device(path, _KINDS[kind], major, minor, mode, *owner))
     return tuple(found)
 
 

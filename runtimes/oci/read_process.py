@@ -29,6 +29,7 @@ def with_process(one: Configuration, process: Fields) -> Configuration:
         uid=read_id(user, "uid"),
         gid=read_id(user, "gid"),
         groups=_groups(user),
+        umask=_between(user, "umask", 0, 0o777, 0o022),
         capabilities=bounding,
         held=held,
         no_new_privileges=process.take("noNewPrivileges", bool, False),  # noqa: FBT003  # default
@@ -41,7 +42,6 @@ def with_process(one: Configuration, process: Fields) -> Configuration:
     process.refuse("apparmorProfile", "selinuxLabel", why="ns sets no security labels")
     process.refuse("ioPriority", "scheduler", why="ns leaves it as it is")
     process.ignore("commandLine")
-    user.refuse("umask", why="ns gives a box umask 022")
     user.ignore("username")
     for each in (user, rights, size, process):
         each.close()
@@ -57,8 +57,8 @@ def read_id(fields: Fields, name: str) -> int:
     return _between(fields, name, 0, 2**32 - 2)
 
 
-def _between(fields: Fields, name: str, least: int, most: int) -> int:
-    value = fields.take(name, int, 0)
+def _between(fields: Fields, name: str, least: int, most: int, default: int = 0) -> int:
+    value = fields.take(name, int, default)
     if not least <= value <= most:
         raise BundleFault(fields.at(name), f"{value} is not between {least} and {most}")
     return value

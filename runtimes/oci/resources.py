@@ -52,7 +52,12 @@ def weighs(bounds: Bounds) -> bool:
 def _cpu(bounds: Bounds, *, unified: bool) -> dict[str, Json]:
     made: dict[str, Json] = {"cpus": format_cpus(bounds.cpus)} if bounds.cpus else {}
     if bounds.cpu_quota is not None:
-        made |= {"quota": round(bounds.cpu_quota * PERIOD_US), "period": PERIOD_US}
+        period_us = bounds.cpu_period_us
+        made |= {"quota": round(bounds.cpu_quota * period_us), "period": period_us}
+    elif bounds.cpu_period_us != PERIOD_US:
+        made["period"] = bounds.cpu_period_us
+    if bounds.memory_nodes:
+        made["mems"] = format_cpus(bounds.memory_nodes)
     if bounds.cpu_weight is not None and not unified:
         made["shares"] = shares(bounds.cpu_weight)
     return made
@@ -123,8 +128,10 @@ def read(resources: Fields) -> tuple[Bounds | None, bool]:
     if swap and not swap >= limit > 0:
         raise BundleFault(memory.at("swap"), "must be at least limit: it is memory and swap")
     bounds = Bounds(
-        cpus=_cpu_list(cpu),
+        cpus=_numbers(cpu, "cpus"),
         cpu_quota=_quota(cpu),
+        cpu_period_us=_period_us(cpu),
+        memory_nodes=_numbers(cpu, "mems"),
         memory_bytes=limit if limit > 0 else None,
         memory_high_bytes=_positive(memory, "reservation") or _file(unified, "memory.high"),
         swap_bytes=max(0, swap - limit),
@@ -152,19 +159,25 @@ def _file(unified: Fields, name: str, prefix: str = "") -> int | None:
     return int(digits) if text else None
 
 
-def _cpu_list(cpu: Fields) -> tuple[int, ...]:
-    text = cpu.text("cpus", "")
+def _numbers(cpu: Fields, name: str) -> tuple[int, ...]:
+    text = cpu.text(name, "")
     try:
         return parse_cpus(text)
     except ValueError as error:
-        raise BundleFault(cpu.at("cpus"), f"{text!r} is no list of CPUs: {error}") from None
+        raise BundleFault(cpu.at(name), f"{text!r} is no list of {name}: {error}") from None
 
 
 def _quota(cpu: Fields) -> float | None:
-    quota, period = cpu.take("quota", int, 0), cpu.take("period", int, PERIOD_US)
-    if period <= 0:
-        raise BundleFault(cpu.at("period"), "is not positive")
-    return quota / period if quota > 0 else None
+    quota = cpu.take("quota", int, 0)
+    return quota / _period_us(cpu) if quota > 0 else None
+
+
+def _period_us(cpu: Fields) -> int:
+    """The kernel takes from a millisecond to a second (sched_cfs_bandwidth)."""
+    period_us = cpu.take("period", int, 0) or PERIOD_US
+    if not 1000 <= period_us <= 1_000_000:
+        raise BundleFault(cpu.at("period"), f"{period_us} is not between 1000 and 1000000")
+    return period_us
 
 
 def _weight(cpu: Fields) -> int | None:

@@ -215,13 +215,14 @@ class Execute(Plain):
     init: bool
     lifeline_fd: int = -1
     directory: str = "/"
+    umask: int = 0o022
 
     @property
     def thing(self) -> str:
         return self.argv[0] + (f" in {self.directory}" if self.directory != "/" else "")
 
     def numbers(self) -> tuple[int, ...]:
-        return (len(self.argv), self.init, self.lifeline_fd)
+        return (len(self.argv), self.init, self.lifeline_fd, self.umask)
 
     def strings(self) -> tuple[str | bytes, ...]:
         pairs = tuple(f"{name}={value}" for name, value in self.environment)

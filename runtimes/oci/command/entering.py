@@ -72,7 +72,9 @@ def execute(store: Store, visit: Visit, told: Callable[[str], None]) -> int:
         born_in = str(made.born_in) if made.born_in else ""
         waits = Waits(-1, console_fd=console.fileno() if console else -1)
         entered = [*join_steps(made), ops.EnterProcess(pidfd, _flags(one)), ops.Identity()]
-        program = ops.Execute(one.argv, one.environment, init=False, directory=one.directory)
+        program = ops.Execute(
+            one.argv, one.environment, init=False, directory=one.directory, umask=one.umask
+        )
         parts: list[tuple[Side, str, list[Operation]]] = [
             (Side.LAUNCHER, "cloned", [*before, ops.Clone(0, born_in)]),
             (Side.CHILD, "entered", entered),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from runtimes import process
 from runtimes.base import RuntimeFault
@@ -52,3 +52,14 @@ def run_all(hooks: Iterable[Hook], record: Record, status: str, pid: int) -> Non
         except process.CommandFailed as fault:
             words = f"hook {hook.path}: {fault}" + (f": {fault.tail}" if fault.tail else "")
             raise RuntimeFault(words, hint=fault.hint) from None
+
+
+def run_each(
+    hooks: Iterable[Hook], record: Record, status: str, pid: int, warn: Callable[[str], None]
+) -> None:
+    """Run hooks in order, whether or not one before failed: what came of that is a warning."""
+    for hook in hooks:
+        try:
+            run_all([hook], record, status, pid)
+        except RuntimeFault as fault:
+            warn(str(fault))

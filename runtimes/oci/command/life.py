@@ -95,11 +95,7 @@ def delete(store: Store, name: str, warn: Callable[[str], None], *, force: bool)
     except BundleFault:  # it has not come to have a configuration
         after = ()
     undo(container, cgroups.detect())
-    for hook in after:
-        try:
-            hooks.run_all([hook], container.record, "stopped", 0)
-        except RuntimeFault as fault:
-            warn(str(fault))
+    hooks.run_each(after, container.record, "stopped", 0, warn)
 
 
 def pause(store: Store, name: str) -> None:

@@ -258,10 +258,8 @@ def start(store: Store, name: str, warn: Callable[[str], None]) -> None:
     with connected(claimed) as connection:
         claimed.unlink()
         read_start(_plan_again(container, one), connection.fileno(), WHOLE_S)
-    try:
-        hooks.run_all(one.hooks.poststart, container.record, "running", container.record.pid)
-    except RuntimeFault as fault:
-        warn(str(fault))
+    record = container.record
+    hooks.run_each(one.hooks.poststart, record, "running", record.pid, warn)
 
 
 def _plan_again(container: Container, one: Configuration) -> Plan:

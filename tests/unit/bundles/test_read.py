@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtimes.base import RuntimeFault
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations.base import RDONLY
-from runtimes.oci import bundle, plan, read
+from runtimes.oci import bundle, plan, read, resources
 from runtimes.oci.configuration import Device, HeldCapabilities, Hook, Hooks
 from runtimes.oci.fields import BundleFault
 from tests.support import oci_boxes
@@ -65,7 +65,7 @@ def changed(path: str, value: object) -> Document:
         ("process.env", ["PATH"], "$.process.env[0]"),
         ("process.cwd", "relative", "$.process.cwd"),
         ("process.user.uid", -1, "$.process.user.uid"),
-        ("process.user.umask", 18, "$.process.user.umask"),
+        ("process.user.umask", 0o1000, "$.process.user.umask"),
         ("process.user.additionalGids", [5, -1], "$.process.user.additionalGids[1]"),
         ("process.capabilities.ambient", ["CAP_SING"], "$.process.capabilities.ambient[0]"),
         ("process.capabilities.bounding", ["CAP_FLY"], "$.process.capabilities.bounding[0]"),
@@ -77,14 +77,14 @@ def changed(path: str, value: object) -> Document:
         ("linux.namespaces.2.path", "/proc/1/ns/pid", "$.linux.namespaces"),
         ("linux.namespaces", [{"type": "pid"}], "$.linux.namespaces"),
         ("linux.uidMappings", [], "$.linux.uidMappings"),
-        ("linux.gidMappings.0.hostID", 7, "$.linux.gidMappings"),
+        ("linux.gidMappings", [], "$.linux.gidMappings"),
         ("linux.devices", [{"path": "/dev/sda"}], "$.linux.devices[0].type"),
         ("linux.devices", [{"path": "/dev/../sda", "type": "b"}], "$.linux.devices[0].path"),
-        ("linux.devices", [{"path": "/dev/pipe", "type": "p"}], "$.linux.devices[0].type"),
+        ("linux.devices", [{"path": "/dev/pipe", "type": "s"}], "$.linux.devices[0].type"),
         ("linux.sysctl", {"vm.swappiness": "1"}, "$.linux.sysctl.vm.swappiness"),
         ("linux.sysctl", {"net.ipv4.x/../../../y": "1"}, "$.linux.sysctl.net.ipv4.x/../../../y"),
         ("linux.sysctl", {"net.ipv4.ip_forward": 1}, "$.linux.sysctl.net.ipv4.ip_forward"),
-        ("linux.rootfsPropagation", "shared", "$.linux.rootfsPropagation"),
+        ("linux.rootfsPropagation", "both", "$.linux.rootfsPropagation"),
         ("linux.resources.pids.current", 10, "$.linux.resources.pids.current"),
         ("linux.resources.blockIO.leafWeight", 10, "$.linux.resources.blockIO.leafWeight"),
         ("linux.resources.blockIO.throttleReadBpsDevice", [{"major": 1}],
@@ -153,7 +153,7 @@ def test_what_an_engine_asks_for_beyond_a_box_is_read() -> None:
     assert isinstance(process, dict)
     assert isinstance(linux, dict)
     process |= {"terminal": True, "consoleSize": {"height": 24, "width": 80}, "args": ["sh"]}
-    process["user"] = {"uid": 5, "gid": 6, "additionalGids": [7]}
+    process["user"] = {"uid": 5, "gid": 6, "additionalGids": [7], "umask": 0o027}
     process["capabilities"] = {
         "bounding": ["CAP_CHOWN", "CAP_KILL"],
         "permitted": ["CAP_KILL"],
@@ -164,16 +164,51 @@ def test_what_an_engine_asks_for_beyond_a_box_is_read() -> None:
     linux["devices"] = [
         {"path": "/dev/null", "type": "c", "major": 1, "minor": 3},
         {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200},
+        {"path": "/dev/pipe", "type": "p"},
     ]
+    linux["rootfsPropagation"] = "shared"
     one = read.parse(made)
     assert one.hooks == Hooks(prestart=(Hook("/h", ("h", "1"), ("A=b",), 3),))
     assert one.annotations == (("org.example", "x"),)
     assert (one.terminal, one.rows, one.columns, one.argv) == (True, 24, 80, ("sh",))
-    assert (one.uid, one.gid, one.groups) == (5, 6, (7,))
+    assert (one.uid, one.gid, one.groups, one.umask) == (5, 6, (7,), 0o027)
+    assert one.propagation == "shared"
     assert one.capabilities == ("CHOWN", "KILL")
     assert one.held == HeldCapabilities((), ("KILL",), ("KILL",), ("KILL",))
     assert one.sysctls == (("net.ipv4.ip_forward", "1"), ("kernel.shmmax", "9"))
-    assert one.devices == (Device("/dev/net/tun", "c", 10, 200, 0o666, 0, 0),)
+    assert one.devices == (
+        Device("/dev/net/tun", "c", 10, 200, 0o666, 0, 0),
+        Device("/dev/pipe", "p", 0, 0, 0o666, 0, 0),
+    )
+
+
+def test_periods_and_memory_nodes_go_there_and_back() -> None:
+    wanted = {"quota": 50_000, "period": 500_000, "mems": "0"}
+    made = read.parse(changed("linux.resources.cpu", wanted))
+    assert made.bounds is not None
+    assert (made.bounds.cpu_quota, made.bounds.cpu_period_us) == (0.1, 500_000)
+    assert made.bounds.memory_nodes == (0,)
+    assert resources.document(made.bounds, unified=False, limits_swap=False)["cpu"] == wanted
+
+
+@pytest.mark.parametrize("period_us", [-1, 999, 1_000_001])
+def test_a_period_that_the_kernel_would_not_take_is_refused(period_us: int) -> None:
+    with pytest.raises(BundleFault, match=r"cpu\.period"):
+        read.parse(changed("linux.resources.cpu", {"period": period_us}))
+
+
+def test_users_and_groups_may_be_mapped_differently() -> None:
+    made = read.parse(changed("linux.gidMappings.0.hostID", 300_000))
+    steps = plan.plan(made, MEANS).steps
+    maps = next(step.operation for step in steps if isinstance(step.operation, ops.IdMap))
+    assert made.gid_map[0].outside == 300_000
+    assert maps.uids != maps.gids
+
+
+def test_a_shared_root_is_the_last_of_the_mounts() -> None:
+    steps = plan.plan(read.parse(changed("linux.rootfsPropagation", "shared")), MEANS).steps
+    mounts = [step.operation for step in steps if isinstance(step.operation, ops.Mount | ops.Mask)]
+    assert mounts[-1] == ops.Mount("", "/", "", 1 << 20)
 
 
 def test_all_devices_are_left_alone_where_an_engine_allows_all() -> None:
