@@ -390,6 +390,36 @@ def test_what_leads_out_of_the_root_leads_nowhere(desk: Desk) -> None:
     assert (rootfs / str(outside)[1:] / "made").is_dir()
 
 
+@pytest.mark.parametrize("user", [False, True])
+@pytest.mark.parametrize("name", ["proc", "sys"])
+def test_kernel_directories_that_are_links_in_an_image_gain_nothing(
+    desk: Desk, name: str, user: bool
+) -> None:
+    """CVE-2023-27561: what is mounted, masked and set follows one link, and inside the root."""
+    rootfs, outside = desk.where / f"links-{name}-{user}", desk.where / f"outside-{name}-{user}"
+    shutil.copytree(desk.rootfs, rootfs, symlinks=True)
+    outside.mkdir()
+    (rootfs / str(outside)[1:]).mkdir(parents=True)
+    (rootfs / name).rmdir()
+    (rootfs / name).symlink_to("/" + "../" * 20 + str(outside)[1:])
+    guarded = {"proc": "sys/kernel/core_pattern", "sys": "kernel/profiling"}[name]
+    look, write = f"mount | grep -c ' on {outside} '", f"echo x > {outside}/{guarded}"
+    bundle = desk.bundle([*SHELL, f"{look}; {write}; echo done"], f"links-{name}-{user}")
+    desk.change(bundle, root={"path": str(rootfs)})
+    content = json.loads((bundle / "config.json").read_text())
+    if user:
+        ids = [{"containerID": 0, "hostID": 300_000, "size": 1000}]
+        content["linux"] |= {"uidMappings": ids, "gidMappings": ids}
+        content["linux"]["namespaces"].append({"type": "user"})
+    (bundle / "config.json").write_text(json.dumps(content))
+
+    told = desk.tell("run", "--bundle", bundle, "links")
+
+    assert (told.status, told.output) == (0, "1\ndone\n"), told.errors
+    assert "Read-only file system" in told.errors
+    assert not list(outside.iterdir())
+
+
 def test_a_killed_create_leaves_what_clean_removes(desk: Desk) -> None:
     bundle = desk.bundle(HOLD)
     desk.change(bundle, hooks={"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "30"]}]})
