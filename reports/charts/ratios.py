@@ -22,6 +22,8 @@ from reports.view.model import Effect, MetricView
 WIDE_PX, NARROW_PX = 960, 350
 ROW_PX, NARROW_ROW_PX, HEAD_PX, FOOT_PX = 23, 40, 30, 42
 WIDE_LEFT = 0.21
+LABEL_PT, LABEL_LENGTH = 12.0, 29
+"""An arm's name beside the wide axis, and from which length on it is set smaller."""
 TICK_PX = 44
 """What a label on the axis takes."""
 LEAST, MOST = 0.2, 5.0
@@ -186,7 +188,11 @@ def _labels(canvas: Canvas, effect: Effect, y: float) -> None:
         line = f"{effect.arm.label}: {said}"
         canvas.axes.text(0, y, line, transform=across, va="center", fontsize=11)
         return
-    canvas.axes.text(-0.012, y, effect.arm.label, transform=across, ha="right", va="center")
+    label = effect.arm.label
+    fontsize = LABEL_PT * min(1.0, LABEL_LENGTH / len(label))
+    canvas.axes.text(
+        *(-0.012, y, label), transform=across, ha="right", va="center", fontsize=fontsize
+    )
     canvas.axes.text(1.015, y, said, transform=across, va="center", fontsize=11)
 
 

@@ -49,7 +49,7 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
     run, samples, arms = _without_steps(run, samples)
     also = shown_though_invalid(trials)
     metrics = metric_views(run, trial_values(samples, also), arms)
-    head, prices = price_table(metrics, arms.values())
+    head, prices = price_table(metrics, arms.values(), _tried(run, trials))
     methods = {effect.method: None for metric in metrics for effect in metric.effects}
     return ReportView(
         title="What does the box weigh?",
@@ -86,6 +86,15 @@ def _without_steps(
         run = dataclasses.replace(run, arms=kept)
         samples = samples[~samples["arm"].isin(named)]
     return run, samples, arm_views(run)
+
+
+def _tried(run: Run, trials: Sequence[Trial]) -> frozenset[tuple[str, str]]:
+    """(arm, resource) of every trial, whatever came of it."""
+    resources = {workload.name: workload.resource for workload in run.workloads}
+    return frozenset(
+        (arm_name(trial.backend, trial.profile), resources.get(trial.workload, ""))
+        for trial in trials
+    )
 
 
 def _of_first_start(run: Run, trials: Sequence[Trial]) -> list[Trial]:

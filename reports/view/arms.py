@@ -22,8 +22,8 @@ SLOT_COUNT = 12
 
 MEANING = {
     AGAIN: "native again (A/A)",
-    "kvm:nested-ns": "container in a VM (ns)",
-    "kvm:nested-docker": "container in a VM (Docker)",
+    "kvm:nested-ns": "ns in a VM",
+    "kvm:nested-docker": "Docker in a VM",
 }
 """Arms whose names do not say what they are."""
 

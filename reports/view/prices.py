@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from reports import text
 from reports.view.arms import BASELINE
@@ -20,23 +20,33 @@ WEIGHTS = {"startup": "Time to first answer", "footprint": "One idle instance"}
 HEADS = SPEEDS | WEIGHTS
 
 NOT_MEASURED = Price(text.NOTHING, "not measured", "none")
+NOTHING_COUNTS = Price(text.NOTHING, "no trial that counts", "none")
+
+Tried = Collection[tuple[str, str]]
+"""(arm, resource) of every trial that was run, whatever came of it."""
 
 
 def price_table(
-    metrics: Sequence[MetricView], arms: Iterable[ArmView]
+    metrics: Sequence[MetricView], arms: Iterable[ArmView], tried: Tried
 ) -> tuple[tuple[str, ...], tuple[PriceRow, ...]]:
     """Heads and rows.  The A/A arm has no row: its price is the floor, told in the banner."""
     primary = [metric for metric in metrics if metric.primary]
     resources = [name for name in HEADS if any(metric.resource == name for metric in primary)]
     rows = tuple(
-        PriceRow(arm, tuple(_price(arm, name, primary) for name in resources))
+        PriceRow(arm, tuple(_price(arm, name, primary, tried) for name in resources))
         for arm in arms
         if not arm.again
     )
     return tuple(HEADS[name] for name in resources), rows
 
 
-def _price(arm: ArmView, resource: str, metrics: Sequence[MetricView]) -> Price:
+def _price(arm: ArmView, resource: str, metrics: Sequence[MetricView], tried: Tried) -> Price:
+    found = _found(arm, resource, metrics)
+    without = found is NOT_MEASURED and (arm.name, resource) in tried
+    return NOTHING_COUNTS if without else found
+
+
+def _found(arm: ArmView, resource: str, metrics: Sequence[MetricView]) -> Price:
     ours = [metric for metric in metrics if metric.resource == resource]
     if resource in WEIGHTS:
         return _weight(arm, ours[0])

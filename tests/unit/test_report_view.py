@@ -86,6 +86,23 @@ def test_the_price_table_has_a_row_per_box_and_none_for_the_second_native(view: 
     assert len(view.price_head) == len(view.prices[0].prices) == 5
 
 
+def test_a_box_whose_trials_all_fell_to_gates_was_measured_all_the_same(tmp_path: Path) -> None:
+    run = synthetic.write(tmp_path, blocks=3)
+    trials = [
+        replace(trial, status="invalid") if trial.backend == "docker" else trial
+        for trial in run.trials()
+        if trial.backend != "ns"
+    ]
+    samples = frame.load(run)
+    counted = samples[~samples["backend"].isin(["ns", "docker"])]
+    remarks = {
+        row.arm.name: {price.remark for price in row.prices}
+        for row in build(run.run(), counted, trials).prices
+    }
+    assert remarks["docker"] == {"no trial that counts"}
+    assert remarks["ns"] == {"not measured"}
+
+
 def test_failed_and_invalid_trials_are_counted_and_listed(view: ReportView) -> None:
     assert {failure.status for failure in view.failures} == {"failed", "invalid"}
     assert all(failure.reason for failure in view.failures)
