@@ -44,6 +44,12 @@ METRICS = (
     Metric("latency_p50_ns", "ns", "lower"),
     Metric("latency_p99_ns", "ns", "lower"),
 )
+FLUSHES = (
+    Metric("flush_mean_ns", "ns", "lower"),
+    Metric("flush_p50_ns", "ns", "lower"),
+    Metric("flush_p99_ns", "ns", "lower"),
+)
+"""Of writes that are flushed: fio times the flush apart from the write before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +125,31 @@ def parse(access: Access, output: Output) -> tuple[Measurement, ...]:
     figures = json_reading.object_at(reader, only_job(reader, output), access.side)
     count = json_reading.number_at(reader, figures, "total_ios", at_least=1, at_most=1e15)
     rate, speed = rates(reader, figures, access.block_bytes)
-    latency = json_reading.object_at(reader, figures, "clat_ns")
-    mean = json_reading.number_at(reader, latency, "mean", at_least=1, at_most=_MOST_NS)
-    found = [
-        ("operations_per_second", rate),
-        ("bytes_per_second", speed),
-        ("latency_mean_ns", mean),
-    ]
-    percentiles = json_reading.object_at(reader, latency, "percentile")
+    found = [("operations_per_second", rate), ("bytes_per_second", speed)]
+    found += _latencies(reader, figures, ("clat_ns", "latency"), count)
+    if access.flush_each:
+        flushes = json_reading.object_at(reader, only_job(reader, output), "sync")
+        times = json_reading.object_at(reader, flushes, "lat_ns")
+        done = json_reading.number_at(reader, times, "N", at_least=0, at_most=1e15)
+        found += _latencies(reader, flushes, ("lat_ns", "flush"), done) if done else []
+    return tuple(found)
+
+
+def _latencies(
+    reader: Reader, figures: Mapping[str, Any], named: tuple[str, str], count: float
+) -> list[Measurement]:
+    """Mean and percentiles of ``count`` times that fio calls ``named[0]``, and we ``named[1]``."""
+    theirs, ours = named
+    times = json_reading.object_at(reader, figures, theirs)
+    mean = json_reading.number_at(reader, times, "mean", at_least=1, at_most=_MOST_NS)
+    found = [(f"{ours}_mean_ns", mean)]
+    percentiles = json_reading.object_at(reader, times, "percentile")
     for percentile in _PERCENTILES:
         if count >= fewest_observations(percentile):
             key = f"{percentile:.6f}"
             value = json_reading.number_at(reader, percentiles, key, at_least=1, at_most=_MOST_NS)
-            found.append((f"latency_p{percentile:g}_ns", value))
-    return tuple(found)
+            found.append((f"{ours}_p{percentile:g}_ns", value))
+    return found
 
 
 def only_job(reader: Reader, output: Output) -> Mapping[str, Any]:
@@ -176,7 +193,7 @@ def _workload(name: str, title: str, access: Access, place: Place) -> Workload:
         name=f"storage.{place.name}{name}",
         resource="storage",
         title=f"{title}, {place.title}",
-        metrics=METRICS,
+        metrics=METRICS + (FLUSHES if access.flush_each else ()),
         work=work,
         parse=lambda output: parse(access, output),
         program=FIO,

@@ -33,6 +33,27 @@ def test_what_fio_wrote_is_read(pattern: str) -> None:
     assert values["operations_per_second"] == report["jobs"][0][side]["iops"]
     assert values["bytes_per_second"] == report["jobs"][0][side]["bw_bytes"]
     assert values["latency_p50_ns"] <= values["latency_mean_ns"] * 100
+    assert set(values) <= {metric.name for metric in WORKLOADS[pattern].metrics}
+
+
+@pytest.mark.parametrize("pattern", ["randwrite", "write"])
+def test_a_flush_is_timed_apart_from_its_write(pattern: str) -> None:
+    values = dict(WORKLOADS[pattern].parse(output(recording(pattern))))
+    job = json.loads(recording(pattern))["jobs"][0]
+    assert values["flush_mean_ns"] == job["sync"]["lat_ns"]["mean"]
+    assert values["flush_p50_ns"] == job["sync"]["lat_ns"]["percentile"]["50.000000"]
+    assert "flush_p99_ns" not in values, "too few flushes in the recording to bound it"
+    each = 1 if pattern == "randwrite" else 16
+    whole = values["latency_mean_ns"] + values["flush_mean_ns"] / each
+    assert whole == pytest.approx(1e9 / values["operations_per_second"], rel=0.1)
+
+
+@pytest.mark.parametrize("pattern", ["randwrite", "write"])
+def test_writes_too_slow_to_be_flushed_once_have_no_time_of_a_flush(pattern: str) -> None:
+    report = json.loads(recording(pattern))
+    report["jobs"][0]["sync"] = {"total_ios": 0, "lat_ns": {"mean": 0.0, "N": 0}}
+    values = dict(WORKLOADS[pattern].parse(output(json.dumps(report).encode())))
+    assert not [name for name in values if name.startswith("flush")]
 
 
 @pytest.mark.parametrize("pattern", WORKLOADS)
