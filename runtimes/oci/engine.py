@@ -33,6 +33,8 @@ from runtimes.oci.profiles import PROFILES
 from runtimes.process import ENVIRONMENT, tail_of, tail_of_file
 
 STAGE = ".stage"
+OWN = ".own"
+"""Where the command line of ns is written, for the profile that is run by it."""
 ROOT = ".runtime"
 """Where a runtime keeps its state: below ours, so that no other user of it is met."""
 
@@ -196,10 +198,19 @@ def _end(started: Started, control: socket.socket, group: cgroups.Group) -> None
         started.wait(KILL_S)
 
 
+def _programs(site: Site, wanted: frozenset[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name in sorted(wanted):
+        profile = PROFILES[name]
+        own = profile.program == profiles.OURS
+        found[name] = profiles.ours(site.state / OWN) if own else profiles.program(profile)
+    return found
+
+
 @contextlib.contextmanager
 def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
     """Everything that is done once per run.  See Runtime.prepare."""
-    programs = {name: profiles.program(PROFILES[name]) for name in sorted(wanted)}
+    programs = _programs(site, wanted)
     hierarchy = cgroups.detect()
     versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
     for runtime in dict.fromkeys(programs.values()):
@@ -209,6 +220,7 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         program = shim.compiled(site.cache, site.progress)
         stage = site.state / STAGE
         stack.callback(remove_tree, stage)
+        stack.callback(remove_tree, site.state / OWN)
         places = Places(site.state, stage)
         stack.callback(remove_tree, site.state / ROOT)
         stack.enter_context(cgroups.held(hierarchy, site.run))

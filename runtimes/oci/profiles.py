@@ -9,8 +9,11 @@ from pathlib import Path
 
 from runtimes import cgroups, process
 from runtimes.base import RuntimeFault
+from runtimes.oci.command.install import install
 
 VERSION_S = 10.0
+OURS = "tarebench-ns"
+"""Not found on the host but made for a run: the command line of ``runtimes/oci/command``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "crun": Profile("crun (C) on the configuration of ns:default", "crun", "default"),
     "youki": Profile("youki (Rust) on the configuration of ns:default", "youki", "default"),
+    "ns": Profile("ns by its own OCI command line, a process for each command", OURS, "default"),
 }
 
 _PACKAGES = {"runc": "apt-get install runc", "crun": "apt-get install crun"}
@@ -52,6 +56,13 @@ def program(profile: Profile) -> Path:
             hint="use the default profile (runc), or boot with systemd.unified_cgroup_hierarchy=1",
         )
     return found
+
+
+def ours(directory: Path) -> Path:
+    """The command line of ns, as a program of its own below ``directory``."""
+    directory.mkdir()
+    install(directory / OURS)
+    return directory / OURS
 
 
 def versions(runtime: Path) -> dict[str, str]:

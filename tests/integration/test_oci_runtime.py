@@ -270,13 +270,13 @@ def test_profiles_that_the_host_lacks_say_why(bench: Bench) -> None:
 def runs(profile: str) -> bool:
     """Whether the host has what a profile needs."""
     try:
-        profiles.program(profiles.PROFILES[profile])
+        found = profiles.PROFILES[profile]
+        return found.program == profiles.OURS or bool(profiles.program(found))
     except RuntimeFault:
         return False
-    return True
 
 
-@pytest.mark.parametrize("profile", ["crun", "youki"])
+@pytest.mark.parametrize("profile", ["crun", "youki", "ns"])
 def test_other_runtimes_make_the_same_box(bench: Bench, profile: str) -> None:
     if not runs(profile):
         pytest.skip(f"{profile} does not run here: not installed, or it refuses these cgroups")
@@ -297,12 +297,13 @@ def test_versions_name_the_runtime_and_its_library(bench: Bench) -> None:
     assert re.match(r"\d+\.\d+", bench.engine.versions["runc.libseccomp"])
 
 
-def test_clean_removes_what_a_killed_run_left(bench: Bench) -> None:
+@pytest.mark.parametrize("profile", ["default", "ns"])
+def test_clean_removes_what_a_killed_run_left(bench: Bench, profile: str) -> None:
     site, run = bench.site, secrets.token_hex(3)
     state = site.state.parent / "killed"
     state.mkdir()
-    with prepared(replace(site, run=run, state=state), frozenset({"default"})) as made:
-        instance = made.start(replace(bench.spec(6), name=f"tb-{run}-6"))
+    with prepared(replace(site, run=run, state=state), frozenset({profile})) as made:
+        instance = made.start(replace(bench.spec(6, profile), name=f"tb-{run}-6"))
         removed = OciRuntime().clean(state, run)
         assert any("container" in line or "cgroup" in line for line in removed)
         assert instance.wait(10) == 128 + signal.SIGKILL
