@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness import host_lock
 from harness.limits import allot
@@ -18,6 +19,9 @@ from runtimes.ids.rights import is_host_root
 from runtimes.images.rootfs import Rootfs, build
 from runtimes.process import find
 from workloads.registry import load
+
+settings.register_profile("patient", deadline=None)  # a busy host is no failure
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,9 @@ def test_a_boxs_interface_has_the_offloads_of_a_plain_pair(
 ) -> None:
     """As ``ns`` has it: see test_ns_network."""
     with box(engine, bed) as instance:
-        inside = Path(f"/proc/{instance.stats().pids[0]}/ns/net")
+        pids = instance.stats().pids
+        (agent,) = (pid for pid in pids if proc.program(proc.arguments(pid)) == "agent")
+        inside = Path(f"/proc/{agent}/ns/net")
         assert netns.inside(inside, lambda: offloads("eth0")) == of_a_plain_pair(bed.host_netns)
 
 
