@@ -11,7 +11,7 @@ import pytest
 
 from runtimes import cgroups, directories
 from runtimes.oci.command.install import install
-from runtimes.oci.command.life import sweep
+from runtimes.oci.command.life import delete
 from runtimes.oci.command.options import default_root
 from runtimes.oci.command.state import Store
 from tests.support.oci_validation.known import CORE, KNOWN
@@ -49,7 +49,9 @@ def validation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validation]
         try:
             yield Validation(found, where / "ns", where)
         finally:
-            sweep(Store(default_root()))
+            store = Store(default_root())
+            for name in store.names():  # some programs leave one that is created
+                delete(store, name, print, force=True)
             for path in _CGROUPS:
                 group = cgroups.detect().group_at(path)
                 group.kill(10.0)
