@@ -84,6 +84,8 @@ def test_so_it_does_with_the_rest_of_the_suite(
 def _judge(validation: Validation, program: str) -> None:
     outcome = run(validation.suite, program, validation.runtime, validation.where)
     known = KNOWN.get(program)
+    if known is not None and not known.always and not outcome.failures:
+        return
     expected = known.failures if known is not None and known.here() else frozenset()
 
     assert set(outcome.failures) == expected, outcome.output[-4000:]
