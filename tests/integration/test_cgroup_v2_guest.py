@@ -35,7 +35,6 @@ OF_A_USER = (
 OF_A_LIFE = (
     "test_a_program_can_be_added_to_a_running_box[default]",
     "test_a_paused_box_can_be_stopped",
-    "test_an_out_of_memory_event_is_told_as_it_happens",
 )
 WEIGHING = ("bfq", "loop")
 """Modules of a disk whose scheduler weighs."""
