@@ -55,8 +55,8 @@ def accepted(members: Sequence[Member], scratch: Path, layers: Sequence[Path]) -
     """Those of ``members`` that are not refused, one after the other; each name once."""
     scratch.mkdir()
     taken: dict[str, Member] = {}
-    with union.opened((scratch, *layers)) as trees:
-        work = _Layer(trees, DEFAULT)
+    with union.piled(layers, "trusted") as below, union.Tree(scratch, below.marks) as own:
+        work = _Layer(own, below, DEFAULT)
         for one in members:
             if one.name not in taken:
                 with contextlib.suppress(RuntimeFault, OSError):
