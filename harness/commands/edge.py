@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ParamSpec
 
 from invoke.exceptions import Exit
 
 from harness import claims as own_claims
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, UsageFault
 from harness.interrupt import Interrupted
 from harness.places import places
 from harness.terminal import encode_json, stdout, tell
@@ -38,6 +38,7 @@ def edge(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            _refuse_help(command.__name__, (*args, *kwargs.values()))
             command(*args, **kwargs)
         except Interrupted as interruption:
             raise Exit(code=interruption.exit_code) from None
@@ -46,6 +47,14 @@ def edge(command: Callable[P, None]) -> Callable[P, None]:
             raise Exit(code=getattr(error, "exit_code", 3)) from None
 
     return wrapped
+
+
+def _refuse_help(task: str, values: Iterable[object]) -> None:
+    """invoke takes ``--help`` after a task for the task's first argument, where it has one."""
+    if any(value in {"--help", "-h"} for value in values if isinstance(value, str)):
+        raise UsageFault(
+            "--help came after the task's name", hint=f"ask for it before: invoke --help {task}"
+        )
 
 
 def names() -> Known:

@@ -29,6 +29,8 @@ TASKS = [
     (("claims", "--run", "nope"), 2, "no run 'nope'"),
     (("claims", "--claims", "/etc"), 2, "--claims"),
     (("explain", "nope", "--run", "nope"), 2, "no run 'nope'"),
+    (("explain", "--help"), 2, "invoke --help explain"),
+    (("box", "--help"), 2, "invoke --help box"),
     (("report", "--run", "../../etc"), 2, "no run '../../etc'"),
     (("report", "--out", "/nonexistent"), 2, "no run in /nonexistent"),
     (("import", "/nonexistent"), 2, "give a file"),
