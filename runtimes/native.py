@@ -1,9 +1,9 @@
 """``native``: no box.  The same bits and the same limits, on the host's side of the testbed.
 
 The agent runs in its own cgroup, in the testbed's host-side network namespace, on the shared
-root filesystem.  Of everything that makes a box it has only a private mount table, so that
-nothing it mounts can be left behind; it has no PID, user or IPC namespace, no overlay, no
-filter, and keeps every capability.
+root filesystem.  Of everything that makes a box it has only a private mount table and shared
+memory of its own, so that neither a mount nor a killed server's segments can be left behind; it
+has no PID or user namespace, no overlay, no filter, and keeps every capability.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from runtimes.launcher.operations import (
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.launcher.program import opened, source_digest
+from runtimes.namespaces import view
 from runtimes.namespaces.build import cgroup_steps, join_steps
 from runtimes.namespaces.engine import read_digest, remove_tree
 from runtimes.process import ENVIRONMENT
@@ -72,7 +73,12 @@ def plan(
         (
             Side.LAUNCHER,
             "cloned",
-            [Clone(kernel.CLONE_NEWNS | own_pids, str(creation.born_in or ""))],
+            [
+                Clone(
+                    kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | own_pids,
+                    str(creation.born_in or ""),
+                )
+            ],
         ),
         (Side.CHILD, "joined", [*join_steps(creation), EnterNamespace(str(network))]),
         (
@@ -83,7 +89,7 @@ def plan(
                 Bind(str(rootfs), str(root), recursive=False, attributes=kernel.RDONLY),
                 Mount("tmpfs", str(root / "tmp"), "tmpfs", scratch, "mode=1777"),
                 Mount("tmpfs", str(root / "run"), "tmpfs", scratch, "mode=755"),
-                *(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")),
+                *view.host_file_systems(root),
                 Bind(str(state / "scratch"), f"{root}{ROOT_SCRATCH}"),
                 *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),

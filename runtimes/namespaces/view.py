@@ -68,6 +68,8 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 SHARED = "/dev/shm"  # noqa: S108  # a mount point in the box, not a place for files
 TTY_GROUP = 5
 SHM_BYTES = 64 << 20
+SHARED_DATA = f"mode=1777,size={SHM_BYTES}"
+"""Options of the file system for POSIX shared memory."""
 
 
 ROOT_SLOT = 0
@@ -179,7 +181,7 @@ def attached_devices(own_root: bool, tty_group: bool) -> tuple[Operation, ...]:
         Attach(DEV_SLOT, "/dev"),
         *(Attach(slot, f"/dev/{name}") for slot, (name, _, _) in nodes),
         Mount("devpts", "/dev/pts", "devpts", safe, terminals),
-        Mount("shm", SHARED, "tmpfs", safe | NODEV, f"mode=1777,size={SHM_BYTES}"),
+        Mount("shm", SHARED, "tmpfs", safe | NODEV, SHARED_DATA),
     )
 
 
@@ -237,8 +239,12 @@ def cgroup_view_of(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Op
 
 
 def host_file_systems(root: Path) -> tuple[Operation, ...]:
-    """The host's /proc, /sys and /dev in a root that is only changed to."""
-    return tuple(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev"))
+    """The host's /proc, /sys and /dev in a root that is only changed to.
+
+    Not its shared memory: what a killed server has there would outlive it.
+    """
+    shared = Mount("shm", f"{root}{SHARED}", "tmpfs", NOSUID | NODEV | NOEXEC, SHARED_DATA)
+    return (*(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")), shared)
 
 
 def native_root(places: Places) -> Plan:

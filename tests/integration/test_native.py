@@ -65,14 +65,15 @@ def instance(site: Site, engine: NativeEngine) -> Iterator[LaunchedInstance]:
         started.remove()
 
 
-def test_only_the_mount_and_network_namespaces_differ(
+def test_only_the_mount_ipc_and_network_namespaces_differ(
     instance: LaunchedInstance, site: Site
 ) -> None:
     facts = instance.agent.facts()
-    for kind in ("pid", "user", "uts", "ipc", "cgroup"):
+    for kind in ("pid", "user", "uts", "cgroup"):
         assert facts[f"ns.{kind}"] == str(Path(f"/proc/self/ns/{kind}").stat().st_ino), kind
     assert facts["ns.net"] == str(site.network.host_netns.stat().st_ino)
-    assert facts["ns.mnt"] != str(Path("/proc/self/ns/mnt").stat().st_ino)
+    for kind in ("mnt", "ipc"):
+        assert facts[f"ns.{kind}"] != str(Path(f"/proc/self/ns/{kind}").stat().st_ino), kind
     assert facts["rootfs_digest"] == site.rootfs.digest
 
 
@@ -83,6 +84,13 @@ def test_the_root_filesystem_cannot_be_written_but_scratch_can(
     assert done.status != 0
     done = instance.agent.run([*SHELL, "echo ok > /tmp/x; echo ok > /run/x"], timeout_s=5)
     assert done.status == 0, done.stderr
+
+
+def test_what_it_shares_in_memory_is_not_the_hosts(instance: LaunchedInstance) -> None:
+    name = f"tb-{RUN}-shared"
+    done = instance.agent.run([*SHELL, f"echo > /dev/shm/{name}"], timeout_s=5)
+    assert done.status == 0, done.stderr
+    assert not Path("/dev/shm", name).exists()  # the host's, as it really is
 
 
 def test_the_limits_are_those_of_a_box(instance: LaunchedInstance) -> None:
