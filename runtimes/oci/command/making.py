@@ -101,8 +101,10 @@ def undo(container: Container, hierarchy: Tree) -> None:
         group.kill(10.0)
         group.remove()
     container.forget()
-    if container.record.cgroup.startswith(f"{CGROUPS}/"):
-        hierarchy.release_path(CGROUPS)
+    above = container.record.cgroup.rpartition("/")[0]
+    while above == CGROUPS or above.startswith(f"{CGROUPS}/"):  # where nobody else is in it
+        hierarchy.release_path(above)
+        above = above.rpartition("/")[0]
 
 
 def keep_configuration(bundle: Path, container: Container) -> None:
