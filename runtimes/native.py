@@ -66,7 +66,6 @@ def plan(
     # Without a cgroup nothing else says which processes are the box's, nor ends them as a whole.
     own_pids = 0 if creation.directories else kernel.CLONE_NEWPID
     directories = (state, root, state / "scratch")
-    scratch = kernel.NOSUID | kernel.NODEV
     parts: list[tuple[Side, str, list[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(creation)),
         (Side.LAUNCHER, "directories", [MakeDirectory(str(each)) for each in directories]),
@@ -87,9 +86,7 @@ def plan(
             [
                 Mount("", "/", "", kernel.REC_PRIVATE),
                 Bind(str(rootfs), str(root), recursive=False, attributes=kernel.RDONLY),
-                Mount("tmpfs", str(root / "tmp"), "tmpfs", scratch, "mode=1777"),
-                Mount("tmpfs", str(root / "run"), "tmpfs", scratch, "mode=755"),
-                *view.host_file_systems(root),
+                *view.furnished(root),
                 Bind(str(state / "scratch"), f"{root}{ROOT_SCRATCH}"),
                 *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),

@@ -16,7 +16,7 @@ from harness.bench import Result
 from harness.bench import bench as make_run
 from harness.bench import resume as go_on
 from harness.clock import HostClock
-from harness.commands.edge import edge, names, options
+from harness.commands.edge import HOST_HELP, edge, names, options
 from harness.equipment import Equipment
 from harness.errors import UsageFault
 from harness.places import places
@@ -46,9 +46,7 @@ DEFAULT_SUITE = "quick"
         "out": "directory for results; default results/runs",
         "resume": "go on with this run, which was killed or interrupted",
         "plan": "say what would run, which arms are left out and about how long; start nothing",
-        "libvirt-uri": "libvirt connection; default an embedded driver of our own",
-        "docker-host": "Docker daemon; default the host's if it answers, else one of our own",
-        "wait": "wait for another run on this host to end",
+        **HOST_HELP,
     },
 )
 @edge

@@ -10,7 +10,7 @@ from invoke.tasks import task
 
 from harness import option_values as values
 from harness.commands.bench import equipped
-from harness.commands.edge import edge, options
+from harness.commands.edge import HOST_HELP, edge, options
 from harness.errand import Errand, arm_of, run_errand, to_bring, to_fetch, told
 from harness.plan import Request
 from harness.progress import TerminalObserver
@@ -29,9 +29,7 @@ from harness.terminal import pass_on, stderr, warn
         "cpus": "CPUs' worth of time for the box",
         "cpuset": "the box's CPUs by number",
         "memory": "memory limit of the box; default 512M",
-        "libvirt-uri": "libvirt connection; default an embedded driver of our own",
-        "docker-host": "Docker daemon; default the host's if it answers, else one of our own",
-        "wait": "wait for another run on this host to end",
+        **HOST_HELP,
     },
 )
 @edge

@@ -29,6 +29,11 @@ FAULTS = (HarnessFault, RuntimeFault, WorkloadFault, StoreError, LedgerError, OS
 
 RUN_HELP = {"run": "run to look at; default the latest", "out": "directory of results"}
 CLAIMS_HELP = {"claims": "TOML file with claims of your own"}
+HOST_HELP = {
+    "libvirt-uri": "libvirt connection; default an embedded driver of our own",
+    "docker-host": "Docker daemon; default the host's if it answers, else one of our own",
+    "wait": "wait for another run on this host to end",
+}
 JSON_HELP = {"as-json": "print JSON instead of a table"}
 
 

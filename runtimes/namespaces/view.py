@@ -247,15 +247,22 @@ def host_file_systems(root: Path) -> tuple[Operation, ...]:
     return (*(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")), shared)
 
 
+def furnished(root: Path) -> tuple[Operation, ...]:
+    """What a read-only root needs that is only changed to: scratch space, and the host's view."""
+    scratch = (("tmp", "1777"), ("run", "755"))
+    return (
+        *(
+            Mount("tmpfs", str(root / name), "tmpfs", NOSUID | NODEV, f"mode={mode}")
+            for name, mode in scratch
+        ),
+        *host_file_systems(root),
+    )
+
+
 def native_root(places: Places) -> Plan:
     """What the launcher mounts in its own namespace for roots that are only changed to."""
-    scratch, root = NOSUID | NODEV, places.native
-    steps: list[Operation] = [
-        Bind(str(places.plain), str(root), recursive=False),
-        *(Mount("tmpfs", str(root / name), "tmpfs", scratch, f"mode={mode}")
-          for name, mode in (("tmp", "1777"), ("run", "755"))),
-        *host_file_systems(root),
-    ]  # fmt: skip
+    root = places.native
+    steps = (Bind(str(places.plain), str(root), recursive=False), *furnished(root))
     return Plan(tuple(Step(Side.LAUNCHER, "staged", one) for one in steps))
 
 

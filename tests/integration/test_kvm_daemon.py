@@ -21,8 +21,9 @@ from harness import host_lock
 from harness import testbed as wire  # by name, its Testbed would look like a test
 from runtimes import netns, process
 from runtimes.base import BOX_PORT, InstanceSpec, Limits, RuntimeFault, Site
-from runtimes.kvm import KvmRuntime, leftovers
+from runtimes.kvm import leftovers
 from runtimes.kvm.host import named
+from tests.support.kvm_boxes import BOOT_S, RUNTIME, why_not
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -30,11 +31,9 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 from runtimes.kvm import connection  # needs libvirt
 from runtimes.kvm.engine import DAEMONS, KvmEngine  # needs libvirt
 
-RUNTIME = KvmRuntime()
 RUN = secrets.token_hex(3)
 URI = "qemu+unix:///system"
 """By its socket: a process that has used the embedded driver takes qemu:///system for that."""
-BOOT_S = 90.0
 UP_S = 30.0
 OWN_PROCESS = "TAREBENCH_TEST_IN_OWN_PROCESS"
 
@@ -44,8 +43,7 @@ def _why_not() -> str:
         return "libvirtd or virtlogd is not installed (libvirt-daemon-system)"
     if named(DAEMONS):
         return "a libvirt daemon runs on this host already: it is not restarted for a test"
-    availability = RUNTIME.availability({})
-    return "" if availability.ok else availability.reason
+    return why_not()
 
 
 pytestmark = [

@@ -16,28 +16,18 @@ from harness import testbed as wire  # by name, its Testbed would look like a te
 from harness.box import limits_inside
 from runtimes import netns, process
 from runtimes.base import BOX_PORT, Engine, Instance, InstanceSpec, Limits, Site
-from runtimes.kvm import KvmRuntime, leftovers
-from tests.support.tiny_rootfs import missing, tiny_rootfs
+from runtimes.kvm import leftovers
+from tests.support.kvm_boxes import RUNTIME, marks
+from tests.support.tiny_rootfs import tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-RUNTIME = KvmRuntime()
 RUN = secrets.token_hex(3)
 LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=192 << 20)
 BOOT_S = 170.0
 
 
-def _why_not() -> str:
-    availability = RUNTIME.availability({})
-    return "" if availability.ok else availability.reason
-
-
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
-    pytest.mark.skipif(bool(missing()), reason=missing()),
-]
+pytestmark = marks
 
 
 SLOW = pytest.mark.skipif(

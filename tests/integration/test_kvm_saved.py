@@ -13,24 +13,13 @@ from harness import testbed  # by its module: pytest would take Testbed for a te
 from runtimes import netns, process
 from runtimes.base import Engine, Instance, InstanceSpec, RuntimeFault, Site
 from runtimes.images.rootfs import Rootfs
-from runtimes.kvm import KvmRuntime
-from tests.support.tiny_rootfs import missing, tiny_rootfs
+from tests.support.kvm_boxes import BOOT_S, RUNTIME, marks
+from tests.support.tiny_rootfs import tiny_rootfs
 
-BOOT_S = 90.0
-RUNTIME = KvmRuntime()
 QUESTIONS = "cat /sys/class/net/eth0/address; head -c 16 /dev/urandom | md5sum; cat /proc/uptime"
 
 
-def _why_not() -> str:
-    availability = RUNTIME.availability({})
-    return missing() if availability.ok else availability.reason
-
-
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
-]
+pytestmark = marks
 
 
 @pytest.fixture(scope="module")

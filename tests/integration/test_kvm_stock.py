@@ -8,31 +8,19 @@ from dataclasses import replace
 import pytest
 
 from harness import testbed  # by its module: pytest would take Testbed for a test class
-from runtimes.base import AGENT_PATH, Engine, InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import KvmRuntime
+from runtimes.base import AGENT_PATH, Engine, InstanceSpec, Site
+from tests.support.kvm_boxes import RUNTIME, why_no, why_not
 
 BOOT_S = 280.0
-RUNTIME = KvmRuntime()
 
 
-def _why_not() -> str:
-    availability = RUNTIME.availability({})
-    if not availability.ok:
-        return availability.reason
-    from runtimes.kvm import host, preparation  # noqa: PLC0415  # needs libvirt
-
-    try:
-        preparation.check(frozenset({"stock"}), host.architecture(), daemon=False)
-    except RuntimeFault as fault:
-        return f"{fault} ({fault.hint})"
-    return ""
-
+WHY_NOT = why_not() or why_no("stock")
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(900),  # the first time, its packages are fetched and installed
-    pytest.mark.skipif(bool(_why_not()), reason=_why_not()),
+    pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
 ]
 
 

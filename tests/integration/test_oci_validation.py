@@ -13,14 +13,14 @@ from runtimes import cgroups, directories
 from runtimes.oci.command.install import install
 from runtimes.oci.command.life import delete
 from runtimes.oci.command.options import default_root
-from runtimes.oci.command.state import CGROUPS, Store
+from runtimes.oci.command.state import Store
 from tests.support.oci_validation.known import CORE, KNOWN
 from tests.support.oci_validation.running import run
 from tests.support.oci_validation.suite import NotToBeHad, suite
 
 pytestmark = pytest.mark.root
 WHOLE = "TAREBENCH_SOAK" in os.environ
-_CGROUPS = ("cgrouptest", f"{CGROUPS}/testdir/cgrouptest")
+_CGROUPS = ("cgrouptest",)
 """What the suite's programs name their cgroups."""
 
 
@@ -56,8 +56,6 @@ def validation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validation]
                 group = cgroups.detect().group_at(path)
                 group.kill(10.0)
                 group.remove()
-            for path in (f"{CGROUPS}/testdir", CGROUPS):
-                cgroups.detect().release_path(path)
 
 
 def test_what_is_tried_and_what_is_known_are_programs_of_the_suite(validation: Validation) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from harness.testbed import testbed
 from runtimes import cgroups
-from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.base import InstanceSpec, Limits
 from runtimes.cgroups.v2 import V2
 from runtimes.ids import entering
 from runtimes.namespaces.engine import prepared
+from tests.support.sites import site_of
 from tests.support.tiny_rootfs import rootfs_in
 
 RUN = secrets.token_hex(3)
@@ -29,15 +30,7 @@ def main(where: Path) -> None:
     entering.enter(lambda _: None)
     (where / "fs/root/volume").mkdir(exist_ok=True)
     with testbed(RUN) as bed:
-        site = Site(
-            run=RUN,
-            state=where / "state",
-            cache=where / "cache",
-            rootfs=rootfs_in(where / "fs"),
-            network=bed,
-            limits=LIMITS,
-            progress=lambda _: None,
-        )
+        site = site_of(RUN, where, bed, rootfs_in(where / "fs"), limits=LIMITS)
         with prepared(site, frozenset({"default"})) as engine:
             box = engine.start(InstanceSpec(f"tb-{RUN}-0", "default", LIMITS, bed.lease(0)))
             box.agent.hello(20.0)

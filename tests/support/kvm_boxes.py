@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from harness import host_lock
 from harness import testbed as wire  # by name, its Testbed would look like a test
 from runtimes import cgroups, process
-from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
+from runtimes.base import InstanceSpec, Limits, RuntimeFault
 from runtimes.kvm import KvmRuntime, leftovers
+from tests.support.sites import site_of
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -63,15 +65,8 @@ def kvm_ground(
         wire.testbed(run) as bed,
     ):
         home = Path(where)
-        site = Site(
-            run=run,
-            state=home / "s",
-            cache=temporary / "kvm-cache",
-            rootfs=tiny_rootfs(home / "r"),
-            network=bed,
-            limits=limits,
-            progress=lambda _: None,
-        )
+        own = site_of(run, home, bed, tiny_rootfs(home / "r"), limits=limits)
+        site = replace(own, state=home / "s", cache=temporary / "kvm-cache")
         with RUNTIME.prepare(site, profiles) as made:
             assert isinstance(made, KvmEngine)
             yield made

@@ -22,6 +22,7 @@ from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces.engine import NamespaceEngine
 from runtimes.namespaces.engine import prepared as ns
 from runtimes.native import NativeRuntime, peer_agent
+from tests.support.sites import site_of
 from tests.support.tiny_rootfs import rootfs_in
 
 RUN = secrets.token_hex(3)
@@ -81,15 +82,7 @@ def main(where: Path) -> None:
     found: dict[str, Any] = {}
     (where / "fs/root/volume").mkdir(exist_ok=True)
     with testbed(RUN) as bed:
-        site = Site(
-            run=RUN,
-            state=where / "state",
-            cache=where / "cache",
-            rootfs=rootfs_in(where / "fs"),
-            network=bed,
-            limits=LIMITS,
-            progress=lambda _: None,
-        )
+        site = site_of(RUN, where, bed, rootfs_in(where / "fs"), limits=LIMITS)
         volume = where / "volume"
         with ns(replace(site, state=site.state / "ns"), PROFILES) as engine:
             for number, profile in enumerate(sorted(PROFILES)):

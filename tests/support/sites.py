@@ -13,8 +13,9 @@ import pytest
 
 from harness import testbed
 from harness.places import places
-from runtimes.base import InstanceSpec, Limits, Runtime, Site
+from runtimes.base import InstanceSpec, Limits, Network, Runtime, Site
 from runtimes.ids.rights import is_host_root
+from runtimes.images.rootfs import Rootfs
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 LIMITS = Limits((0,), 0.5, 64 << 20)
@@ -48,6 +49,28 @@ def short_directory() -> Iterator[Path]:
         shutil.rmtree(where)
 
 
+def site_of(
+    run: str,
+    where: Path,
+    network: Network,
+    rootfs: Rootfs,
+    *,
+    limits: Limits = LIMITS,
+    options: Mapping[str, str] | None = None,
+) -> Site:
+    """A run's site with everything below ``where``."""
+    return Site(
+        run=run,
+        state=where / "state",
+        cache=where / "cache",
+        rootfs=rootfs,
+        network=network,
+        limits=limits,
+        progress=lambda _: None,
+        options=options or {},
+    )
+
+
 @contextlib.contextmanager
 def ground(
     runtime: Runtime,
@@ -66,14 +89,5 @@ def ground(
     if missing():
         pytest.skip(missing())
     with testbed.testbed(run) as bed:
-        site = Site(
-            run=run,
-            state=where / "state",
-            cache=where / "cache",
-            rootfs=tiny_rootfs(where / "rootfs"),
-            network=bed,
-            limits=limits,
-            progress=lambda _: None,
-            options=options or {},
-        )
-        yield Ground(site, bed)
+        rootfs = tiny_rootfs(where / "rootfs")
+        yield Ground(site_of(run, where, bed, rootfs, limits=limits, options=options), bed)
