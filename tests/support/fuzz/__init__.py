@@ -1,0 +1,42 @@
+"""Seeded fuzzing: a target for each thing that reads what others wrote.
+
+A target is a module here with ``fuzz(rng, seconds, corpus) -> Report``: it first replays the files
+of ``corpus`` (``tests/data/fuzz/<target>/``, what was ever found), then makes cases from ``rng``
+until ``seconds`` have passed.  A case that ends in anything else than success or the typed fault
+of its reader is a finding; the same seed makes the same cases.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+CORPUS = Path(__file__).parents[2] / "data" / "fuzz"
+"""A directory for each target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a target came to."""
+
+    cases: int
+    reached: int
+    """Cases that came as deep as what the target is about, and were not refused before it."""
+    findings: tuple[str, ...] = ()
+    """A line for each: what happened, and how to make it happen again (case or file)."""
+
+
+Target = Callable[[random.Random, float, Path], Report]
+"""Random numbers, seconds, the corpus's directory."""
+
+TARGETS: dict[str, str] = {}
+"""Name → module whose ``fuzz`` is the target."""
+
+
+def target(name: str) -> Target:
+    """The target called ``name``."""
+    return cast("Target", importlib.import_module(TARGETS[name]).fuzz)
