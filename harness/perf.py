@@ -1,25 +1,27 @@
-"""Speed and size targets of the project itself: entries measured by tests/perf, read back here.
+"""Speed and size targets of the project itself: entries measured by tests/perf, read as they come.
 
 Each entry is one pytest-benchmark test that runs what it measures beside what it is compared
-with, in turn, in one process; its figures travel in the benchmark's ``extra_info``.
+with, in turn, in one process.  Its figures come through a pipe when it ends, so that one entry
+that fails, or the end of pytest itself, costs no other entry its line.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from harness.errors import HarnessFault, UsageFault
 from harness.places import PROJECT
 from runtimes import process
 
-NO_TEST_RAN, WRONG_USAGE = 5, 4  # pytest's exit statuses
+WRONG_USAGE = 4
+"""pytest's exit status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,51 +40,125 @@ class Entry:
     """What was measured in the same run: name → figure in the same unit."""
 
 
-def measure(only: str | None) -> list[Entry]:
-    """Run the entries, or the one called ``only``; pytest's own output goes to the terminal.
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """An entry without a figure."""
+
+    name: str
+    why: str
+    failed: bool
+    """Not: this host cannot have it."""
+    output: str = ""
+    """Where it failed, in pytest's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All that one call measured, in the order in which it ended."""
+
+    entries: tuple[Entry, ...]
+    unmeasured: tuple[Unmeasured, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether every entry that this host can have was measured and meets its target."""
+        return all(entry.met for entry in self.entries) and not any(
+            each.failed for each in self.unmeasured
+        )
+
+
+class Observer(Protocol):
+    """Told what is being measured."""
+
+    def planned(self, seconds: Mapping[str, float]) -> None:
+        """Every entry that will be measured, in order, and about how long it takes."""
+        ...
+
+    def starting(self, name: str) -> None:
+        """An entry begins."""
+        ...
+
+    def finished(self, result: Entry | Unmeasured) -> None:
+        """An entry has ended."""
+        ...
+
+
+def measure(only: str | None, observer: Observer) -> Measurement:
+    """Run the entries, or the one called ``only``.
 
     Raises:
         UsageFault: no entry has that name.
-        HarnessFault: an entry could not be measured.
+        HarnessFault: pytest could not even begin.
     """
-    with tempfile.TemporaryDirectory(prefix="tarebench-perf-") as directory:
-        path = Path(directory, "benchmark.json")
-        status = process.inherit(
-            [
-                *(sys.executable, "-m", "pytest", "-q", "tests/perf"),
-                *("-p", "no:cacheprovider", "--benchmark-columns=median,iqr,rounds"),
-                f"--benchmark-json={path}",
-                *("-W", "ignore:Not saving anything"),  # pytest's own word on why is enough
-                *([f"--only={only}"] if only else []),
-            ],
-            cwd=PROJECT,
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as events, tempfile.TemporaryFile() as output:
+        try:
+            child = process.spawn(
+                [
+                    *(sys.executable, "-m", "pytest", "-q", "tests/perf", "-p", "no:cacheprovider"),
+                    f"--events={writing}",
+                    *([f"--only={only}"] if only else []),
+                ],
+                env=os.environ,
+                stdout=output,
+                stderr=output,
+                pass_fds=(writing,),
+                cwd=PROJECT,
+            )
+        finally:
+            os.close(writing)
+        try:
+            results = tuple(follow(events, observer))
+        finally:
+            status = child.wait()  # Ctrl-C reaches it as well: it releases what it holds
+        if not results or status == WRONG_USAGE:
+            raise _nothing(only, status, output)
+    return Measurement(
+        tuple(each for each in results if isinstance(each, Entry)),
+        tuple(each for each in results if isinstance(each, Unmeasured)),
+    )
+
+
+def _nothing(only: str | None, status: int, output: IO[bytes]) -> HarnessFault:
+    tail = process.tail_of_file(output.fileno()).decode("utf-8", "replace")
+    if status == WRONG_USAGE and only:
+        line = next((line for line in tail.splitlines() if line.startswith("ERROR: ")), "")
+        return UsageFault(
+            f"--only {only!r:.60} could not be used", hint=line.removeprefix("ERROR: ")
         )
-        if status == WRONG_USAGE and only:
-            raise UsageFault(
-                f"--only {only!r:.60} could not be used",
-                hint="pytest's output above says why, and which entries there are",
-            )
-        if status != 0 or not path.exists():
-            raise HarnessFault(
-                "the entries could not all be measured" if status != NO_TEST_RAN else "none ran",
-                hint="pytest's output above says which and why",
-            )
-        return read(json.loads(path.read_text(encoding="utf-8")))
+    return HarnessFault(
+        f"no entry could be measured: pytest ended with status {status}",
+        hint="run .venv/bin/python -m pytest tests/perf to see why",
+        tail=tail,
+    )
 
 
-def read(document: Mapping[str, Any]) -> list[Entry]:
-    """Entries of a pytest-benchmark document.
+def follow(events: Iterable[str], observer: Observer) -> Iterator[Entry | Unmeasured]:
+    """Results from the lines that tests/perf writes; the planned ones that never end, too."""
+    open_names: dict[str, float] = {}
+    for line in events:
+        told = json.loads(line)
+        if "planned" in told:
+            open_names = dict(told["planned"])
+            observer.planned(told["planned"])
+        elif "starting" in told:
+            observer.starting(told["starting"])
+        else:
+            result = read(told)
+            open_names.pop(result.name, None)  # one whose clean-up failed is told twice
+            observer.finished(result)
+            yield result
+    for name in open_names:
+        result = Unmeasured(name, "pytest ended before it", failed=True)
+        observer.finished(result)
+        yield result
 
-    Raises:
-        HarnessFault: a benchmark without our figures, or with one that is no number.
-    """
-    entries = []
-    for benchmark in document["benchmarks"]:
-        told = benchmark["extra_info"].get("entry")
-        if told is None:
-            raise HarnessFault(f"{benchmark['name']} is no entry: it has no target")
-        entry = Entry(**told)
-        if not math.isfinite(entry.figure) or not math.isfinite(entry.ratio):
-            raise HarnessFault(f"{entry.name}: {entry.figure} is no figure")
-        entries.append(entry)
-    return entries
+
+def read(told: Mapping[str, Any]) -> Entry | Unmeasured:
+    """One result; a figure that is no number is none."""
+    if "entry" not in told:
+        return Unmeasured(**told["unmeasured"])
+    entry = Entry(**told["entry"])
+    if not math.isfinite(entry.figure) or not math.isfinite(entry.ratio):
+        return Unmeasured(entry.name, f"{entry.figure} is no figure", failed=True)
+    return entry

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.doctor import Row
-from harness.perf import Entry
+from harness.perf import Measurement
 
 _WORDS: Mapping[str, str] = {
     "works": "[green]✓ works[/]",
@@ -27,19 +27,22 @@ def doctor(rows: Sequence[Row]) -> Table:
     return table
 
 
-def perf(entries: Sequence[Entry]) -> Table:
-    """Each target and how it is met."""
+def perf(measurement: Measurement) -> Table:
+    """Each target and how it is met; below, what could not be measured."""
     table = Table(title="Targets", title_justify="left")
     for heading in ("entry", "figure", "target", "of what is allowed", "beside, in the same run"):
         table.add_column(heading, overflow="fold")
-    for each in entries:
-        beside = ", ".join(f"{name} {value:.4g}" for name, value in each.beside.items())
-        mark = "[green]✓[/]" if each.met else "[red]✗[/]"
+    for entry in measurement.entries:
+        beside = ", ".join(f"{name} {value:.4g}" for name, value in entry.beside.items())
+        mark = "[green]✓[/]" if entry.met else "[red]✗[/]"
         table.add_row(
-            escape(each.name),
-            f"{each.figure:.4g} {each.unit}",
-            escape(each.target),
-            f"{mark} {each.ratio:.2f}",
+            escape(entry.name),
+            f"{entry.figure:.4g} {entry.unit}",
+            escape(entry.target),
+            f"{mark} {entry.ratio:.2f}",
             escape(beside),
         )
+    for unmeasured in measurement.unmeasured:
+        mark = "[red]✗ failed[/]" if unmeasured.failed else "[yellow]– not here[/]"
+        table.add_row(escape(unmeasured.name), mark, escape(unmeasured.why), "", "")
     return table

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from harness import host_lock
 from harness.limits import allot
 from harness.places import places
 from harness.prepare import recipe_for
-from harness.testbed import Testbed, testbed
+from harness.testbed import Testbed
 from runtimes.base import Limits, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.rootfs import Rootfs, build
 from runtimes.process import find
+from tests.support.sites import held_testbed
 from workloads.registry import load
 
 settings.register_profile("patient", deadline=None)  # a busy host is no failure
@@ -48,7 +48,7 @@ def run_id() -> str:
 @pytest.fixture(scope="session")
 def bed(root_needed: None, run_id: str) -> Iterator[Testbed]:  # noqa: ARG001  # order only
     """The two network namespaces."""
-    with host_lock.alive(run_id), testbed(run_id) as made:
+    with held_testbed(run_id) as made:
         yield made
 
 

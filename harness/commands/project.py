@@ -9,12 +9,12 @@ from invoke.context import Context as Invocation
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harness import development, tables
+from harness import development, perf_progress, tables
 from harness import option_values as values
 from harness import perf as targets
 from harness.commands.edge import edge
 from harness.places import PROJECT
-from harness.terminal import encode_json, stdout
+from harness.terminal import encode_json, stderr, stdout, warn
 from runtimes import process
 
 
@@ -38,11 +38,15 @@ def perf(_: Invocation, only: str | None = None, json: str | None = None) -> Non
     """Measure the project itself against its speed and size targets."""
     if json:
         values.writable("--json", Path(json))
-    entries = targets.measure(only)
-    stdout.print(tables.perf(entries))
+    with perf_progress.showing(stderr) as observer:
+        measurement = targets.measure(only, observer)
+    stdout.print(tables.perf(measurement))
+    for each in measurement.unmeasured:
+        if each.output:
+            warn(f"\n{each.name}:\n{each.output}")
     if json:
-        Path(json).write_text(encode_json([asdict(each) for each in entries]), encoding="utf-8")
-    if not all(each.met for each in entries):
+        Path(json).write_text(encode_json(asdict(measurement)), encoding="utf-8")
+    if not measurement.met:
         raise Exit(code=1)
 
 

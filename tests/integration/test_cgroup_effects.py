@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import host_lock
 from harness.places import places
 from runtimes import cgroups, process
 from runtimes.cgroups import DeviceRule, IoLimit
@@ -36,7 +37,11 @@ HOLD_24_MIB = "dd if=/dev/zero bs=24M count=1 2>/dev/null | sleep 60"
 @pytest.fixture(scope="module")
 def limiter(root_needed: None) -> Iterator[Limiter]:  # noqa: ARG001  # order only
     hierarchy = cgroups.detect()
-    with opened(places().cache, print) as launcher, cgroups.held(hierarchy, RUN):
+    with (
+        host_lock.alive(RUN),
+        opened(places().cache, print) as launcher,
+        cgroups.held(hierarchy, RUN),
+    ):
         yield Limiter(hierarchy, launcher, RUN)
 
 

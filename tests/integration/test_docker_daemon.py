@@ -23,6 +23,7 @@ from runtimes.docker.engine import DockerEngine
 from runtimes.docker.private import PrivateDaemon
 from runtimes.images.rootfs import Rootfs
 from tests.support.docker_boxes import RUNTIME, box, docker_ground, docker_site, marks
+from tests.support.sites import held_testbed
 
 RUN = secrets.token_hex(3)
 pytest.importorskip("docker", reason="the Docker SDK is not installed")
@@ -109,7 +110,7 @@ def test_what_a_killed_run_left_is_cleaned_and_its_images_are_found_again(
     tmp_path: Path, rootfs: Rootfs
 ) -> None:
     run = secrets.token_hex(3)
-    with wire.testbed(run) as bed:
+    with held_testbed(run) as bed:
         arguments = [str(tmp_path), str(rootfs.archive), rootfs.digest, run]
         child = process.spawn(
             [sys.executable, "-c", KILLED, *arguments],
@@ -177,7 +178,7 @@ def test_an_interrupt_while_preparing_leaves_nothing(
 ) -> None:
     run = secrets.token_hex(3)
     progress = Interrupting(turn)
-    with wire.testbed(run) as bed:
+    with held_testbed(run) as bed:
         site = docker_site(run, tmp_path, rootfs, bed, progress=progress)
         with pytest.raises(KeyboardInterrupt), RUNTIME.prepare(site, frozenset()):
             pass

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
 from runtimes.docker import layout
 from runtimes.docker.private import PrivateDaemon
 from runtimes.oci.command.install import install
 from tests.support.docker_boxes import marks
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
 
 docker = pytest.importorskip("docker", reason="the Docker SDK is not installed")
@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.APIClien
     home = tmp_path_factory.mktemp("drives")
     rootfs = tiny_rootfs(home / "rootfs")
     program = home / "tarebench-ns"
-    with pytest.MonkeyPatch.context() as environment, wire.testbed(RUN) as bed:
+    with pytest.MonkeyPatch.context() as environment, held_testbed(RUN) as bed:
         environment.setenv("TAREBENCH_STATE", str(home / "ns"))
         install(program)
         paths = layout.Layout(run=RUN, state=home, data_root=home / "data")

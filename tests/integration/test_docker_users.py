@@ -15,6 +15,7 @@ from runtimes.docker.engine import DockerEngine
 from runtimes.docker.private import PrivateDaemon
 from runtimes.images.rootfs import Rootfs
 from tests.support.docker_boxes import HELLO_S, LIMITS, RUNTIME, box, docker_site, fetch, marks
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
 
 docker = pytest.importorskip("docker", reason="the Docker SDK is not installed")
@@ -40,7 +41,7 @@ GUEST = secrets.token_hex(3)
 
 @pytest.fixture
 def users_daemon(tmp_path: Path) -> Iterator[tuple[PrivateDaemon, wire.Testbed]]:
-    with wire.testbed(USERS) as made:
+    with held_testbed(USERS) as made:
         paths = layout.Layout(run=USERS, state=tmp_path, data_root=tmp_path / "data")
         daemon = PrivateDaemon(paths, made.host_netns, made.mtu, None)
         bed = Uplinked(made.run, made.host_netns, made.peer_netns)

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock
-from harness import testbed as wire  # by name, its Testbed would look like a test
 from runtimes import netns, process
 from runtimes.base import BOX_PORT, InstanceSpec, Limits, RuntimeFault, Site
 from runtimes.kvm import leftovers
 from runtimes.kvm.host import named
 from tests.support.kvm_boxes import BOOT_S, RUNTIME, why_not
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -132,7 +131,7 @@ def engine(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def prepared(home: Path, limits: Limits) -> Iterator[KvmEngine]:
-    with host_lock.alive(RUN), wire.testbed(RUN) as bed:
+    with held_testbed(RUN) as bed:
         site = Site(
             run=RUN,
             state=home / "s",

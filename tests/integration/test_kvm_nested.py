@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
 from harness.box import limits_inside
 from runtimes import netns, process
 from runtimes.base import BOX_PORT, Engine, Instance, InstanceSpec, Limits, Site
 from runtimes.kvm import leftovers
 from tests.support.kvm_boxes import RUNTIME, marks
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -47,7 +47,7 @@ def engine(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
     # Not below pytest's own directory: paths of libvirt's sockets would be too long.
     home = Path(tempfile.mkdtemp(prefix="tb", dir="/var/tmp"))
     (home / "s").mkdir()
-    with wire.testbed(RUN) as bed:
+    with held_testbed(RUN) as bed:
         site = Site(RUN, home / "s", home / "c", rootfs, bed, LIMITS, lambda _: None)
         with RUNTIME.prepare(site, frozenset({profile})) as made:
             yield made

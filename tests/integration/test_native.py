@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed
 from runtimes import cgroups
 from runtimes.base import BOX_PORT, InstanceSpec, Limits, Site
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.native import NativeEngine, NativeRuntime, peer_agent
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytestmark = pytest.mark.root
@@ -35,7 +35,7 @@ def site(
     if missing():
         pytest.skip(missing())
     where = tmp_path_factory.mktemp("native")
-    with testbed.testbed(RUN) as bed:
+    with held_testbed(RUN) as bed:
         yield Site(
             run=RUN,
             state=where / "state",

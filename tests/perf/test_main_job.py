@@ -14,6 +14,7 @@ from tests.perf.conftest import Recorder
 from tests.support.command_line import invoke
 
 pytestmark = pytest.mark.timeout(2400)  # the job itself is what is timed
+QUICK_S = 400.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     return Measured(wall_s, directory.run(), directory.trials())
 
 
+@pytest.mark.takes(QUICK_S)
 def test_quick_bench_cached(entry: Recorder, quick: Measured) -> None:
     entry.figure(
         quick.wall_s,

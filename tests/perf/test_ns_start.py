@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed
+from harness import host_lock, testbed
 from harness.places import places
 from runtimes import process
 from runtimes.base import DEFAULT_PROFILE, Limits, Site
@@ -28,7 +28,6 @@ from tests.perf.conftest import Recorder
 from tests.support.ns_start import Starter, starter
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
-RUN = secrets.token_hex(3)
 ROUNDS = 40
 AT_ONCE = 100
 FULL = PROFILES["no-net"]
@@ -59,30 +58,41 @@ def limits() -> Limits:
 
 
 @pytest.fixture(scope="module")
-def memory_backed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the launcher is compiled to, once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run() -> Iterator[str]:
+    """A short id of the entry's own, which lives meanwhile: no two entries share a thing."""
+    name = secrets.token_hex(3)
+    with host_lock.alive(name):
+        yield name
+
+
+@pytest.fixture
+def memory_backed(root: Path, cache: Path, run: str) -> Iterator[Starter]:
     """Boxes whose writable layer is in memory.
 
     What is timed to the very end is then our own and the kernel's work: nothing that it is
     compared with has a writable layer to sync.
     """
-    cache = tmp_path_factory.mktemp("cache")
-    with starter(root, Path("/dev/shm", f"tb-{RUN}"), cache, RUN, limits()) as made:
+    with starter(root, Path("/dev/shm", f"tb-{run}"), cache, run, limits()) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
-def on_disk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+@pytest.fixture
+def on_disk(root: Path, cache: Path, run: str) -> Iterator[Starter]:
     """Boxes where every run has them."""
-    cache, run = tmp_path_factory.mktemp("cache"), f"{RUN[:-1]}2"
     with starter(root, places().state / run / "perf", cache, run, limits()) as made:
         yield made
     (places().state / run).rmdir()
 
 
-@pytest.fixture(scope="module")
-def bridged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+@pytest.fixture
+def bridged(root: Path, cache: Path, run: str) -> Iterator[Starter]:
     """Boxes on a testbed's bridge."""
-    cache, run = tmp_path_factory.mktemp("cache"), f"{RUN[:-1]}3"
     state = Path("/dev/shm", f"tb-{run}")
     with (
         testbed.testbed(run) as bed,
@@ -107,7 +117,7 @@ def others(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ac
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def runc(memory_backed: Starter, tmp_path_factory: pytest.TempPathFactory) -> Action:
     """runc on bundles of the same box: namespaces, id maps, mounts, limits, rights, filter."""
     if not process.find("runc"):
@@ -133,10 +143,10 @@ def _example(bundle: Path, root: Path) -> Path:
 
 def _runc(bundles: Sequence[Path]) -> Action:
     """Start, end and removal by runc of the bundles in turn."""
-    turns, numbers = itertools.cycle(bundles), itertools.count()
+    turns, numbers, prefix = itertools.cycle(bundles), itertools.count(), secrets.token_hex(3)
 
     def run() -> None:
-        argv = ["runc", "run", "--bundle", str(next(turns)), f"tb-{RUN}-{next(numbers)}"]
+        argv = ["runc", "run", "--bundle", str(next(turns)), f"tb-{prefix}-{next(numbers)}"]
         assert process.spawn(argv).wait() == 0
 
     return run

@@ -27,6 +27,7 @@ from runtimes.kvm import assets, host  # needs libvirt
 from runtimes.kvm.console import USER_SPACE
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.instance import KvmInstance
+from tests.support.sites import held_testbed
 
 RUN = secrets.token_hex(3)
 BOOT_S = 280.0
@@ -43,7 +44,7 @@ def ground(rootfs: Rootfs, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     answer = RUNTIME.availability({})
     if not answer.ok:
         pytest.skip(f"kvm cannot run here: {answer.reason} ({answer.fix})")
-    with wire.testbed(RUN) as bed, tempfile.TemporaryDirectory(prefix="tb", dir="/var/tmp") as home:
+    with held_testbed(RUN) as bed, tempfile.TemporaryDirectory(prefix="tb", dir="/var/tmp") as home:
         yield Site(
             run=RUN,
             state=Path(home, "s"),
@@ -109,6 +110,7 @@ def by_hand_ns(engine: KvmEngine, scratch: Path, kernel: Path) -> int:
         child.wait()
 
 
+@pytest.mark.takes(60)
 def test_vm_micro_user_space(entry: Recorder, engine: KvmEngine, tmp_path: Path) -> None:
     start = engine.assets.profiles["micro"].start
     assert start.kernel is not None
@@ -131,6 +133,7 @@ def test_vm_micro_user_space(entry: Recorder, engine: KvmEngine, tmp_path: Path)
     )
 
 
+@pytest.mark.takes(60)
 def test_vm_micro_against_stock(entry: Recorder, ground: Site) -> None:
     try:
         manager = RUNTIME.prepare(
@@ -151,6 +154,7 @@ def test_vm_micro_against_stock(entry: Recorder, ground: Site) -> None:
     )
 
 
+@pytest.mark.takes(40)
 def test_vm_twenty_micro_trials(entry: Recorder, engine: KvmEngine) -> None:
     begun_ns = time.monotonic_ns()
     for _ in range(TRIALS):

@@ -12,13 +12,12 @@ import secrets
 import sys
 from pathlib import Path
 
-from harness.testbed import testbed
 from runtimes import cgroups
 from runtimes.base import InstanceSpec, Limits
 from runtimes.cgroups.v2 import V2
 from runtimes.ids import entering
 from runtimes.namespaces.engine import prepared
-from tests.support.sites import site_of
+from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import rootfs_in
 
 RUN = secrets.token_hex(3)
@@ -29,7 +28,7 @@ def main(where: Path) -> None:
     """One box from its start to its end."""
     entering.enter(lambda _: None)
     (where / "fs/root/volume").mkdir(exist_ok=True)
-    with testbed(RUN) as bed:
+    with held_testbed(RUN) as bed:
         site = site_of(RUN, where, bed, rootfs_in(where / "fs"), limits=LIMITS)
         with prepared(site, frozenset({"default"})) as engine:
             box = engine.start(InstanceSpec(f"tb-{RUN}-0", "default", LIMITS, bed.lease(0)))

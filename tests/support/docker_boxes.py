@@ -17,6 +17,7 @@ from runtimes.docker import DockerRuntime, locate
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.instance import DockerInstance
 from runtimes.images.rootfs import Rootfs
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 RUNTIME = DockerRuntime()
@@ -64,7 +65,7 @@ def docker_site(
 def docker_ground(run: str, home: Path) -> Iterator[tuple[Site, wire.Testbed]]:
     """A site below ``home`` on a tiny root filesystem, and its testbed."""
     rootfs = tiny_rootfs(home / "rootfs")
-    with wire.testbed(run) as bed:
+    with held_testbed(run) as bed:
         yield docker_site(run, home / "docker", rootfs, bed), bed
 
 

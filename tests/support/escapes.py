@@ -32,6 +32,7 @@ from runtimes.namespaces.engine import NamespaceEngine, prepared
 from runtimes.namespaces.profiles import DEFAULT
 from runtimes.namespaces.view import Places
 from runtimes.process import ENVIRONMENT
+from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
 
 RUN = secrets.token_hex(3)
@@ -195,7 +196,7 @@ def arena(where: Path) -> Iterator[Arena]:
     as_root.chmod(0o4755)
     with (
         mock.patch.dict(cast("dict[str, Any]", CATALOGUE), WEAKENED),
-        testbed.testbed(RUN) as bed,
+        held_testbed(RUN) as bed,
     ):
         site = Site(
             run=RUN,

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock
 from harness import testbed as wire  # by name, its Testbed would look like a test
 from runtimes import cgroups, process
 from runtimes.base import InstanceSpec, Limits, RuntimeFault
 from runtimes.kvm import KvmRuntime, leftovers
-from tests.support.sites import site_of
+from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -61,8 +60,7 @@ def kvm_ground(
     # Not below pytest's own directory: paths of libvirt's sockets would be too long.
     with (
         tempfile.TemporaryDirectory(prefix="tb", dir="/var/tmp") as where,
-        host_lock.alive(run),
-        wire.testbed(run) as bed,
+        held_testbed(run) as bed,
     ):
         home = Path(where)
         own = site_of(run, home, bed, tiny_rootfs(home / "r"), limits=limits)

@@ -141,7 +141,10 @@ def starter(
     *,
     network: Network | None = None,
 ) -> Iterator[Starter]:
-    """Everything that is prepared once: see namespaces.engine.prepared."""
+    """Everything that is prepared once: see namespaces.engine.prepared.
+
+    ``run`` is one that lives, and of nobody else: see harness.host_lock.
+    """
     hierarchy = cgroups.detect()
     places = Places(state, state / "stage")
     with contextlib.ExitStack() as stack:

@@ -15,14 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.testbed import testbed
 from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
 from runtimes.ids import entering
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.namespaces.engine import NamespaceEngine
 from runtimes.namespaces.engine import prepared as ns
 from runtimes.native import NativeRuntime, peer_agent
-from tests.support.sites import site_of
+from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import rootfs_in
 
 RUN = secrets.token_hex(3)
@@ -81,7 +80,7 @@ def main(where: Path) -> None:
     entering.enter(tell)
     found: dict[str, Any] = {}
     (where / "fs/root/volume").mkdir(exist_ok=True)
-    with testbed(RUN) as bed:
+    with held_testbed(RUN) as bed:
         site = site_of(RUN, where, bed, rootfs_in(where / "fs"), limits=LIMITS)
         volume = where / "volume"
         with ns(replace(site, state=site.state / "ns"), PROFILES) as engine:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed
+from harness import host_lock, testbed
 from harness.places import places
 from runtimes.base import InstanceSpec, Limits, Network, Runtime, Site
 from runtimes.ids.rights import is_host_root
@@ -32,6 +32,17 @@ class Ground:
         """A box at the testbed's address number ``slot``."""
         name = f"tb-{self.site.run}-{slot}"
         return InstanceSpec(name, profile, self.site.limits, self.bed.lease(slot))
+
+
+@contextlib.contextmanager
+def held_testbed(run: str) -> Iterator[testbed.Testbed]:
+    """A testbed of a run that is known to live.
+
+    Several checkouts share a host: without it, another one's ``invoke clean`` takes what the run
+    has for what a dead one left, and removes it.
+    """
+    with host_lock.alive(run), testbed.testbed(run) as bed:
+        yield bed
 
 
 @contextlib.contextmanager
@@ -88,6 +99,6 @@ def ground(
         pytest.skip(f"{runtime.name} cannot run here: {why.reason}")
     if missing():
         pytest.skip(missing())
-    with testbed.testbed(run) as bed:
+    with held_testbed(run) as bed:
         rootfs = tiny_rootfs(where / "rootfs")
         yield Ground(site_of(run, where, bed, rootfs, limits=limits, options=options), bed)
