@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
+from rich.table import Table
 
 from harness.errors import describe
+from harness.table_fit import fitted
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+
+class Terminal(Console):
+    """A console that tables fit."""
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  # rich's own
+        """Print, tables at most as wide as the terminal."""
+        fitting = (fitted(each, self) if isinstance(each, Table) else each for each in objects)
+        super().print(*fitting, **options)
+
+
+stdout = Terminal(highlight=False)
+stderr = Terminal(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
