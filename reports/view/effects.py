@@ -95,7 +95,9 @@ def floor_of(again: Effect | None) -> Floor | None:
     if again is None or again.ratio is None:
         return None
     ends = (again.low, again.high) if again.low and again.high else again.pairs
-    ratio = max(max(end, 1 / end) for end in ends if end)
+    # No block may hold both, nor any pair be above zero: then the ratio itself is all there is.
+    known = [end for end in ends if end] or [again.ratio]
+    ratio = max(max(end, 1 / end) for end in known)
     return Floor(ratio, proven=again.low is not None, n=len(again.pairs))
 
 
