@@ -20,6 +20,7 @@ from harness.pinning import pinned
 from harness.places import PROJECT, check_writable
 from harness.plan import Plan, Request, make_plan, plan_of
 from harness.prepare import Prepared, imaginary, prepared
+from harness.privacy import RedactingJournal
 from harness.progress import TerminalObserver
 from harness.settling import Child
 from results.records import SCHEMA, Run, WorkloadRecord
@@ -102,7 +103,7 @@ def _carry_out(
     own: str = "",
 ) -> Result:
     with observer.showing(), prepared(plan, equipment, observer) as ready:
-        run = _run_record(ready, equipment.clock)
+        run = equipment.redaction.run(_run_record(ready, equipment.clock))
         if directory is None:
             run = stopping.planned(run, Child(), observer)
             directory = RunDirectory.create(equipment.places.runs, run)
@@ -135,11 +136,12 @@ def _measured(
     # Where no arm can ever count there is nothing that their time could go to.
     hopeless = ready.hopeless if ready.hopeless < set(ready.plan.arms) else frozenset()
     slots = ready.plan.slots(equipment.runtimes, hopeless)
+    journal = RedactingJournal(directory, equipment.redaction)
     if run.budget_s is None:
-        return run, run_all(ready.context, slots, directory, observer)
+        return run, run_all(ready.context, slots, journal, observer)
     steering = stopping.Stopping(run, directory, Child(), equipment.clock, observer)
     observer.budget_left_s = lambda: steering.left_s
-    tally = run_all(ready.context, slots, directory, observer, steering)
+    tally = run_all(ready.context, slots, journal, observer, steering)
     return steering.conclude(), tally
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.clock import Clock
 from harness.places import Places
+from harness.privacy import Redaction
 from runtimes.base import Runtime
 from workloads.base import Workload
 
@@ -19,3 +20,5 @@ class Equipment:
     workloads: Mapping[str, Workload]
     places: Places
     clock: Clock
+    redaction: Redaction
+    """What is left out of what is written."""

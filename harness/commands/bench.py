@@ -21,6 +21,7 @@ from harness.equipment import Equipment
 from harness.errors import UsageFault
 from harness.places import places
 from harness.plan import Request
+from harness.privacy import Nothing, redaction_of
 from harness.progress import TerminalObserver
 from harness.suites import SUITES
 from harness.terminal import say, stderr, stdout, warn
@@ -46,6 +47,7 @@ DEFAULT_SUITE = "quick"
         "out": "directory for results; default results/runs",
         "resume": "go on with this run, which was killed or interrupted",
         "plan": "say what would run, which arms are left out and about how long; start nothing",
+        "private-facts": "keep names of host and user, paths and all of the kernel's command line",
         **HOST_HELP,
     },
 )
@@ -68,6 +70,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     libvirt_uri: str | None = None,
     docker_host: str | None = None,
     wait: bool = False,
+    private_facts: bool = False,
 ) -> None:
     """Weigh boxes: run workloads in every backend and write the report."""
     given = {
@@ -98,10 +101,11 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         command=("invoke", *sys.argv[1:]),
         claims=own_claims.checked(claims, names()),
     )
+    equipment = equipped(out, private_facts=private_facts)
     if plan:
-        _foretell(equipped(out), request, resume)
+        _foretell(equipment, request, resume)
     else:
-        _weigh(equipped(out), request, resume, wait=wait)
+        _weigh(equipment, request, resume, wait=wait)
 
 
 def _refuse(given: Sequence[str]) -> None:
@@ -111,17 +115,20 @@ def _refuse(given: Sequence[str]) -> None:
         )
 
 
-def equipped(out: str | None) -> Equipment:
+def equipped(out: str | None, *, private_facts: bool = False) -> Equipment:
     """With every registered runtime and workload that can be loaded; the others are warned of."""
     runtimes, workloads = load_runtimes(), load_workloads()
     broken = {**runtimes.broken, **{each.name: each.reason for each in workloads.broken}}
     for name, why in broken.items():
         warn(f"warning: {name} is left out: {why}")
+    where = places(out)
+    names_kept = (*runtimes.runtimes, *workloads.workloads)
     return Equipment(
         runtimes=runtimes.runtimes,
         workloads=workloads.workloads,
-        places=places(out),
+        places=where,
         clock=HostClock(),
+        redaction=Nothing() if private_facts else redaction_of(where, keep=names_kept),
     )
 
 

@@ -16,6 +16,7 @@ from harness.errors import HarnessFault
 from harness.forecast import Forecast
 from harness.places import Places
 from harness.plan import Request
+from harness.privacy import Nothing
 from harness.progress import Estimate, duration
 from harness.schedule import Arm, Slot
 from results.records import Pressure, Run, Trial
@@ -35,7 +36,9 @@ SECONDS = {"native": 2.0, "ns": 4.0, "kvm": 50.0}
 def equipment(root: Path, **scripts: FakeScript) -> Equipment:
     every = dict.fromkeys(("native", "ns", "kvm"), FakeScript(capabilities=EVERYTHING)) | scripts
     runtimes = {name: FakeRuntime(script, FakeClock(), name) for name, script in every.items()}
-    return Equipment(runtimes, WORKLOADS, Places(root / "s", root / "c", root / "r"), FakeClock())
+    return Equipment(
+        runtimes, WORKLOADS, Places(root / "s", root / "c", root / "r"), FakeClock(), Nothing()
+    )
 
 
 def earlier(
