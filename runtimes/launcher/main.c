@@ -59,6 +59,7 @@ static const struct entry TABLE[] = {
     [53] = {op_terminal, 6, 0},
     [54] = {op_make_place, 1, 1},
     [55] = {op_attach_in_root, 2, 1},
+    [56] = {op_mount_in_root, 1, 4},
 };
 
 static int run_step(struct context *context, const struct step *step)

@@ -5,6 +5,7 @@
 
 #include <linux/openat2.h>
 #include <stdbool.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 enum { NR_MOVE_MOUNT = 429, NR_OPENAT2 = 437 };
@@ -87,4 +88,19 @@ int op_attach_in_root(struct context *context, const struct step *step)
     close(found);
     close(tree);
     return error;
+}
+
+/* mount(2) onto a directory: found once, and mounted on as what it is, not by its path again.
+ * numbers: flags; strings: source, where, type, data */
+int op_mount_in_root(struct context *context, const struct step *step)
+{
+    (void)context;
+    char **s = step->strings;
+    int found = in_root(s[1], false);
+    if (found < 0)
+        return found;
+    int error = negative(
+        fchdir(found) || mount(s[0], ".", s[2], step->numbers[0], *s[3] ? s[3] : NULL) ? -1 : 0);
+    close(found);
+    return chdir("/") && !error ? -errno : error;
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runtimes.arguments import size_bytes
 from runtimes.base import RuntimeFault
-from runtimes.launcher.operations import AttachInRoot, CloneTree, MakePlace, Mount, Operation
+from runtimes.launcher.operations import AttachInRoot, CloneTree, MountInRoot, Operation
 from runtimes.launcher.operations.base import NODEV, NOSUID, RDONLY
 from runtimes.namespaces.view import DEVICES, FIRST_NODE_SLOT
 
@@ -138,8 +138,7 @@ def placed(additions: Sequence[Addition]) -> list[Operation]:
             steps.append(AttachInRoot(slots[each], each.target, each.is_file))
             continue
         size = "" if each.size_bytes is None else f",size={each.size_bytes}"
-        steps.append(MakePlace(each.target))
         steps.append(
-            Mount("tmpfs", each.target, "tmpfs", NOSUID | NODEV, f"mode={each.mode}{size}")
+            MountInRoot("tmpfs", each.target, "tmpfs", NOSUID | NODEV, f"mode={each.mode}{size}")
         )
     return steps

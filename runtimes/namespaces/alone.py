@@ -97,7 +97,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
         if profile.user and not own_root:
             mapped = undo.enter_context(userns.mapped(launcher, ids))
         roots.prepare(launcher, stack, places, mapped, user_xattr=own_root)
-        if not profile.pivot:
+        if not profile.pivot and not profile.overlay:
             launcher.prepare(view.native_root(places))
         account = _account(launcher, places, settings.user)
         bounds = cgroups.Bounds(

@@ -135,6 +135,7 @@ def plan(box: Box) -> Plan:
         fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
         segment(Side.LAUNCHER, "root", _root(box, owner)),
         segment(Side.LAUNCHER, "devices", [view.host_sysfs()]) if _shows_host_sysfs(box) else None,
+        segment(Side.LAUNCHER, "devices", [view.volume(box.volume)]) if box.volume else None,
         fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
         if profile.pivot
         else None,
@@ -246,20 +247,28 @@ def _take_root(box: Box) -> list[Operation]:
     profile, root = box.profile, str(box.places.root)
     if not profile.pivot and not profile.overlay:
         return [Wait(), Chroot(str(box.places.native))]
-    bound = () if profile.pivot else view.host_file_systems(box.places.root)
-    if profile.pivot and _borrows_sysfs(box):
-        bound = (view.borrowed_sysfs(box.places.root),)
+    if profile.pivot:
+        borrowed = [view.borrowed_sysfs()] if _borrows_sysfs(box) else []
+        return [Wait(), Attach(view.ROOT_SLOT, root), *borrowed, PivotRoot(root)]
     return [
         Wait(),
         Attach(view.ROOT_SLOT, root),
-        *([view.volume(box.volume, box.places)] if box.volume else []),
-        *bound,
-        PivotRoot(root) if profile.pivot else Chroot(root),
+        *view.host_file_systems(),
+        Chroot(root),
+        *view.attached_host_file_systems(),
+        *_volume(box),
     ]
 
 
+def _volume(box: Box) -> list[Operation]:
+    return [view.attached_volume()] if box.volume else []
+
+
 def _own_view(box: Box) -> list[Segment | None]:
-    """/proc, /sys and /dev; the old root goes once the kernel has seen its whole /proc."""
+    """/proc, /sys and /dev: made while the old root is there, put in their places without it.
+
+    Until it goes it lies on top of the new one, and a ``..`` at the root leads onto it.
+    """
     profile = box.profile
     shown = profile.cgroup and box.creation is not None and box.creation.directories
     groups = None if box.controllers is None else tuple(box.controllers.items())
@@ -268,10 +277,12 @@ def _own_view(box: Box) -> list[Segment | None]:
         fixed(
             Side.CHILD, "proc", view.kernel_file_systems, profile.network, not _borrows_sysfs(box)
         ),
+        fixed(Side.CHILD, "left", _leave),
+        fixed(Side.CHILD, "view", view.attached_kernel_file_systems),
         fixed(Side.CHILD, "view", view.attached_devices, box.own_root, has_terminals),
         fixed(Side.CHILD, "view", view.message_queues) if profile.ipc else None,
         fixed(Side.CHILD, "view", view.cgroup_view_of, groups) if shown else None,
-        fixed(Side.CHILD, "left", _leave),
+        segment(Side.CHILD, "view", _volume(box)) if box.volume else None,
         segment(Side.CHILD, "binds", additions.placed(box.additions)) if box.additions else None,
         fixed(Side.CHILD, "hidden", view.hidden) if profile.masks else None,
     ]

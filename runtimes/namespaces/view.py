@@ -1,8 +1,10 @@
 """The box's view of files, as operations: /dev, /proc, /sys, what is hidden; see also roots.py.
 
 Paths are those of Docker's default (moby daemon/pkg/oci/defaults.go).  What needs the host's
-privileges the launcher makes as detached mounts, before the child is; the child attaches them, and
-mounts itself what shows its own namespaces.
+privileges the launcher makes as detached mounts, before the child is; the child makes those that
+show its own namespaces.  A root may be anybody's, and may have none of these directories: so
+everything is put there once the old root has gone, at a place that is found below the root and made
+where it is missing, in the writable layer, as runc and Docker make it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 from runtimes.base import VOLUME_PATH
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
-    Attach,
+    AttachInRoot,
     Bind,
     CloneTree,
     MakeDirectory,
@@ -25,6 +27,7 @@ from runtimes.launcher.operations import (
     MakeTmpfs,
     Mask,
     Mount,
+    MountInRoot,
     Operation,
     Symlink,
 )
@@ -75,7 +78,9 @@ SHARED_DATA = f"mode=1777,size={SHM_BYTES}"
 ROOT_SLOT = 0
 DEV_SLOT = 1
 SYS_SLOT = 2
-FIRST_NODE_SLOT = 3
+PROC_SLOT = 3
+VOLUME_SLOT = 4
+FIRST_NODE_SLOT = 5
 """Where the launcher holds detached mounts for the child."""
 
 
@@ -140,10 +145,14 @@ class Places:
             point.mkdir(parents=True, exist_ok=True)
 
 
-def volume(directory: Path, places: Places) -> Operation:
-    """A directory of the host as the box's volume, writable."""
-    target = f"{places.root}{VOLUME_PATH}"
-    return Bind(str(directory), target, recursive=False, attributes=NODEV)
+def volume(directory: Path) -> Operation:
+    """A directory of the host as the box's volume, writable; held by the launcher."""
+    return CloneTree(VOLUME_SLOT, str(directory), attributes=NODEV)
+
+
+def attached_volume() -> Operation:
+    """The child's part of it."""
+    return AttachInRoot(VOLUME_SLOT, VOLUME_PATH)
 
 
 @functools.cache
@@ -178,36 +187,43 @@ def attached_devices(own_root: bool, tty_group: bool) -> tuple[Operation, ...]:
     terminals = f"newinstance,ptmxmode=0666{group}"
     nodes = enumerate(DEVICES, FIRST_NODE_SLOT) if own_root else ()
     return (
-        Attach(DEV_SLOT, "/dev"),
-        *(Attach(slot, f"/dev/{name}") for slot, (name, _, _) in nodes),
-        Mount("devpts", "/dev/pts", "devpts", safe, terminals),
-        Mount("shm", SHARED, "tmpfs", safe | NODEV, SHARED_DATA),
+        AttachInRoot(DEV_SLOT, "/dev"),
+        *(AttachInRoot(slot, f"/dev/{name}", file=True) for slot, (name, _, _) in nodes),
+        MountInRoot("devpts", "/dev/pts", "devpts", safe, terminals),
+        MountInRoot("shm", SHARED, "tmpfs", safe | NODEV, SHARED_DATA),
     )
 
 
 def kernel_file_systems(network: NetworkMode, own_sysfs: bool = True) -> tuple[Operation, ...]:
-    """/proc and /sys: what they show depends on who mounts them."""
-    proc = Mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
-    if not own_sysfs:
+    """/proc and /sys: what they show depends on who makes them.
+
+    The kernel allows a user namespace its own only while it sees others whole, which are the old
+    root's; where they belong is looked up only once that has gone.
+    """
+    proc = MakeMount(PROC_SLOT, "proc", NOSUID | NODEV | NOEXEC)
+    if not own_sysfs or network is NetworkMode.HOST:
         return (proc,)
-    if network is NetworkMode.HOST:
-        return (proc, Attach(SYS_SLOT, "/sys"))
-    return (proc, Mount("sysfs", "/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY))
+    return (proc, host_sysfs())
+
+
+def attached_kernel_file_systems() -> tuple[Operation, ...]:
+    """The same in their places."""
+    return (AttachInRoot(PROC_SLOT, "/proc"), AttachInRoot(SYS_SLOT, "/sys"))
 
 
 def host_sysfs() -> Operation:
-    """/sys of the network namespace that the launcher is in: only its owner may mount it."""
+    """/sys of the network namespace that its maker is in: only its owner may make it."""
     return MakeMount(SYS_SLOT, "sysfs", NOSUID | NODEV | NOEXEC | RDONLY)
 
 
-def borrowed_sysfs(root: Path) -> Operation:
+def borrowed_sysfs() -> Operation:
     """The host's /sys, with all that is mounted there, read-only."""
-    return Bind("/sys", str(root / "sys"), attributes=NOSUID | NODEV | NOEXEC | RDONLY)
+    return CloneTree(SYS_SLOT, "/sys", recursive=True, attributes=NOSUID | NODEV | NOEXEC | RDONLY)
 
 
 def message_queues() -> tuple[Operation, ...]:
     """POSIX message queues of the mounting process's IPC namespace."""
-    return (Mount("mqueue", "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC),)
+    return (MountInRoot("mqueue", "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC),)
 
 
 def cgroup_view(controllers: Mapping[str, Path] | None) -> tuple[Operation, ...]:
@@ -224,27 +240,38 @@ def cgroup_view_of(controllers: tuple[tuple[str, Path], ...] | None) -> tuple[Op
     top = Path("/sys/fs/cgroup")
     flags = NOSUID | NODEV | NOEXEC | RDONLY
     if controllers is None:
-        return (Mount("cgroup", str(top), "cgroup2", flags),)
+        return (MountInRoot("cgroup", str(top), "cgroup2", flags),)
     steps: list[Operation] = [
-        Mount("tmpfs", str(top), "tmpfs", NOSUID | NODEV | NOEXEC, "mode=755,size=64k")
+        MountInRoot("tmpfs", str(top), "tmpfs", NOSUID | NODEV | NOEXEC, "mode=755,size=64k")
     ]
     together: dict[Path, list[str]] = {}
     for name, point in controllers:
         together.setdefault(point, []).append(name)
     for point, names in together.items():
-        directory = top / point.name
-        steps.append(MakeDirectory(str(directory), 0o555))
-        steps.append(Mount("cgroup", str(directory), "cgroup", flags, ",".join(names)))
+        place = str(top / point.name)
+        steps.append(MountInRoot("cgroup", place, "cgroup", flags, ",".join(names)))
     return tuple(steps)
 
 
-def host_file_systems(root: Path) -> tuple[Operation, ...]:
-    """The host's /proc, /sys and /dev in a root that is only changed to.
+_OF_THE_HOST = ((PROC_SLOT, "/proc"), (SYS_SLOT, "/sys"), (DEV_SLOT, "/dev"))
 
-    Not its shared memory: what a killed server has there would outlive it.
+
+@functools.cache
+def host_file_systems() -> tuple[Operation, ...]:
+    """Copies of the host's /proc, /sys and /dev for a root that is only changed to."""
+    return tuple(CloneTree(slot, path, recursive=True) for slot, path in _OF_THE_HOST)
+
+
+@functools.cache
+def attached_host_file_systems() -> tuple[Operation, ...]:
+    """The same in their places, once it is the root.
+
+    Not the host's shared memory: what a killed server has there would outlive it.
     """
-    shared = Mount("shm", f"{root}{SHARED}", "tmpfs", NOSUID | NODEV | NOEXEC, SHARED_DATA)
-    return (*(Bind(f"/{name}", str(root / name)) for name in ("proc", "sys", "dev")), shared)
+    return (
+        *(AttachInRoot(slot, path) for slot, path in _OF_THE_HOST),
+        MountInRoot("shm", SHARED, "tmpfs", NOSUID | NODEV | NOEXEC, SHARED_DATA),
+    )
 
 
 def furnished(root: Path) -> tuple[Operation, ...]:
@@ -255,7 +282,8 @@ def furnished(root: Path) -> tuple[Operation, ...]:
             Mount("tmpfs", str(root / name), "tmpfs", NOSUID | NODEV, f"mode={mode}")
             for name, mode in scratch
         ),
-        *host_file_systems(root),
+        *(Bind(path, f"{root}{path}") for _, path in _OF_THE_HOST),
+        Mount("shm", f"{root}{SHARED}", "tmpfs", NOSUID | NODEV | NOEXEC, SHARED_DATA),
     )
 
 

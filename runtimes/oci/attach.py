@@ -19,7 +19,6 @@ from pathlib import Path
 from runtimes.base import RuntimeFault
 from runtimes.cgroups import Creation
 from runtimes.launcher.operations import (
-    Attach,
     AttachInRoot,
     Bind,
     CloneTree,
@@ -30,6 +29,7 @@ from runtimes.launcher.operations import (
     MakeTmpfs,
     Mask,
     Mount,
+    MountInRoot,
     Operation,
     WriteFile,
 )
@@ -134,15 +134,13 @@ def mounted(
             file = is_bind(mount) and _is_file(mount.source)
             steps.append(AttachInRoot(slots[mount], place, file))
             continue
-        if not place.startswith("/sys/"):
-            steps.append(MakePlace(place))
         if place == "/dev" and mount.kind == "tmpfs":
             steps += [] if one.uid_map else devices(one, (0, 0))
-            steps.append(Attach(view.DEV_SLOT, place))
+            steps.append(AttachInRoot(view.DEV_SLOT, place))
         elif mount.kind == "cgroup":
             steps.extend(_cgroups(one, creation, controllers))
         else:
-            steps.append(Mount(mount.source, place, mount.kind, wanted.flags, wanted.data))
+            steps.append(MountInRoot(mount.source, place, mount.kind, wanted.flags, wanted.data))
     if one.directory != "/":
         steps.append(MakePlace(one.directory))
     return steps
@@ -212,7 +210,7 @@ def _cgroups(
         return [AttachInRoot(own[0][0], _CGROUPS)]
     flags = kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
     return [
-        Mount("tmpfs", _CGROUPS, "tmpfs", flags, "mode=755,size=64k"),
+        MountInRoot("tmpfs", _CGROUPS, "tmpfs", flags, "mode=755,size=64k"),
         *(AttachInRoot(slot, f"{_CGROUPS}/{name}") for slot, name, _ in own),
         Mount("", _CGROUPS, "", _REMOUNT | flags | kernel.RDONLY),
     ]

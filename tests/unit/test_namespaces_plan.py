@@ -168,10 +168,27 @@ def test_a_box_without_a_testbed_has_loopback_only() -> None:
     assert not {"Veth", "Address", "EnterNamespace"} & set(steps)
 
 
-def test_the_child_leaves_the_old_root_after_its_own_proc_is_mounted_and_before_it_runs() -> None:
+def test_the_child_leaves_the_old_root_after_its_own_proc_is_made_and_before_it_runs() -> None:
     steps = kinds(build.plan(box()), Side.CHILD)
-    order = [steps.index(name) for name in ("PivotRoot", "Mount", "LeaveOldRoot", "Mask")]
+    order = [steps.index(name) for name in ("PivotRoot", "MakeMount", "LeaveOldRoot", "Mask")]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("own_root", [False, True])
+def test_nothing_is_looked_up_by_a_path_of_the_box_while_the_hosts_root_is_there(
+    profile: str, own_root: bool
+) -> None:
+    """An image's /proc may be a link whose ``..`` leads onto the host's root."""
+    steps = build.plan(replace(box(profile), own_root=own_root, volume=Path("/v"))).steps
+    child = [step.operation for step in steps if step.side is Side.CHILD]
+    ends = (ops.LeaveOldRoot, ops.Chroot)
+    left = next(at for at, one in enumerate(child) if isinstance(one, ends))
+    by_path = (ops.Mount, ops.MountInRoot, ops.AttachInRoot, ops.MakePlace, ops.Bind, ops.Mask)
+    assert not [one for one in child[:left] if isinstance(one, by_path)]
+    assert [one.path for one in child[:left] if isinstance(one, ops.Attach)] in (
+        [str(box(profile).places.root)], []
+    )  # fmt: skip
 
 
 def test_segments_pack_as_their_steps_do_but_for_the_ends_of_stages() -> None:
@@ -199,7 +216,7 @@ def test_root_of_a_user_namespace_makes_no_device_and_binds_the_hosts() -> None:
     plan = rootless()
     assert only(plan, ops.MakeNode) == []
     copied = [step.operation for step in only(plan, ops.CloneTree)]
-    attached = {getattr(step.operation, "slot", -1) for step in only(plan, ops.Attach)}
+    attached = {getattr(step.operation, "slot", -1) for step in only(plan, ops.AttachInRoot)}
     assert len(copied) == len(view.DEVICES)
     for one in copied:
         assert isinstance(one, ops.CloneTree)
@@ -219,7 +236,7 @@ def test_where_groups_may_not_be_set_they_are_left_and_no_group_is_named() -> No
     become = only(plan, ops.Identity)[0].operation
     assert isinstance(become, ops.Identity)
     assert not become.sets_groups
-    terminals = [step.operation for step in only(plan, ops.Mount)]
+    terminals = [step.operation for step in only(plan, ops.MountInRoot)]
     assert not [one for one in terminals if "gid=" in getattr(one, "data", "")]
 
 

@@ -19,6 +19,7 @@ from runtimes.launcher.operations.mounts import (
     MakeTmpfs,
     Mask,
     Mount,
+    MountInRoot,
     PivotRoot,
     Symlink,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "MakeTmpfs",
     "Mask",
     "Mount",
+    "MountInRoot",
     "NoNewPrivileges",
     "Operation",
     "PivotRoot",

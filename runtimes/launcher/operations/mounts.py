@@ -57,6 +57,29 @@ class AttachInRoot(OnPath):
 
 
 @dataclass(frozen=True, slots=True)
+class MountInRoot(Plain):
+    """As ``MakePlace``, of a directory, and mount(2) there."""
+
+    CODE: ClassVar[int] = 56
+    verb: ClassVar[str] = "mount"
+    source: str
+    target: str
+    kind: str
+    flags: int = 0
+    data: str = ""
+
+    @property
+    def thing(self) -> str:
+        return f"{self.kind} on {self.target}" + (f" ({self.data})" if self.data else "")
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.flags,)
+
+    def strings(self) -> tuple[str | bytes, ...]:
+        return (self.source, self.target, self.kind, self.data)
+
+
+@dataclass(frozen=True, slots=True)
 class Mount(Plain):
     """mount(2)."""
 

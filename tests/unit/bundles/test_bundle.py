@@ -39,10 +39,6 @@ HOW_THE_ROOT_COMES = (
 """A bundle's root is given ready made, and its network is joined from outside."""
 
 
-DETACHED = ("proc", "sysfs")
-"""A bundle's root may have links at their places: they are made detached, and attached inside."""
-
-
 def document(profile: str = "default") -> dict[str, object]:
     """As another program would read it."""
     written: dict[str, object] = json.loads(
@@ -115,7 +111,6 @@ def essence(steps: Plan) -> Counter[object]:
         for step in steps.steps
         if not isinstance(step.operation, HOW_THE_ROOT_COMES)
         and step.operation != view.READ_ONLY_ROOT
-        and not (isinstance(step.operation, ops.Mount) and step.operation.kind in DETACHED)
     )
 
 

@@ -207,7 +207,11 @@ def test_users_and_groups_may_be_mapped_differently() -> None:
 
 def test_a_shared_root_is_the_last_of_the_mounts() -> None:
     steps = plan.plan(read.parse(changed("linux.rootfsPropagation", "shared")), MEANS).steps
-    mounts = [step.operation for step in steps if isinstance(step.operation, ops.Mount | ops.Mask)]
+    mounts = [
+        step.operation
+        for step in steps
+        if isinstance(step.operation, ops.Mount | ops.MountInRoot | ops.Mask)
+    ]
     assert mounts[-1] == ops.Mount("", "/", "", 1 << 20)
 
 
@@ -288,7 +292,7 @@ def test_another_user_is_become_after_everything_that_only_root_may_do() -> None
     made = [step.operation for step in steps]
     place = made.index(ops.Identity(7))
     assert isinstance(made[place + 1], ops.Capabilities)
-    assert not [one for one in made[place:] if isinstance(one, ops.Mount)]
+    assert not [one for one in made[place:] if isinstance(one, ops.Mount | ops.MountInRoot)]
 
 
 def test_a_container_waits_to_be_started_with_all_rights_gone_but_the_filter_to_come() -> None:
