@@ -77,10 +77,14 @@ def _section(library: ModuleType, architecture: int, known: int) -> list[tree.In
     newer = {name: number for name, number in calls.NEWER.items() if number <= known != tree.LAST}
     blocks = {
         "clone": tree.argument_has_any_bit(0, calls.NAMESPACE_FLAGS, denied, tree.ALLOW),
-        "socket": tree.argument_is_one_of(0, (calls.AF_VSOCK,), denied, tree.ALLOW),
+        "socket": tree.argument_is_one_of(
+            0, calls.REFUSED_FAMILIES, denied, tree.ALLOW, below=calls.FAMILIES
+        ),
         "personality": tree.argument_is_one_of(0, calls.PERSONALITIES, tree.ALLOW, denied),
-        # A filter cannot look behind clone3's pointer: "not there" makes libc fall back to clone.
+        # A filter cannot look behind a pointer: where they are "not there" libc falls back to
+        # clone, and on i386 to socket and its siblings (Linux 4.3).
         "clone3": tree.answer(missing),
+        "socketcall": tree.answer(missing),
     }
     special = {number: blocks[name] for name, number in numbers(blocks).items()}
     verdicts = dict.fromkeys((*newer.values(), *allowed.values()), tree.ALLOW)

@@ -1,8 +1,8 @@
 """The system calls that a container may make by default.
 
 Equal in effect to the profile that Docker, containerd and Podman share (moby
-profiles/seccomp/default.json), for the default capability set: what that profile allows only
-with a further capability is not allowed here.
+profiles/seccomp/default.json, as it is since May 2026: moby/profiles 20 and 21), for the default
+capability set: what that profile allows only with a further capability is not allowed here.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ accept accept4 bind connect getpeername getrandom getsockname getsockopt ipc lis
 mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64
 mq_unlink msgctl msgget msgrcv msgsnd recv recvfrom recvmmsg recvmmsg_time64 recvmsg semctl semget
 semop semtimedop semtimedop_time64 send sendmmsg sendmsg sendto setsockopt shmat shmctl shmdt
-shmget shutdown socketcall socketpair
+shmget shutdown socketpair
 """
 
 ALLOWED = tuple(
@@ -96,7 +96,11 @@ PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 NAMESPACE_FLAGS = 0x7E020000
 """Every CLONE_NEW* flag that clone(2) takes (CLONE_NEWTIME is not among them)."""
 
-AF_VSOCK = 40
+AF_ALG, AF_VSOCK = 38, 40
+FAMILIES = 64
+"""Higher address families do not exist (AF_MAX is 46)."""
+REFUSED_FAMILIES = (AF_ALG, AF_VSOCK)
+"""The kernel's ciphers (CVE-2026-31431), and the hypervisor's side of a virtual machine."""
 
 NEWER = {
     "cachestat": 451,

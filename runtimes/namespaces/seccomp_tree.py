@@ -41,13 +41,17 @@ def answer(verdict: int) -> Block:
     return ((_RETURN, 0, 0, verdict),)
 
 
-def argument_is_one_of(index: int, values: Sequence[int], then: int, otherwise: int) -> Block:
-    """On the lower half of an argument: the calls in question take 32 bits of it."""
-    tests = [
-        (_JUMP_EQUAL, len(values) - place, 0, value & 0xFFFFFFFF)
-        for place, value in enumerate(values)
-    ]
-    return (_load_argument(index), *tests, *answer(otherwise), *answer(then))
+def argument_is_one_of(
+    index: int, values: Sequence[int], then: int, otherwise: int, *, below: int = 0
+) -> Block:
+    """On the lower half of an argument: the calls in question take 32 bits of it.
+
+    ``below``: from this value on it is ``then`` as well; 0 where there is no such value.
+    """
+    tests = [(_JUMP_EQUAL, value & 0xFFFFFFFF) for value in values]
+    tests += [(_JUMP_NOT_LESS, below)] if below else []
+    jumps = [(code, len(tests) - at, 0, value) for at, (code, value) in enumerate(tests)]
+    return (_load_argument(index), *jumps, *answer(otherwise), *answer(then))
 
 
 def argument_has_any_bit(index: int, mask: int, then: int, otherwise: int) -> Block:

@@ -36,8 +36,32 @@ def default_filter(machine: str = "") -> Filter:
                 CallRule(("personality",), ALLOW, (Condition(0, "SCMP_CMP_EQ", persona),))
                 for persona in calls.PERSONALITIES
             ),
-            CallRule(("socket",), ALLOW, (Condition(0, "SCMP_CMP_NE", calls.AF_VSOCK),)),
+            # Before the rules for socket, each of which libseccomp would have mean "and socketcall,
+            # whatever its pointer points to"; and with another errno than the default one, or runc
+            # leaves the rule out.
+            CallRule(("socketcall",), REFUSE, errno=errno.ENOSYS),
+            *(CallRule(("socket",), ALLOW, (condition,)) for condition in _families()),
             CallRule(("clone",), ALLOW, (no_namespace,)),
             CallRule(("clone3",), REFUSE, errno=errno.ENOSYS),
         ),
     )
+
+
+def _families() -> list[Condition]:
+    """The address families that may be had, as few ranges that a mask of 32 bits can tell.
+
+    The kernel takes 32 bits of the argument: "not 40" would be true of 40 + 2^32.
+    """
+    found: list[Condition] = []
+    first = 0
+    while first < calls.FAMILIES:
+        size = calls.FAMILIES
+        while first % size or set(range(first, first + size)) & set(calls.REFUSED_FAMILIES):
+            size //= 2
+            if not size:
+                break
+        if size:
+            mask = 0xFFFFFFFF & ~(size - 1)
+            found.append(Condition(0, "SCMP_CMP_MASKED_EQ", mask, first))
+        first += size or 1
+    return found

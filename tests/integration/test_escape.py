@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from types import ModuleType
 
 import pytest
 
@@ -74,6 +75,7 @@ CASES = (
     Case(("personality",), by_capabilities="", by_userns=""),
     Case(("open-by-handle", "/dev/shm"), by_userns="EPERM"),
     Case(("socket", 40), by_capabilities="", by_userns=""),
+    Case(("socket", 38, 5), by_capabilities="", by_userns=""),
     Case(("raise-capability", 21), by_filter="", by_userns=""),
     Case(("bounding", 21), by_filter="", by_userns=""),
     Case(("bounding", 16), by_filter="", by_userns=""),
@@ -81,6 +83,12 @@ CASES = (
 )  # fmt: skip
 ABSENT = {"ENOSYS", "EAFNOSUPPORT"}
 """Outcomes where this kernel has no such call at all."""
+
+
+@pytest.fixture(scope="module")
+def library() -> ModuleType:
+    found: ModuleType = pytest.importorskip("pyseccomp", reason="libseccomp is not installed")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +144,8 @@ def test_it_is_known_which_attacks_only_one_layer_stops() -> None:
     }
     assert single == {
         f"unshare {NEW_USER}", f"clone {NEW_USER}", f"clone3 {NEW_USER}", "io-uring", "add-key",
-        "keyctl", "personality", "socket 40", "raise-capability 21", "bounding 21", "bounding 16",
+        "keyctl", "personality", "socket 40", "socket 38 5",
+        "raise-capability 21", "bounding 21", "bounding 16",
         "link-down", "clock-settime",
     }  # fmt: skip
 
@@ -158,6 +167,49 @@ def test_the_compatible_entry_is_no_way_around_the_filter(arena: Arena) -> None:
     assert arena.in_box("only-filter", "compatible-call", mount).reason == "EPERM"
     assert arena.in_box("wide-open", "compatible-call", mount).reason != "EPERM"
     assert arena.in_box("only-filter", "compatible-call", personality).reason == ""
+
+
+VSOCK, CIPHERS, INTERNET = 40, 38, 2
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="socketcall belongs to i386")
+@pytest.mark.parametrize("profile", ["default", "no-userns", "only-filter"])
+def test_socketcall_opens_no_family_that_socket_may_not_have(arena: Arena, profile: str) -> None:
+    """Where nothing stops it, it does; and 32-bit programs have sockets all the same."""
+    direct = 359
+    if arena.on_host("compatible-socketcall", INTERNET).reason:
+        pytest.skip("this kernel has no 32-bit calls")
+    for family in (VSOCK, CIPHERS, INTERNET):
+        reached = arena.in_box("wide-open", "compatible-socketcall", family).reason
+        assert reached == arena.in_box("wide-open", "socket", family).reason
+        assert arena.in_box(profile, "compatible-socketcall", family).reason == "ENOSYS"
+    assert arena.in_box(profile, "compatible-call", direct, VSOCK, 1).reason == "EPERM"
+    assert arena.in_box(profile, "compatible-call", direct, CIPHERS, 1).reason == "EPERM"
+    assert arena.in_box(profile, "compatible-call", direct, INTERNET, 1).reason == ""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="x32 belongs to x86_64")
+@pytest.mark.parametrize("profile", ["default", "no-userns", "only-filter"])
+def test_x32_opens_no_family_that_socket_may_not_have(arena: Arena, profile: str) -> None:
+    """The filter judges before the kernel looks whether it has the table at all."""
+    call = 41
+    for family in (VSOCK, CIPHERS):
+        assert arena.in_box(profile, "x32-call", call, family, 1).reason == "EPERM"
+    reached = arena.in_box("wide-open", "x32-call", call, INTERNET, 1).reason
+    assert reached in {"", "ENOSYS"}
+    assert arena.in_box(profile, "x32-call", call, INTERNET, 1).reason == reached
+
+
+@pytest.mark.parametrize("profile", ["default", "no-userns", "only-filter"])
+@pytest.mark.parametrize("family", [VSOCK, CIPHERS])
+def test_bits_that_the_kernel_does_not_look_at_are_no_way_around_the_filter(
+    arena: Arena, library: ModuleType, profile: str, family: int
+) -> None:
+    call = int(library.resolve_syscall(library.Arch.NATIVE, "socket"))
+    disguised = (1 << 32) | family
+    assert arena.in_box(profile, "call", call, disguised, 1).reason == "EPERM"
+    plain = arena.in_box("wide-open", "call", call, family, 1).reason
+    assert arena.in_box("wide-open", "call", call, disguised, 1).reason == plain
 
 
 def test_privileges_once_given_up_are_not_taken_back(arena: Arena) -> None:

@@ -9,6 +9,8 @@ from types import ModuleType
 
 from runtimes.namespaces import seccomp
 from runtimes.namespaces import seccomp_calls as calls
+from runtimes.oci.configuration import Condition
+from runtimes.oci.filters import default_filter
 
 _SUB_ARCHITECTURES = {"x86_64": ("X86", "X32"), "aarch64": ("ARM",)}
 
@@ -23,9 +25,13 @@ def oracle(library: ModuleType) -> bytes:
         number = seccomp.resolve(library, name)
         if number is not None:
             wanted.add_rule(library.ALLOW, number)
+    wanted.add_rule(library.ERRNO(errno.ENOSYS), "socketcall")
     for persona in calls.PERSONALITIES:
         wanted.add_rule(library.ALLOW, "personality", library.Arg(0, library.EQ, persona))
-    wanted.add_rule(library.ALLOW, "socket", library.Arg(0, library.NE, calls.AF_VSOCK))
+    for one in _families():
+        wanted.add_rule(
+            library.ALLOW, "socket", library.Arg(0, library.MASKED_EQ, one.value, one.second)
+        )
     no_namespace = library.Arg(0, library.MASKED_EQ, calls.NAMESPACE_FLAGS, 0)
     wanted.add_rule(library.ALLOW, "clone", no_namespace)
     wanted.add_rule(library.ERRNO(errno.ENOSYS), "clone3")
@@ -33,3 +39,9 @@ def oracle(library: ModuleType) -> bytes:
         wanted.export_bpf(file)
         file.seek(0)
         return seccomp.newer_is_missing(machine, seccomp.highest(library)) + file.read()
+
+
+def _families() -> list[Condition]:
+    """What bundles say of address families."""
+    rules = default_filter().rules
+    return [one for rule in rules if rule.names == ("socket",) for one in rule.conditions]

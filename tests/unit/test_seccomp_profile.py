@@ -8,6 +8,8 @@ import platform
 import pytest
 
 from runtimes.namespaces import seccomp, seccomp_calls
+from runtimes.oci.compile import compile_rules
+from runtimes.oci.filters import default_filter
 from tests.support import bpf
 from tests.support.libseccomp import oracle
 
@@ -75,10 +77,35 @@ def test_clone3_is_said_to_be_missing_so_that_libc_falls_back(program: bytes) ->
     assert judge(program, "clone3") == MISSING
 
 
-def test_sockets_of_every_family_but_vsock_may_be_made(program: bytes) -> None:
-    for family in (1, 2, 10, 16, 17):
-        assert judge(program, "socket", family) == bpf.ALLOW
-    assert judge(program, "socket", seccomp_calls.AF_VSOCK) == DENIED
+@pytest.fixture(params=["ours", "bundle"])
+def either(request: pytest.FixtureRequest, program: bytes) -> bytes:
+    """Our own filter, and the one that libseccomp makes of what a bundle of ours says."""
+    return program if request.param == "ours" else compile_rules(default_filter())
+
+
+def test_sockets_of_every_family_but_two_may_be_made(either: bytes) -> None:
+    families = {family for family in range(70) if judge(either, "socket", family) == bpf.ALLOW}
+    assert families == set(range(64)) - {seccomp_calls.AF_ALG, seccomp_calls.AF_VSOCK}
+    assert judge(either, "socket", seccomp_calls.AF_VSOCK) == DENIED
+
+
+@pytest.mark.parametrize("family", [38, 40])
+def test_bits_that_the_kernel_does_not_look_at_open_no_family(either: bytes, family: int) -> None:
+    assert judge(either, "socket", (1 << 32) | family) == DENIED
+    assert judge(either, "socket", (1 << 32) | 2) == bpf.ALLOW
+
+
+@pytest.mark.skipif(HERE != bpf.X86_64, reason="i386 is the compatible architecture of x86_64")
+def test_a_family_is_refused_through_the_other_tables_too(either: bytes) -> None:
+    """A filter cannot see the family that socketcall's pointer leads to: there is no such call."""
+    socketcall, direct, x32 = 102, 359, 0x40000000 | 41
+    for number in range(21):
+        told = bpf.verdict(either, socketcall, architecture=bpf.I386, args=(number,))
+        assert told == MISSING, number
+    for family, wanted in ((2, bpf.ALLOW), (38, DENIED), (40, DENIED)):
+        told = bpf.verdict(either, direct, architecture=bpf.I386, args=(family,))
+        assert told == wanted
+        assert bpf.verdict(either, x32, architecture=bpf.X86_64, args=(family,)) == wanted
 
 
 def test_only_harmless_personalities_may_be_taken(program: bytes) -> None:
@@ -110,11 +137,27 @@ def test_x32_calls_are_not_a_way_around(program: bytes) -> None:
 
 
 def test_no_call_is_both_allowed_and_judged_by_its_arguments() -> None:
-    assert not {"clone", "clone3", "socket", "personality"} & set(seccomp_calls.ALLOWED)
+    judged = {"clone", "clone3", "socket", "socketcall", "personality"}
+    assert not judged & set(seccomp_calls.ALLOWED)
 
 
 X32 = 0x40000000
-ARGUMENTS = ((), (17,), (40,), (0xFFFFFFFF,), (0x20008,), (0x40000,), (CLONE_NEWUSER,))
+ARGUMENTS = (
+    (),
+    (1,),
+    (17,),
+    (37,),
+    (38,),
+    (39,),
+    (40,),
+    (63,),
+    (64,),
+    (1 << 32 | 40,),
+    (0xFFFFFFFF,),
+    (0x20008,),
+    (0x40000,),
+    (CLONE_NEWUSER,),
+)
 EDGES = (1000, 0x3FFFFFFF, X32, X32 + 1000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 

@@ -6,9 +6,11 @@
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/swap.h>
 #include <sys/time.h>
 #include <sys/timex.h>
@@ -257,14 +259,53 @@ static long personality_(int argc, char **argv)
     return outcome(personality(ADDR_NO_RANDOMIZE));
 }
 
+#ifdef __x86_64__
+static long i386_call(int call, int first, int second, int third)
+{
+    int result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(call), "b"(first), "c"(second), "d"(third),
+                     "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
+    return result < 0 ? result : 0;
+}
+#endif
+
 /* The compatible architecture's entry: mount is 21 there.  getpid (20) tells that it works. */
 static long compatible_call(int argc, char **argv)
 {
 #ifdef __x86_64__
-    int result;
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"((int)number(argc, argv, 0)),
-                     "b"(0), "c"(0), "d"(0), "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
-    return result < 0 ? result : 0;
+    return i386_call((int)number(argc, argv, 0), (int)number(argc, argv, 1),
+                     (int)number(argc, argv, 2), (int)number(argc, argv, 3));
+#else
+    (void)argc, (void)argv;
+    return -ENOSYS;
+#endif
+}
+
+/* socket FAMILY by i386's socketcall, whose arguments no filter sees: they are in memory. */
+static long compatible_socketcall(int argc, char **argv)
+{
+#ifdef __x86_64__
+    enum { SOCKETCALL = 102, SOCKET = 1 };
+    uint32_t *arguments = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    if (arguments == MAP_FAILED)
+        return -errno;
+    arguments[0] = (uint32_t)number(argc, argv, 0);
+    arguments[1] = SOCK_STREAM;
+    return i386_call(SOCKETCALL, SOCKET, (int)(uintptr_t)arguments, 0);
+#else
+    (void)argc, (void)argv;
+    return -ENOSYS;
+#endif
+}
+
+/* By x86_64's third table, of 32-bit pointers; few kernels have it. */
+static long x32_call(int argc, char **argv)
+{
+#ifdef __x86_64__
+    enum { X32 = 0x40000000 };
+    return outcome(syscall(X32 | number(argc, argv, 0), number(argc, argv, 1),
+                           number(argc, argv, 2), number(argc, argv, 3)));
 #else
     (void)argc, (void)argv;
     return -ENOSYS;
@@ -283,5 +324,6 @@ const struct entry CALLS[] = {
     {"kexec-load", kexec_load_}, {"reboot", reboot_}, {"settimeofday", settimeofday_},
     {"adjtimex", adjtimex_}, {"clock-settime", clock_settime_}, {"sethostname", sethostname_},
     {"swapon", swapon_}, {"acct", acct_}, {"syslog", syslog_}, {"ports", ports},
-    {"personality", personality_}, {"compatible-call", compatible_call}, {0},
+    {"personality", personality_}, {"compatible-call", compatible_call},
+    {"compatible-socketcall", compatible_socketcall}, {"x32-call", x32_call}, {0},
 };
