@@ -1,4 +1,4 @@
-"""The one error that reading or writing results raises."""
+"""What reading or writing results raises."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class NoSuchRun(StoreError):
     """The command line names a run that is not there."""
 
     exit_code = 2
+
+
+class Missing(StoreError):
+    """A file of a run is not there."""

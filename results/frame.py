@@ -55,14 +55,14 @@ RunLike = RunDirectory | Path | str
 
 
 def load(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
-    """Every sample of ``run`` whose trial is recorded, in the columns above.
+    """Every sample of ``run`` whose trial counts as recorded, in the columns above.
 
     Args:
         run: an open run, its directory, its name or its short id.
         root: where a name is looked up.
 
     Raises:
-        StoreError: no such run, or a damaged line, named by file and number.
+        StoreError: no such run, or its files cannot be read.
     """
     directory = _opened(run, root)
     statuses = {(t.trial_id, t.attempt): t.status for t in directory.trials()}

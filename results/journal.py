@@ -2,20 +2,23 @@
 
 A line counts once its newline is there.  What follows the last newline was torn by a kill
 in mid-write: readers pass over it, the next writer cuts it off.  Anything else that does not
-decode is damage, and is reported with file and line, never passed over.
+decode is damage: readers get its number and the reason, and go on with the next line.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import msgspec
 
-from results.errors import StoreError
+from results.errors import Missing, StoreError
 
 LINE_LIMIT_BYTES = 1 << 20
 """Longest line written or read; what is longer was not written by us."""
@@ -41,6 +44,20 @@ def encode(record: object) -> bytes:
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class Line(Generic[Record]):
+    """One line: its record, or why there is none."""
+
+    number: int
+    """From 1."""
+    data: bytes
+    """As it stands in the file, newline included; empty where it is too long."""
+    record: Record | None
+    why: str = ""
+    torn: bool = False
+    """It is the last one and has no newline."""
+
+
 class Journal(Generic[Record]):
     """Reads the records of one type from a file of JSON lines."""
 
@@ -48,59 +65,81 @@ class Journal(Generic[Record]):
         self.path = path
         self._decoder = msgspec.json.Decoder(record)
 
-    def __iter__(self) -> Iterator[Record]:
-        """Every record, in order.
+    def __iter__(self) -> Iterator[Line[Record]]:
+        """Every line, in order; the last may be torn.
 
         Raises:
-            StoreError: naming ``file:line`` for whatever does not decode.
+            StoreError: the file is not there, cannot be read or is no plain file.
         """
-        for _, record in self.numbered():
-            yield record
-
-    def numbered(self) -> Iterator[tuple[int, Record]]:
-        """Line number (from 1) and record, in order.  Raises as ``__iter__``."""
         try:
-            with self.path.open("rb") as file:
+            with open_plain(self.path) as file:
                 number = 0
-                while (line := file.readline(LINE_LIMIT_BYTES + 1)).endswith(b"\n"):
+                while data := file.readline(LINE_LIMIT_BYTES + 1):
                     number += 1
-                    yield number, self._decode(line, number)
+                    if data.endswith(b"\n"):
+                        yield self._decoded(number, data)
+                    elif len(data) <= LINE_LIMIT_BYTES:
+                        yield Line(number, data, None, "cut off: it has no end", torn=True)
+                    else:
+                        torn = not _pass_over(file)
+                        yield Line(number, b"", None, "longer than 1 MiB", torn=torn)
+        except FileNotFoundError:
+            raise Missing(f"{self.path}: it is not there") from None
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}") from None
-        if len(line) > LINE_LIMIT_BYTES:
-            raise self.fault(number + 1, "longer than 1 MiB")
 
-    def fault(self, number: int, why: str) -> StoreError:
-        """Make the error for line ``number``, with what to do about it."""
-        return StoreError(
-            f"{self.path}:{number}: {why}",
-            f"the line was not written by tarebench as it stands; look at it with "
-            f"“sed -n {number}p”, repair or delete it, or restore the file from a copy",
-        )
-
-    def _decode(self, line: bytes, number: int) -> Record:
+    def _decoded(self, number: int, data: bytes) -> Line[Record]:
         try:
-            return self._decoder.decode(line)
+            return Line(number, data, self._decoder.decode(data))
         except msgspec.ValidationError as error:
-            raise self.fault(number, f"not a valid record: {error}") from None
+            why = f"not a valid record: {error}"
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self.fault(number, f"not valid JSON: {error}") from None
+            why = f"not valid JSON: {error}"
         except RecursionError:
-            raise self.fault(number, "nested too deeply") from None
+            why = "nested too deeply"
+        return Line(number, data, None, why)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open ``path`` for reading; never waits for somebody at a pipe's other end.
+
+    Raises:
+        OSError: as ``open``; also for what is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _pass_over(file: BinaryIO) -> bool:
+    """Read to the end of a line; whether it has one."""
+    while data := file.readline(LINE_LIMIT_BYTES):
+        if data.endswith(b"\n"):
+            return True
+    return False
 
 
 class Appender:
     """The one writer of a journal: locked, torn tail cut off, every append synced."""
 
     def __init__(self, path: Path) -> None:
-        """Open and lock ``path``.
+        """Open and lock ``path``, which is there: a journal is made with its run, never later.
 
         Raises:
+            Missing: it is not there.
             StoreError: somebody else writes it, or it cannot be written.
         """
         self.path = path
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise Missing(
+                f"{path}: it is not there",
+                "restore it from a copy; or make an empty one in its place, and resume: what it "
+                "held is then measured again",
+            ) from None
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from None
         try:

@@ -1,4 +1,4 @@
-"""Records of a run that stops when its claims are settled.  Standard library only.
+"""Records of a run that stops when its claims are settled.  Loads nothing but msgspec.
 
 ``blocks`` counts as ``--blocks`` does: a workload with several rounds has that many times more.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from results.bounds import Blocks, Count, Probability, Seconds
+
 State = Literal["decided", "go on", "unanswerable", "not evaluable"]
 StopReason = Literal["decided", "budget", "maximum", "unanswerable"]
 
@@ -16,10 +18,10 @@ StopReason = Literal["decided", "budget", "maximum", "unanswerable"]
 class PlannedLook:
     """A look at the data, fixed before there were any."""
 
-    blocks: int
-    difference: float
+    blocks: Blocks
+    difference: Probability
     """Nominal two-sided error probability of the interval that tells a difference."""
-    equivalence: float
+    equivalence: Probability
     """The same of the interval whose ends are one-sided bounds: verdicts rest on it."""
 
 
@@ -33,9 +35,9 @@ class ClaimState:
     """``unanswerable``: what is missing is something else than trials; ``not evaluable``: this
     run's arms and workloads cannot judge it."""
     verdict: str
-    decided_at: int | None = None
+    decided_at: Blocks | None = None
     """Blocks at the look that decided it."""
-    more: int | None = None
+    more: Count | None = None
     """About how many more blocks would settle it, from the variance seen; None: nobody can say."""
     needs: tuple[str, ...] = ()
     """Workloads whose trials would settle it."""
@@ -45,16 +47,16 @@ class ClaimState:
 class Look:
     """A look that was taken: what it spent, on which data, and what it found."""
 
-    blocks: int
-    difference: float
-    equivalence: float
+    blocks: Blocks
+    difference: Probability
+    equivalence: Probability
     """As in ``PlannedLook``; a last look spends all that was left."""
-    trials: int
+    trials: Count
     """It saw the first so many records of the journal, and nothing after them."""
     claims: tuple[ClaimState, ...]
     last: bool = False
     """Nothing is looked at after it."""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     """What it took; counted in the budget."""
 
     @property
@@ -77,9 +79,9 @@ class ClaimStop:
     reason: StopReason
     """``decided``; ``budget`` or ``maximum`` ended first; ``unanswerable``: what is missing is
     something else than trials."""
-    blocks: int
+    blocks: Blocks
     """At how many it was decided, else how many it had."""
-    more: int | None = None
+    more: Count | None = None
     """About how many more blocks would settle it; None where it is, or nobody can say."""
 
 

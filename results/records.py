@@ -1,7 +1,8 @@
-"""Records of a run, as they stand in its files.  Standard library only.
+"""Records of a run, as they stand in its files.  Loads nothing but msgspec.
 
 Everything is frozen: a record is written once and never changed.  The layout of the files
-is versioned by ``SCHEMA``; docs/results.md has its history.
+is versioned by ``SCHEMA``; docs/results.md has its history.  The numbers have their bounds here
+(``results/bounds.py``), so that every reader has them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from results.bounds import Attempt, Blocks, Count, Instant, Iteration, Rounds, SchemaNumber, Seconds
 from results.looks import ClaimStop, Look, PlannedLook
 
 SCHEMA = 1
@@ -32,16 +34,16 @@ class Sample:
 
     run_id: str
     trial_id: str
-    attempt: int
+    attempt: Attempt
     """Counts from 1; only the attempt that its trial's record names counts."""
-    block: int
+    block: Count
     backend: str
     profile: str
     workload: str
     metric: str
     unit: str
     direction: Direction
-    iteration: int
+    iteration: Iteration
     value: float
     valid: bool
     reasons: tuple[str, ...] = ()
@@ -109,9 +111,9 @@ class Trial:
 
     run_id: str
     trial_id: str
-    attempt: int
-    block: int
-    position: int
+    attempt: Attempt
+    block: Count
+    position: Count
     """Place within the block's random order."""
     backend: str
     profile: str
@@ -123,15 +125,20 @@ class Trial:
     tail: str
     """End of the output of whatever failed."""
     started_utc: str
-    phases_ns: Mapping[str, int]
+    phases_ns: Mapping[str, Instant]
     """Instant of each phase, relative to the request: created, first_byte, … removed."""
     limits_outside: Mapping[str, Any]
     limits_inside: Mapping[str, Any]
     program_digest: str
     pressure: Pressure | None
-    bookkeeping_ns: int
+    bookkeeping_ns: Instant
     """The harness's own time beside the trial: readings and gates of this one, and writing and
     syncing the record of the one before."""
+    sample_count: Count | None = None
+    """How many samples were written with it; None in runs from before this was recorded."""
+    digest: str = ""
+    """sha256 (hex) of this record's line without the digest itself, then of its samples' lines.
+    The store writes both."""
 
     @property
     def disturbed(self) -> bool:
@@ -144,7 +151,7 @@ class Trial:
 class WaterfallStep:
     """An arm's place in a waterfall: the arm before it and one mechanism more."""
 
-    position: int
+    position: Count
     """From 1, the plainest box."""
     mechanism: str
     """In a few words, for a chart's axis."""
@@ -162,7 +169,7 @@ class ArmRecord:
     """Gate codes that hold for all of it, e.g. ``emulated``."""
     versions: Mapping[str, str]
     bits: Mapping[str, str]
-    daemon_pss_bytes: int | None = None
+    daemon_pss_bytes: Count | None = None
     """Fixed cost: PSS of the daemons that serve all instances; None where unknown."""
     step: WaterfallStep | None = None
     """None for an arm that is no step of a waterfall."""
@@ -198,7 +205,7 @@ class MetricFloor:
     metric: str
     effect: float | None
     """As a margin, e.g. 0.012: a smaller difference means nothing.  None: not known."""
-    blocks: int
+    blocks: Count
     """Blocks that it comes from."""
     reason: str = ""
     """Why it is not known; empty where it is."""
@@ -208,7 +215,7 @@ class MetricFloor:
 class Run:
     """run.json: everything about a run but its data."""
 
-    schema: int
+    schema: SchemaNumber
     run_id: str
     created_utc: str
     tarebench: str
@@ -217,13 +224,13 @@ class Run:
     """The command line that reproduces it."""
     seed: int
     suite: str
-    size: Mapping[str, int]
+    size: Mapping[str, Count]
     """Iterations and seconds, as in the suite when the run was planned."""
-    rounds: Mapping[str, int]
+    rounds: Mapping[str, Rounds]
     """Workload → trials of each arm per block, where more than one."""
-    blocks: int
+    blocks: Blocks
     """With a budget the most that there may be."""
-    emulated_blocks: int
+    emulated_blocks: Blocks
     """Blocks in which arms that can never count take part."""
     arms: tuple[ArmRecord, ...]
     workloads: tuple[WorkloadRecord, ...]
@@ -240,14 +247,14 @@ class Run:
     """sha256 (hex) of every program that a workload of this run starts, by its path in the box."""
     partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Backend → workloads in which it takes part, where not in all of them."""
-    harness_peak_rss_bytes: int = 0
+    harness_peak_rss_bytes: Count = 0
     """Largest resident set of the measuring process; 0 while it runs."""
     source: str = "bench"
     """``bench``, or the format it was imported from."""
     notes: tuple[str, ...] = field(default_factory=tuple)
     floors: tuple[MetricFloor, ...] = ()
     """Written when the run is reported on: it takes the statistics to know them."""
-    budget_s: float | None = None
+    budget_s: Seconds | None = None
     """Seconds for trials and looks; None: a fixed design, ``blocks`` blocks whatever they show."""
     planned_looks: tuple[PlannedLook, ...] = ()
     """With a budget: when to look, and with which certainty; fixed before the first trial."""
@@ -255,3 +262,9 @@ class Run:
     """Looks that were taken, in order."""
     stops: tuple[ClaimStop, ...] = ()
     """With a budget: why each claim that the run can judge got no more trials."""
+    digests: bool = False
+    """Every trial's record holds its digest: one without is damaged.  The store says so."""
+    trials: Count | None = None
+    """How many trials a finished run has recorded; None: not finished, or an older run."""
+    abandoned: tuple[tuple[str, Attempt], ...] = ()
+    """Attempts that a kill left with samples and without a record, and that were not repeated."""

@@ -8,10 +8,8 @@ run.json, whole, at looks and when the run is finished.  Loads neither pandas no
 from __future__ import annotations
 
 import contextlib
-import itertools
+import dataclasses
 import math
-import os
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,14 +17,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
+from results.contents import (
+    SAMPLES,
+    TRIALS,
+    Contents,
+    Key,
+    counting_samples,
+    read_contents,
+    seal,
+)
 from results.errors import NoSuchRun, StoreError
-from results.journal import Appender, Journal, encode
-from results.records import SCHEMA, Run, Sample, Trial
+from results.journal import Appender, encode
+from results.records import Run, Sample, Trial
+from results.run_file import RUN_ID, read_run, sync_directory, write_run
 
-RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
-RUN_JSON_LIMIT_BYTES = 16 << 20
 NAMES_SHOWN = 5
 
 
@@ -65,6 +69,8 @@ class RunDirectory:
         self._run = run
         self._writers: tuple[Appender, Appender] | None = None
         self._attempts: dict[str, int] = {}
+        self._pending: tuple[Key, ...] = ()
+        self._contents: tuple[object, Contents] | None = None
 
     @classmethod
     def create(cls, root: Path, run: Run) -> RunDirectory:
@@ -76,13 +82,14 @@ class RunDirectory:
         if not RUN_ID.fullmatch(run.run_id):
             raise StoreError(f"{run.run_id!r} is not a run id like {new_run_id()}")
         path = root / run.run_id
+        run = dataclasses.replace(run, digests=True)
         try:
             root.mkdir(parents=True, exist_ok=True)
             path.mkdir()
-            for name in ("samples.jsonl", "trials.jsonl"):
+            for name in (SAMPLES, TRIALS):
                 (path / name).touch()
-            _write_run(path / "run.json", run)
-            _sync_directory(root)
+            write_run(path / "run.json", run)
+            sync_directory(root)
         except FileExistsError:
             raise StoreError(f"{path} exists", "a run is never overwritten") from None
         except OSError as error:
@@ -100,42 +107,36 @@ class RunDirectory:
             StoreError: its schema is newer than ours, or run.json is damaged.
         """
         path = _locate(path_or_name, root)
-        return cls(path, _read_run(path / "run.json"))
+        return cls(path, read_run(path / "run.json"))
 
     def run(self) -> Run:
         """Return what run.json says."""
         return self._run
 
-    def trials(self) -> tuple[Trial, ...]:
-        """Every recorded trial, in the order of their ends.
+    def contents(self) -> Contents:
+        """What the journals hold, checked; read again once they have changed.
 
         Raises:
-            StoreError: naming ``file:line`` of a line that is damaged, of another run, or that
-                records an attempt a second time.
+            StoreError: a file is there and cannot be read.
         """
-        journal = Journal(self.path / "trials.jsonl", Trial)
-        trials: dict[tuple[str, int], Trial] = {}
-        for number, trial in journal.numbered():
-            key = (trial.trial_id, trial.attempt)
-            if trial.run_id != self._run.run_id:
-                raise journal.fault(number, f"belongs to the run {trial.run_id!r}")
-            if key in trials:
-                raise journal.fault(number, f"records {trial.trial_id!r} a second time")
-            if trial.attempt < 1 or trial.block < 0:
-                raise journal.fault(number, "attempt and block cannot be negative")
-            trials[key] = trial
-        return tuple(trials.values())
+        state = tuple(_state(self.path / name) for name in (TRIALS, SAMPLES))
+        if self._contents is None or self._contents[0] != (state, self._run):
+            self._contents = (state, self._run), read_contents(self.path, self._run)
+        return self._contents[1]
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial that counts as recorded, in the order of their ends.
+
+        What is damaged is left out, and told by ``contents``.  Raises as it does.
+        """
+        return self.contents().trials
 
     def samples(self) -> Iterator[Sample]:
-        """Every sample whose trial is recorded, in order; the rest does not count.
+        """Every sample of those trials, in order.
 
-        An iterator, since a run may hold a million.  Raises as ``trials``, and for a value that
-        is not finite.
+        An iterator, since a run may hold a million.  Raises as ``contents``.
         """
-        recorded = {(trial.trial_id, trial.attempt) for trial in self.trials()}
-        for sample in self._all_samples():
-            if (sample.trial_id, sample.attempt) in recorded:
-                yield sample
+        return counting_samples(self.path, self._run, self.contents())
 
     def next_attempt(self, trial_id: str) -> int:
         """Return the next attempt's number for ``trial_id``: above any that left samples behind."""
@@ -157,10 +158,12 @@ class RunDirectory:
         Raises as ``append``.
         """
         sample_lines: list[bytes] = []
+        trial_lines: list[bytes] = []
         for trial, samples in records:
             self._check(trial, samples)
-            sample_lines += map(encode, samples)
-        trial_lines = [encode(trial) for trial, _ in records]
+            lines = [encode(sample) for sample in samples]
+            trial_lines.append(seal(trial, lines))
+            sample_lines += lines
         sample_file, trial_file = self._open_for_writing()
         attempts = dict(self._attempts)
         for trial, _ in records:
@@ -174,15 +177,16 @@ class RunDirectory:
         self._attempts = attempts
 
     def finish(self, run: Run) -> None:
-        """Replace run.json, atomically, by ``run`` as it is now.
+        """Replace run.json, atomically, by ``run`` as it is now; once it has ended, count it.
 
         Raises:
             StoreError: it is another run, or cannot be written.
         """
         if run.run_id != self._run.run_id:
             raise StoreError(f"{run.run_id} cannot finish {self._run.run_id}")
+        run = self._ended(run)
         try:
-            _write_run(self.path / "run.json", run)
+            write_run(self.path / "run.json", run)
         except OSError as error:
             raise StoreError(f"{self.path}/run.json: {error.strerror}") from None
         self._run = run
@@ -214,32 +218,33 @@ class RunDirectory:
             if not math.isfinite(sample.value):
                 raise StoreError(f"{sample.trial_id}: {sample.metric} is {sample.value}")
 
-    def _all_samples(self) -> Iterator[Sample]:
-        journal = Journal(self.path / "samples.jsonl", Sample)
-        for number, sample in journal.numbered():
-            if sample.run_id != self._run.run_id:
-                raise journal.fault(number, f"belongs to the run {sample.run_id!r}")
-            if not math.isfinite(sample.value):
-                raise journal.fault(number, f"{sample.metric} is not a finite number")
-            yield sample
-
     def _open_for_writing(self) -> tuple[Appender, Appender]:
         if self._writers is None:
             with contextlib.ExitStack() as undo:
-                samples = Appender(self.path / "samples.jsonl")
+                samples = Appender(self.path / SAMPLES)
                 undo.callback(samples.close)
-                trials = Appender(self.path / "trials.jsonl")
+                trials = Appender(self.path / TRIALS)
                 undo.callback(trials.close)
-                attempts: dict[str, int] = {}
-                marks = itertools.chain(
-                    ((trial.trial_id, trial.attempt) for trial in self.trials()),
-                    ((sample.trial_id, sample.attempt) for sample in self._all_samples()),
-                )
-                for trial_id, attempt in marks:
-                    attempts[trial_id] = max(attempts.get(trial_id, 0), attempt)
+                there = self.contents()
                 undo.pop_all()
-            self._attempts, self._writers = attempts, (samples, trials)
+            self._attempts, self._pending = dict(there.attempts), there.pending
+            self._writers = samples, trials
         return self._writers
+
+    def _ended(self, run: Run) -> Run:
+        """``run`` with what only the journals know: how many trials there are, what was given up.
+
+        Not counted anew where a run that has ended is merely written again.
+        """
+        kept = self._run
+        run = dataclasses.replace(
+            run, digests=kept.digests, trials=kept.trials, abandoned=kept.abandoned
+        )
+        if run.finished_utc in {"", kept.finished_utc}:
+            return run
+        there = self.contents()
+        given_up = dict.fromkeys((*kept.abandoned, *self._pending, *there.pending))
+        return dataclasses.replace(run, trials=there.recorded, abandoned=tuple(given_up))
 
 
 def _locate(path_or_name: str | Path, root: Path) -> Path:
@@ -256,43 +261,10 @@ def _locate(path_or_name: str | Path, root: Path) -> Path:
     raise NoSuchRun(f"no run {name[:100]!r} in {root}", f"the latest runs there: {latest_names}")
 
 
-def _read_run(path: Path) -> Run:
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does."""
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= RUN_JSON_LIMIT_BYTES else b""
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
-    hint = "restore it from a copy; the trials beside it are untouched"
-    if not data:
-        raise StoreError(f"{path}: {'empty' if size == 0 else 'longer than 16 MiB'}", hint)
-    try:
-        schema = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("schema")
-        if schema is not None and msgspec.json.decode(schema, type=int) > SCHEMA:
-            raise StoreError(
-                f"{path}: schema {bytes(schema).decode()} is newer than ours ({SCHEMA})",
-                "read it with the version of tarebench that wrote it, or a later one",
-            )
-        return msgspec.json.decode(data, type=Run)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: not a valid run: {error}", hint) from None
-    except RecursionError:
-        raise StoreError(f"{path}: nested too deeply", hint) from None
-
-
-def _write_run(path: Path, run: Run) -> None:
-    data = msgspec.json.format(encode(run), indent=2)
-    temporary = path.with_suffix(".json.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

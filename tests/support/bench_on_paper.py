@@ -142,7 +142,7 @@ def _open(root: Path, names: Mapping[str, FakeScript], workload: Workload) -> Ru
         suite="quick",
         size={"iterations": 2, "seconds": 1},
         rounds={},
-        blocks=2,
+        blocks=100,
         emulated_blocks=2,
         arms=tuple(ArmRecord(name, "default", (), {}, {}) for name in names),
         workloads=(
