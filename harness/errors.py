@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runtimes.printable import printable
+
 
 class HarnessFault(Exception):
     """The harness cannot do what was asked.  The message says what, on what and why.
@@ -32,8 +34,9 @@ class BusyFault(HarnessFault):
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
-    """``(message, hint, tail)`` of any error: ours carry a hint, others have none."""
+    """``(message, hint, tail)`` of any error, printable: ours carry a hint, others have none."""
     message = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.filename is not None:
         message = f"{error.filename}: {error.strerror}"
-    return message, str(getattr(error, "hint", "")), str(getattr(error, "tail", ""))
+    hint, tail = str(getattr(error, "hint", "")), str(getattr(error, "tail", ""))
+    return printable(message), printable(hint), printable(tail)

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 
 from harness.errors import describe
 from harness.table_fit import fitted
+from runtimes.printable import printable, printable_json
 
 
 class Terminal(Console):
-    """A console that tables fit."""
+    """A console that tables fit, and that nothing it prints can steer."""
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  # rich's own
         """Print, tables at most as wide as the terminal."""
         fitting = (fitted(each, self) if isinstance(each, Table) else each for each in objects)
         super().print(*fitting, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Segments of what is printed, or shown in a bar, with what would steer escaped."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
 
 
 stdout = Terminal(highlight=False)
@@ -27,19 +40,18 @@ stderr = Terminal(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Print one line as it is."""
-    stdout.print(text, markup=False, soft_wrap=True)
+    stdout.print(printable(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print one line as it is, to standard error."""
-    stderr.print(text, markup=False, soft_wrap=True)
+    stderr.print(printable(text), markup=False, soft_wrap=True)
 
 
 def pass_on(data: bytes, stream: TextIO) -> None:
-    """What a box wrote, as it is; on a terminal without what would steer that."""
+    """What a box wrote, as it is; on a terminal with what would steer that escaped."""
     if stream.isatty():
-        text = data.decode("utf-8", "replace")
-        stream.write("".join(each for each in text if each.isprintable() or each in "\n\t"))
+        stream.write(printable(data.decode("utf-8", "replace")))
     else:
         stream.buffer.write(data)
     stream.flush()
@@ -47,7 +59,7 @@ def pass_on(data: bytes, stream: TextIO) -> None:
 
 def encode_json(document: object) -> str:
     """JSON for people and programs."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return printable_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
 
 def tell(error: BaseException) -> None:

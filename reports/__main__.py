@@ -17,6 +17,7 @@ from results.frame import DEFAULT_ROOT, load, write_parquet
 from results.ledger.errors import LedgerError
 from results.ledger.outcome import judge_run, keep
 from results.store import RunDirectory
+from runtimes.printable import printable, printable_line
 
 
 def write(run: str | Path, root: Path = DEFAULT_ROOT) -> Path:
@@ -66,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = write(options.run, options.root)
     except (StoreError, LedgerError) as error:
         lines = [f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
-        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.write(printable("\n".join(lines)) + "\n")
         return 1
-    sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{printable_line(str(path))}\n")
     return 0
 
 

@@ -31,6 +31,7 @@ from reports.view.ledger import LedgerView
 from reports.view.model import Gate, MetricView, PhaseBar, ReportView
 from reports.view.startup import PHASES
 from reports.view.waterfall import WaterfallView
+from runtimes.printable import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_FAILURES = 200
@@ -77,6 +78,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -89,6 +91,11 @@ def _environment() -> jinja2.Environment:
         "heading": text.heading,
     }
     return environment
+
+
+def _shown(value: object) -> object:
+    """What an expression of a template gives: text without what steers, markup as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def _styles() -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import unicodedata
+
+from runtimes.printable import printable
 
 NOTHING = "–"
 """What an empty cell holds."""
@@ -16,17 +17,12 @@ _STEPS_RATE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def clean(text: str, limit: int = 4096) -> str:
-    """``text`` without what XML forbids or what reorders a line; cut at ``limit`` characters.
+    """``printable`` text cut at ``limit`` characters: nothing that XML forbids or reorders a line.
 
-    Newlines and tabs stay.  Escaping is not done here: that is the template's and the SVG
+    Newlines and tabs stay.  Quoting is not done here: that is the template's and the SVG
     writer's part.
     """
-    kept = "".join(
-        char
-        if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Cn", "Co"}
-        else "\N{REPLACEMENT CHARACTER}"
-        for char in text[: limit + 1]
-    )
+    kept = printable(text[: limit + 1])
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runtimes.base import RuntimeFault
+from runtimes.printable import printable_line
 
 HEADER = struct.Struct(">cII")
 PAYLOAD_MAX = 65_536
@@ -145,7 +146,7 @@ def digest(payload: bytes) -> str:
 def sentence(payload: bytes) -> str:
     """An error's sentence, made fit to print."""
     shown = payload[:500].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in shown).strip() or "no reason given"
+    return printable_line(shown).strip() or "no reason given"
 
 
 def run_payload(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from runtimes.printable import printable
 from runtimes.process import TAIL_BYTES
 
 BLOCK_BYTES = 512
@@ -16,8 +17,7 @@ def tail(path: Path, limit_bytes: int = TAIL_BYTES) -> str:
     with contextlib.suppress(OSError), path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - limit_bytes))
-        text = file.read(limit_bytes).decode("utf-8", "replace")
-        return "".join(char for char in text if char.isprintable() or char == "\n").strip()
+        return printable(file.read(limit_bytes).decode("utf-8", "replace")).strip()
     return ""
 
 

@@ -37,6 +37,7 @@ from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.command_line import parse
 from runtimes.namespaces.roots import Stack
 from runtimes.namespaces.settings import Settings
+from runtimes.printable import printable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -110,7 +111,7 @@ def _tell_of_strangers(owners: Sequence[tuple[Path, int]]) -> None:
 
 
 def _tell(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{printable(words)}\n")
 
 
 def main() -> int:

@@ -126,7 +126,7 @@ def test_a_job_runs_to_its_end() -> None:
         ([Frame("p", 1, b"7"), b""], "closed the channel"),
         ([Frame("p", 1, b"7"), None], "waiting for the end of true"),
         ([None], "waiting for the start of true"),
-        ([Frame("!", 1, b"cannot run true: \x1b[31mno\n")], r"cannot run true:  \[31mno"),
+        ([Frame("!", 1, b"cannot run true: \x1b[31mno\n")], r"cannot run true: \\x1b\[31mno"),
     ],
 )
 def test_a_peer_that_breaks_the_rules_is_a_fault(

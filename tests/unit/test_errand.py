@@ -112,7 +112,7 @@ def test_what_a_box_wrote_is_passed_on_as_it_is_but_steers_no_terminal() -> None
     written = b"\x1b[2J\xff done\n"
     for stream, shown in (
         (io.TextIOWrapper(io.BytesIO(), "utf-8"), written),
-        (Terminal(io.BytesIO(), "utf-8"), "[2J\ufffd done\n".encode()),
+        (Terminal(io.BytesIO(), "utf-8"), "\\x1b[2J\ufffd done\n".encode()),
     ):
         pass_on(written, stream)
         assert isinstance(stream.buffer, io.BytesIO)

@@ -33,7 +33,8 @@ from runtimes.images.layers.catalogue import StoredImage
 from runtimes.images.layers.collection import GRACE_S, collect, shrink
 from runtimes.images.layers.store import LayerStore
 from runtimes.images.oci import pack, pull, source
-from runtimes.images.oci.documents import Execution, printable
+from runtimes.images.oci.documents import Execution, name_list
+from runtimes.printable import printable, printable_line
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -77,10 +78,10 @@ def inspect(options: argparse.Namespace) -> list[str]:
         found = pull.load(where, options.name, options.architecture)
         argv = (*(found.execution.entrypoint or ()), *(found.execution.cmd or ()))
         return [
-            f"name          {printable([found.name])}",
+            f"name          {name_list([found.name])}",
             f"digest        {found.digest}",
-            f"architecture  {printable([found.architecture])}",
-            f"command       {printable(argv)}",
+            f"architecture  {name_list([found.architecture])}",
+            f"command       {name_list(argv)}",
             *(f"layer         {layer.diff} ({layer.compression})" for layer in found.layers),
         ]
 
@@ -133,7 +134,7 @@ def listed(options: argparse.Namespace) -> list[str]:
         size_bytes = sum(sizes.get(chain, 0) for chain in image.layers)
         held = ", ".join(holders(store, image)) or "-"
         figures = f"{len(image.layers)} layers\t{size_bytes >> 20} MiB"
-        lines.append(f"{image.name}\t{image.digest[:19]}\t{figures}\t{held}")
+        lines.append(f"{printable_line(image.name)}\t{image.digest[:19]}\t{figures}\t{held}")
     return lines
 
 
@@ -198,7 +199,7 @@ def _store() -> Path:
 
 
 def _tell(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{printable(words)}\n")
 
 
 def main() -> int:
@@ -212,7 +213,7 @@ def main() -> int:
     except OSError as error:
         _tell(str(error))
         return 1
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
     return 0
 
 

@@ -57,7 +57,7 @@ def _choose(source: Source, name: str) -> Saved:
     known = sorted(tag for image in images for tag in image.repo_tags or ())
     raise BadImage(
         f"{source.path}: {len(fitting)} images fit",
-        hint=f"name one of: {documents.printable(known)}",
+        hint=f"name one of: {documents.name_list(known)}",
     )
 
 

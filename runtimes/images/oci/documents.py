@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from runtimes.base import RuntimeFault
+from runtimes.printable import printable_line
 
 DOCUMENT_BYTES = 4 << 20
 """An index, manifest or configuration longer than this is refused (as by registries)."""
@@ -151,10 +152,9 @@ def digest_of(raw: bytes) -> str:
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
-def printable(names: Iterable[str]) -> str:
-    """Names from an image, for people: short, and without what a terminal would obey."""
-    told = (name if name.isprintable() else repr(name) for name in names)
-    return ", ".join(name[:100] for name in itertools.islice(told, 50))
+def name_list(names: Iterable[str]) -> str:
+    """Names from an image, for people: short, and not too many."""
+    return ", ".join(printable_line(name[:100]) for name in itertools.islice(names, 50))
 
 
 def decode(raw: bytes, kind: type[Kind], what: str) -> Kind:

@@ -22,7 +22,7 @@ from runtimes.images.oci.documents import (
     LayoutVersion,
     Manifest,
     decode,
-    printable,
+    name_list,
 )
 from runtimes.images.oci.source import Opened, Source, document
 
@@ -146,7 +146,7 @@ def _named(path: Path, index: Index, name: str) -> list[Descriptor]:
     found = [entry for entry in entries if entry.annotations.get(documents.REFERENCE) == name]
     if not found:
         known = {entry.annotations.get(documents.REFERENCE, "(no name)") for entry in entries}
-        raise BadImage(f"{path}: no image {name!r}", hint=f"there are: {printable(sorted(known))}")
+        raise BadImage(f"{path}: no image {name!r}", hint=f"there are: {name_list(sorted(known))}")
     return found
 
 
@@ -176,9 +176,9 @@ def _choose(source: Source, entries: list[Descriptor], architecture: str) -> Des
     if fitting:
         known = [entry.annotations.get(documents.REFERENCE, "") for entry in fitting.values()]
         raise BadImage(
-            f"{source.path}: {len(fitting)} images fit", hint=f"name one of: {printable(known)}"
+            f"{source.path}: {len(fitting)} images fit", hint=f"name one of: {name_list(known)}"
         )
-    only = f"only for {printable(sorted(foreign))}" if foreign else "nothing that is an image"
+    only = f"only for {name_list(sorted(foreign))}" if foreign else "nothing that is an image"
     raise BadImage(
         f"{source.path}: no image for linux/{architecture}: {only}",
         hint=f"images run on the host's kernel and processor: get one for linux/{architecture}",

@@ -17,6 +17,7 @@ from runtimes.oci.command.making import Wanted, create, run, start
 from runtimes.oci.command.options import PROGRAM, parse
 from runtimes.oci.command.state import VERSION, Store
 from runtimes.oci.read import read
+from runtimes.printable import printable, printable_line
 
 FAILED = 1
 
@@ -40,12 +41,13 @@ def _log(options: argparse.Namespace, level: str) -> Callable[[str], None]:
     """Tells standard error and, where there is one, the log that engines read."""
 
     def tell(words: str) -> None:
-        sys.stderr.write(f"{words}\n")
+        sys.stderr.write(f"{printable(words)}\n")
         if options.log is None:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         entry = {"level": level, "msg": words, "time": now}
-        text = json.dumps(entry) if options.log_format == "json" else f"{now} {level}: {words}"
+        plain = f"{now} {level}: {printable_line(words)}"
+        text = json.dumps(entry) if options.log_format == "json" else plain
         with options.log.open("a") as file:
             file.write(f"{text}\n")
 
@@ -53,7 +55,7 @@ def _log(options: argparse.Namespace, level: str) -> Callable[[str], None]:
 
 
 def _say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
+    sys.stdout.write(f"{printable(words)}\n")
 
 
 def _show(content: object) -> None:
@@ -131,14 +133,14 @@ def _ps(options: argparse.Namespace, store: Store, _: _Warn) -> None:
 def _list(options: argparse.Namespace, store: Store, _: _Warn) -> None:
     states = [looking.state(store, store.load(name)) for name in store.names()]
     if options.quiet:
-        sys.stdout.write("".join(f"{one['id']}\n" for one in states))
+        sys.stdout.write("".join(f"{printable_line(one['id'])}\n" for one in states))
     elif options.format == "json":
         _say(json.dumps(states))
     else:
         rows = [("ID", "PID", "STATUS", "BUNDLE", "CREATED")]
         rows += [(one["id"], str(one["pid"]), one["status"], one["bundle"], one["created"])
                  for one in states]  # fmt: skip
-        _say("\n".join("   ".join(row) for row in rows))
+        _say("\n".join("   ".join(map(printable_line, row)) for row in rows))
 
 
 def _check(options: argparse.Namespace, _: Store, __: _Warn) -> None:
