@@ -38,7 +38,13 @@ MAX_FAILURES = 200
 
 LEVEL_WORDS = {"stop": "No claim", "caution": "Caution", "info": "Note", "good": "Good"}
 LEVEL_ICONS = {"stop": "✕", "caution": "!", "info": "i", "good": "✓"}
-VERDICT_ICONS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "unjudged": "–"}
+VERDICT_ICONS = {
+    "supported": "✓",
+    "refuted": "✕",
+    "mixed": "◐",
+    "inconclusive": "?",
+    "unjudged": "–",
+}
 MAX_CHIPS = 5
 
 

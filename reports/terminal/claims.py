@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import text
-from results.ledger.findings import ClaimVerdict, Verdict
+from reports.view.ledger import part_lines
+from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
 from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
 from results.ledger.schema import Claim, Ledger
@@ -23,6 +24,7 @@ from results.store import RunDirectory, latest, names
 LOOKS: Mapping[Verdict, tuple[str, str]] = {
     "supported": ("✓", "green"),
     "refuted": ("✗", "red"),
+    "mixed": ("◐", "blue"),
     "inconclusive": ("?", "yellow"),
     "not evaluable": ("–", "dim"),
 }
@@ -32,6 +34,12 @@ def word(verdict: Verdict) -> Text:
     """The verdict with its icon and colour."""
     icon, style = LOOKS[verdict]
     return Text(f"{icon} {verdict}", style=style)
+
+
+def headed(verdict: ClaimVerdict) -> Text:
+    """The verdict with its icon, its colour and what belongs to it."""
+    icon, style = LOOKS[verdict.verdict]
+    return Text(f"{icon} {text.clean(verdict.headline, 600)}", style=style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +111,18 @@ def _cells(claim: Claim, verdict: ClaimVerdict | None) -> tuple[Text, Text, Text
     found = Text(claim.claim, style="bold")
     if verdict is not None:
         found.append("\n" + text.clean(verdict.sentence, 2000), style="not bold")
+        for line in by_part(verdict):
+            found.append("\n").append_text(line)
         return Text(claim.id), word(verdict.verdict), found
     found.append("\n" + _rules(claim), style="not bold")
     return Text(claim.id), Text("–", style="dim"), found
+
+
+def by_part(verdict: ClaimVerdict) -> Iterator[Text]:
+    """A line for each part of a claim that has several."""
+    for part, line in zip(verdict.parts, part_lines(verdict), strict=False):
+        icon, style = LOOKS[part.verdict]
+        yield Text(f"{icon} {line.name}: {line.verdict}", style=f"not bold {style}")
 
 
 def _rules(claim: Claim) -> str:
@@ -161,10 +178,27 @@ def _judged(verdict: ClaimVerdict | None) -> dict[str, object]:
         return {"verdict": None}
     return {
         "verdict": verdict.verdict,
+        "headline": verdict.headline,
         "sentence": verdict.sentence,
+        "by_part": [_part(part) for part in verdict.parts],
         "more_blocks": verdict.more,
+        "more_seconds": verdict.more_s,
         "warnings": list(verdict.warnings),
         "comparisons": list(_comparisons(verdict)),
+    }
+
+
+def _part(part: PartVerdict) -> dict[str, object]:
+    return {
+        "name": part.name,
+        "verdict": part.verdict,
+        "measured": part.measured,
+        "by_a_bound": part.bounded,
+        "said": part.said,
+        "holds_for": list(part.holds),
+        "fails_for": list(part.fails),
+        "more_blocks": part.more,
+        "more_seconds": part.more_s,
     }
 
 
@@ -189,6 +223,8 @@ def _comparisons(verdict: ClaimVerdict) -> Sequence[dict[str, object]]:
             "blocks": finding.comparison.n_units if finding.comparison else 0,
             "floor": finding.floor,
             "more_blocks": finding.more,
+            "more_seconds": finding.more_s,
+            "bound": finding.bound,
             "decided_at_blocks": finding.decided_at,
         }
         for finding in verdict.findings

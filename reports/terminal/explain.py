@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import text
-from reports.terminal.claims import Shown, word
-from reports.view.ledger import stop_words
+from reports.terminal.claims import Shown, headed, word
+from reports.view.ledger import part_word, stop_words
 from results.ledger import words
 from results.ledger.errors import LedgerError
-from results.ledger.findings import ClaimVerdict, Finding, Side
+from results.ledger.findings import ClaimVerdict, Finding, PartVerdict, Side
 from results.ledger.outcome import Outcome, judge_run
 from results.ledger.rules import MEANINGS
 from results.ledger.schema import Claim
@@ -59,7 +59,7 @@ def explain_view(
     """The claim, its rule, every comparison with its blocks, and the trials left out."""
     said: list[RenderableType] = [
         Text(claim.claim, style="bold"),
-        word(verdict.verdict),
+        headed(verdict),
         Text(text.clean(verdict.sentence, 2000)),
         _facts(claim, verdict, outcome),
     ]
@@ -80,10 +80,11 @@ def _facts(claim: Claim, verdict: ClaimVerdict, outcome: Outcome) -> Table:
         ("ledger", f"sha256:{outcome.judgement.digest[:16]}"),
         ("combined", _combined(claim)),
         *(("stopped", stop_words(each)) for each in outcome.run.stops if each.claim == claim.id),
+        *(("part", part_row(each)) for each in verdict.parts if len(verdict.parts) > 1),
         *(("warning", each) for each in verdict.warnings),
     ]
     if verdict.more is not None:
-        rows.append(("to settle it", f"about {words.number(verdict.more)} more blocks"))
+        rows.append(("to settle it", words.cost(verdict.more, verdict.more_s)))
     for name, value in rows:
         table.add_row(name, Text(text.clean(value, 600)))
     return table
@@ -93,8 +94,17 @@ def _combined(claim: Claim) -> str:
     if claim.awaits:
         return f"waits for {claim.awaits}"
     if claim.combine == "every":
-        return "refuted where one comparison is, supported where all are"
+        return (
+            "supported where every part is, refuted where every part is, mixed where parts differ; "
+            "what was not measured counts neither way"
+        )
     return "supported where one comparison is, refuted where all are"
+
+
+def part_row(part: PartVerdict) -> str:
+    """A part with its verdict, and with what was found or why nothing was."""
+    said = f": {part.said}" if part.said else ""
+    return f"{part.name}: {part_word(part)}{said}"
 
 
 def _finding(finding: Finding, trials: Sequence[Trial]) -> Iterator[RenderableType]:
@@ -146,7 +156,7 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     floor = "not known" if finding.floor is None else f"±{100 * finding.floor:.3g} %"
     yield "A/A floor", f"{floor}: what native differs from itself"
     if finding.more is not None:
-        yield "to settle it", f"about {words.number(finding.more)} more blocks, for a power of 80 %"
+        yield "to settle it", f"{words.cost(finding.more, finding.more_s)}, for a power of 80 %"
 
 
 def _interval(low: float | None, high: float | None) -> str:

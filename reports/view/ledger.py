@@ -10,7 +10,7 @@ from reports import text
 from reports.view.evidence import Evidence, evidence_of, floors_of
 from reports.view.forests import Forest, forests_of
 from reports.view.model import ArmView, Table
-from results.ledger.findings import ClaimVerdict, Verdict
+from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
 from results.ledger.judge import Judgement
 from results.ledger.schema import Claim, Ledger
 from results.looks import ClaimStop
@@ -18,10 +18,22 @@ from results.looks import ClaimStop
 KEYS: Mapping[Verdict, str] = {
     "supported": "supported",
     "refuted": "refuted",
+    "mixed": "mixed",
     "inconclusive": "inconclusive",
     "not evaluable": "unjudged",
 }
 """Verdict → its CSS key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartLine:
+    """One part of a claim."""
+
+    name: str
+    verdict: str
+    """In words, a bound marked as such."""
+    key: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class Card:
     verdict: Verdict
     key: str
     sentence: str
+    parts: tuple[PartLine, ...]
+    """Where there are several."""
     source: str
     refuted_by: str
     warnings: tuple[str, ...]
@@ -107,11 +121,12 @@ def stop_words(stop: ClaimStop) -> str:
 
 def _summary(cards: Sequence[Card], awaited: int) -> str:
     counts = Counter(card.verdict for card in cards)
-    held, not_held = counts["supported"], counts["refuted"]
+    held, not_held, in_part = counts["supported"], counts["refuted"], counts["mixed"]
     open_, absent = counts["inconclusive"], counts["not evaluable"] - awaited
     parts = [
         f"{held} {_plural(held, 'holds', 'hold')} on this machine" if held else "",
         f"{not_held} {_plural(not_held, 'does', 'do')} not hold" if not_held else "",
+        f"{in_part} {_plural(in_part, 'holds', 'hold')} in part" if in_part else "",
         f"{open_} {_plural(open_, 'is', 'are')} still open" if open_ else "",
         f"{absent} cannot be judged by what ran here" if absent else "",
     ]
@@ -133,6 +148,7 @@ def _card(
         verdict=verdict.verdict,
         key=KEYS[verdict.verdict],
         sentence=text.clean(verdict.sentence, 1500),
+        parts=part_lines(verdict),
         source=text.sentence(claim.source, 600),
         refuted_by=text.sentence(claim.refuted_by, 600),
         warnings=tuple(text.sentence(each, 400) for each in verdict.warnings),
@@ -141,6 +157,28 @@ def _card(
         evidence=evidence_of(claim.id, verdict.findings),
         own=claim.origin != "built in",
     )
+
+
+def part_lines(verdict: ClaimVerdict) -> tuple[PartLine, ...]:
+    """The parts one by one; none where there is but one, or nothing to say of any."""
+    if len(verdict.parts) < 2 or verdict.verdict == "not evaluable":
+        return ()
+    return tuple(
+        PartLine(
+            name=text.name(part.name, 120),
+            verdict=part_word(part),
+            key=KEYS[part.verdict],
+            said=text.sentence(part.said, 400),
+        )
+        for part in verdict.parts
+    )
+
+
+def part_word(part: PartVerdict) -> str:
+    """``supported``, ``supported by a bound``, ``not measured``."""
+    if not part.measured:
+        return "not measured"
+    return f"{part.verdict} by a bound" if part.bounded else part.verdict
 
 
 def _plural(count: int, one: str, many: str) -> str:

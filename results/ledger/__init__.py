@@ -14,13 +14,16 @@ inconclusive   it holds a limit of the rule, or is declined, or the A/A floor fo
 not evaluable  there is nothing to judge: no such arm, not yet measured, emulated …
 ============== ===========================================================================
 
-A claim of several comparisons combines them by its ``combine``:
+Each part of a claim has a verdict from its comparisons, and the claim from its parts, by its
+``combine``:
 
-``every`` (the default): refuted where one is refuted; else supported where all are supported.
-The second needs no correction for their number (an intersection-union test: Berger, 1982); the
-first is said together with how many were made.
+``every`` (the default): supported where all are, refuted where all are, ``mixed`` where some are,
+some not; inconclusive as long as what is open could make it mixed.  "Supported" needs no
+correction for their number (an intersection-union test: Berger, 1982); where only some of them make
+a verdict, it is said together with how many there were.
 ``any``: supported where one is supported; refuted where all are refuted.
 
-Comparisons that no run can hold yet (``awaits``) are set aside and named; those that this run
-lacks keep a claim from being settled in its favour.
+What was not measured is named and counts neither way.  So it never makes a verdict; where it is a
+part that the claim cannot do without (not ``optional``, not awaiting later work), what was measured
+does not speak for the whole claim either, which stays inconclusive unless it is mixed already.
 """

@@ -46,7 +46,7 @@ class Checker:
             raise self.fault(f"{raw.id!r:.60} is no id", index, key="id", hint=hint)
         for key in ("claim", "source", "refuted_by"):
             self._text(getattr(raw, key), index, key=key)
-        for key in ("awaits", "if_supported", "if_refuted"):
+        for key in ("awaits", "if_supported", "if_refuted", "holds_for", "fails_for"):
             self._text(getattr(raw, key), index, key=key, may_be_empty=True)
         if bool(raw.part) == bool(raw.awaits):
             what = "both parts and awaits" if raw.part else "neither a [[claim.part]] nor awaits"
@@ -67,6 +67,8 @@ class Checker:
             awaits=raw.awaits.strip(),
             if_supported=raw.if_supported.strip(),
             if_refuted=raw.if_refuted.strip(),
+            holds_for=raw.holds_for.strip(),
+            fails_for=raw.fails_for.strip(),
             origin=self.origin,
             line=self.places.line(index),
         )
@@ -97,6 +99,7 @@ class Checker:
             candidates=candidates,
             awaits=raw.awaits.strip(),
             optional=raw.optional,
+            bound_by=raw.bound_by,
         )
 
     def _rule(self, raw: RawRule, index: int, place: int | None) -> Rule:
@@ -130,11 +133,12 @@ class Checker:
             what = f"no workload is called {raw.workload!r:.60}"
             raise self.fault(what, index, place, key="workload", hint=hint)
         metrics = self.known.metrics[raw.workload]
-        if not raw.metric or (metrics is not None and raw.metric not in metrics):
-            names = sorted(metrics or ())
-            hint = f"{_near(raw.metric, names)}valid: {', '.join(names)}" if names else ""
-            what = f"{raw.workload} has no metric {raw.metric!r:.60}"
-            raise self.fault(what, index, place, key="metric", hint=hint)
+        for key, name in (("metric", raw.metric), ("bound_by", raw.bound_by or raw.metric)):
+            if not name or (metrics is not None and name not in metrics):
+                names = sorted(metrics or ())
+                hint = f"{_near(name, names)}valid: {', '.join(names)}" if names else ""
+                what = f"{raw.workload} has no metric {name!r:.60}"
+                raise self.fault(what, index, place, key=key, hint=hint)
 
     def _text(
         self,

@@ -9,7 +9,11 @@ from typing import Literal
 from results.ledger.rules import Rule
 from results.stats import Comparison
 
-Verdict = Literal["supported", "refuted", "inconclusive", "not evaluable"]
+Verdict = Literal["supported", "refuted", "mixed", "inconclusive", "not evaluable"]
+"""``mixed``: of several comparisons some support, some refute; one alone never is."""
+
+Bound = Literal["at-least", "at-most"]
+"""What a value that bounds says of the true one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,46 @@ class Finding:
     """No run can hold it yet."""
     decided_at: int | None = None
     """In a run with a budget: the blocks at the look that settled it; later data did not count."""
+    place: int = 0
+    """Of its part in the claim."""
+    more_s: float | None = None
+    """Seconds that these blocks would take, by what blocks took in this run; None where unknown."""
+    bound: Bound | None = None
+    """The ratio is a bound of the true one: it counts on the side on which it is safe, only."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was anything to judge."""
+        return self.verdict != "not evaluable"
+
+
+@dataclass(frozen=True, slots=True)
+class PartVerdict:
+    """What a run says of one part of a claim."""
+
+    name: str
+    """Of its own within the claim: parts of one name are told apart by their arms."""
+    verdict: Verdict
+    said: str
+    """What was found, or why nothing was."""
+    holds: tuple[str, ...]
+    """Arms of which it holds."""
+    fails: tuple[str, ...]
+    findings: tuple[int, ...]
+    """Indices of its comparisons among the claim's."""
+    awaited: bool
+    """Not looked for by this run: no run can hold it yet, or it is optional."""
+    optional: bool
+    more: int | None
+    """About how many more blocks of its workload would settle it."""
+    more_s: float | None
+    bounded: bool
+    """It rests on a bound."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether there was anything to judge."""
+        return self.verdict != "not evaluable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +110,16 @@ class ClaimVerdict:
     claim: str
     """Its id."""
     verdict: Verdict
+    headline: str
+    """The verdict with what belongs to it: the parts by name, what more would cost, or why not."""
     sentence: str
     """For somebody who decides."""
+    parts: tuple[PartVerdict, ...]
     decisive: int | None
     """Index of the finding that the sentence tells of."""
     more: int | None
     """About how many more blocks would settle it."""
+    more_s: float | None
+    """Seconds that they would take, of the workloads that need them."""
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]

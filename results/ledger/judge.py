@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import pandas as pd
 
-from results.ledger import sentences
-from results.ledger.combine import combined
+from results.ledger import combine, sentences
+from results.ledger.costs import Costs
 from results.ledger.decide import Decision, decide
 from results.ledger.evidence import HOPELESS, Evidence, Values, gather
 from results.ledger.findings import ClaimVerdict, Finding, Side
@@ -40,7 +40,12 @@ class Judgement:
 
 
 def judge(
-    ledger: Ledger, frame: pd.DataFrame, run: Run | None = None, *, levels: Levels | None = None
+    ledger: Ledger,
+    frame: pd.DataFrame,
+    run: Run | None = None,
+    *,
+    levels: Levels | None = None,
+    costs: Costs | None = None,
 ) -> Judgement:
     """Judge every claim.
 
@@ -49,14 +54,15 @@ def judge(
         frame: as ``results.frame.load`` gives it; valid samples count, invalid ones are counted.
         run: run.json, for what samples cannot tell.
         levels: error probabilities of one look among several; by default those of a single one.
+        costs: what a block of each workload takes; by default nobody knows.
 
     Never raises for what a claim lacks: that is a verdict.
     """
     evidence = gather(frame, run)
     found = floors(evidence)
-    court = _Court(evidence, found, levels)
+    court = _Court(evidence, found, levels, costs or {})
     verdicts = tuple(
-        conclude(claim, [finding for part in claim.parts for finding in _findings(part, court)])
+        conclude(claim, list(_of_parts(claim.parts, court)))
         for claim in adapted(ledger.claims, run)
     )
     return Judgement(verdicts, found, ledger.digest)
@@ -69,25 +75,47 @@ class _Court:
     evidence: Evidence
     floors: Mapping[tuple[str, str], AaFloor]
     levels: Levels | None
+    costs: Costs
 
 
 def conclude(claim: Claim, findings: Sequence[Finding]) -> ClaimVerdict:
     """The claim's verdict from the findings of all its comparisons."""
-    verdict, decisive, warnings = combined(claim, findings)
-    more = None
-    if verdict == "inconclusive":
-        counts = [each.more for each in findings if each.verdict == "inconclusive"]
-        known = [count for count in counts if count is not None]
-        more = max(known) if known and len(known) == len(counts) else None
+    parts = combine.part_verdicts(claim, findings)
+    verdict = combine.claim_verdict(claim, parts)
+    decisive = combine.decisive(findings, verdict)
+    more, seconds = _needed(findings) if verdict in {"inconclusive", "mixed"} else (None, None)
     return ClaimVerdict(
         claim=claim.id,
         verdict=verdict,
-        sentence=sentences.sentence(claim, verdict, findings, decisive),
+        headline=sentences.headline(claim, verdict, parts, more, seconds),
+        sentence=sentences.sentence(claim, verdict, findings, parts, decisive),
+        parts=parts,
         decisive=decisive,
         more=more,
+        more_s=seconds,
         findings=tuple(findings),
-        warnings=warnings,
+        warnings=combine.warnings(claim, findings, parts, verdict),
     )
+
+
+def _needed(findings: Sequence[Finding]) -> tuple[int | None, float | None]:
+    """Blocks that would settle what is open, and the seconds that all its workloads would take."""
+    open_ = [each for each in findings if each.verdict == "inconclusive"]
+    known = [each.more for each in open_ if each.more is not None]
+    if not known or len(known) < len(open_):
+        return None, None
+    seconds: dict[str, float] = {}
+    for each in open_:
+        if each.more_s is None:
+            return max(known), None
+        seconds[each.workload] = max(each.more_s, seconds.get(each.workload, 0.0))
+    return max(known), sum(seconds.values())
+
+
+def _of_parts(parts: Sequence[Part], court: _Court) -> Iterator[Finding]:
+    for place, part in enumerate(parts):
+        for finding in _findings(part, court):
+            yield replace(finding, place=place)
 
 
 def _findings(part: Part, court: _Court) -> Iterator[Finding]:
@@ -100,7 +128,7 @@ def _findings(part: Part, court: _Court) -> Iterator[Finding]:
     candidates = [arm for name in part.candidates for arm in members(name, evidence.arms)]
     for names, arms in (((part.baseline,), baselines), (part.candidates, candidates)):
         if not arms:
-            yield _unjudged(part, _absent(names, evidence.skipped))
+            yield _unjudged(part, _absent(names, evidence.skipped), awaited=part.optional)
             return
     if part.workload not in evidence.workloads:
         why = f"{part.workload} was not part of this run"
@@ -109,7 +137,8 @@ def _findings(part: Part, court: _Court) -> Iterator[Finding]:
     # A tier that the suite leaves out of a workload is no missing trial: it is not asked there.
     asked = [arm for arm in candidates if evidence.planned(arm, part.workload)]
     if not asked:
-        yield _unjudged(part, f"{spoken(part.candidates)} took no part in {part.workload}")
+        why = f"{spoken(part.candidates)} took no part in {part.workload}"
+        yield _unjudged(part, why, awaited=part.optional)
     for baseline in baselines:
         for candidate in dict.fromkeys(asked):
             if candidate != baseline:
@@ -152,6 +181,7 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         return _unjudged(part, why, court=court, baseline=baseline, candidate=candidate)
     floor = court.floors[part.workload, part.metric]
     decision = decide(compared, part.rule, direction, floor, needs_floor=evidence.has_floor)
+    cost = court.costs.get(part.workload)
     return Finding(
         part=part.name,
         workload=part.workload,
@@ -166,6 +196,7 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         comparison=compared,
         floor=floor.effect,
         more=decision.more,
+        more_s=None if cost is None or decision.more is None else cost * decision.more,
         warnings=(
             *_warnings(compared, decision, floor),
             *_cautions(part, (baseline, candidate), evidence),

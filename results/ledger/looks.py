@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from results.ledger.combine import ONE_DECIDES
+from results.ledger.costs import block_costs
 from results.ledger.findings import ClaimVerdict, Finding
 from results.ledger.judge import Judgement, conclude, judge
 from results.ledger.schema import Claim, Ledger
@@ -24,6 +26,7 @@ from results.stats.intervals import Levels
 from results.stats.sequential import SequentialPlan, plan
 
 SETTLED = frozenset({"supported", "refuted"})
+"""Verdicts of one comparison that stand; a mixed claim stands once no part of it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,11 @@ def judge_at(
         stages: at least one.
     """
     places = _places(frame, trials)
+    costs = block_costs(trials)
     known: dict[str, dict[Hashable, Finding]] = {}
     for stage in stages:
-        judgement = judge(ledger, frame[places < stage.trials], run, levels=stage.levels)
+        seen = frame[places < stage.trials]
+        judgement = judge(ledger, seen, run, levels=stage.levels, costs=costs)
         for verdict in judgement.verdicts:
             before = known.setdefault(verdict.claim, {})
             for finding in verdict.findings:
@@ -135,7 +140,7 @@ def _state(
         for each in verdict.findings
         if each.verdict == "inconclusive" or _waits(each, disturbed)
     ]
-    if verdict.verdict in SETTLED:
+    if verdict.verdict in SETTLED or (verdict.verdict == "mixed" and not open_):
         at = _decided_at(claim, verdict)
         return ClaimState(claim.id, "decided", verdict.verdict, decided_at=at)
     if not open_:
@@ -152,12 +157,12 @@ def _waits(finding: Finding, disturbed: frozenset[tuple[str, str]]) -> bool:
 
 def _decided_at(claim: Claim, verdict: ClaimVerdict) -> int | None:
     """The look that decided the claim: the first where one comparison is enough, else the last."""
+    one_is_enough = verdict.verdict == ONE_DECIDES.get(claim.combine)
     looks = [
         each.decided_at
         for each in verdict.findings
-        if each.verdict == verdict.verdict and each.decided_at is not None
+        if each.decided_at is not None and (not one_is_enough or each.verdict == verdict.verdict)
     ]
-    one_is_enough = verdict.verdict == {"every": "refuted", "any": "supported"}[claim.combine]
     return (min if one_is_enough else max)(looks, default=None)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from results.errors import StoreError
 from results.frame import load as load_frame
+from results.ledger.costs import block_costs
 from results.ledger.judge import Judgement, judge
 from results.ledger.load import load as load_ledger
 from results.ledger.looks import judge_at, stages_of
@@ -23,7 +24,8 @@ from results.store import RunDirectory
 OWN_CLAIMS = "claims.toml"
 """The user's own claims, in the run's directory: it stays complete in itself."""
 VERDICTS = "verdicts.json"
-SCHEMA = 1
+SCHEMA = 2
+"""Of verdicts.json; docs/claims.md has its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def judge_run(
     samples = load_frame(directory) if frame is None else frame
     stages = stages_of(run, trials := directory.trials())
     judgement = (
-        judge_at(ledger, samples, run, trials, stages) if stages else judge(ledger, samples, run)
+        judge_at(ledger, samples, run, trials, stages)
+        if stages
+        else judge(ledger, samples, run, costs=block_costs(trials))
     )
     return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
 

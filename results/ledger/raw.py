@@ -29,6 +29,7 @@ class RawPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidates: list[str] | None = None
     awaits: str = ""
     optional: bool = False
+    bound_by: str = ""
 
 
 class RawClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +46,8 @@ class RawClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     awaits: str = ""
     if_supported: str = ""
     if_refuted: str = ""
+    holds_for: str = "it holds for"
+    fails_for: str = "not for"
     replaces: Literal[True] | None = None
     """It stands in the place of the built-in claim of the same id."""
     part: list[RawPart] = []

@@ -26,7 +26,9 @@ class Part:
     awaits: str = ""
     """What must come first; empty where a run can hold it today."""
     optional: bool = False
-    """A run without its workload is judged by the other parts, and says what is missing."""
+    """A run that cannot judge it is judged by the other parts, and says what is missing."""
+    bound_by: str = ""
+    """Metric of the same workload whose samples may bound this one, where none of it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Claim:
     """``built in``, or the user's file."""
     line: int
     """Where it begins in that file."""
+    holds_for: str = "it holds for"
+    """Before the names of the parts that hold: ``a VM costs``."""
+    fails_for: str = "not for"
+    """Before those that do not: ``not``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from results.ledger import words
-from results.ledger.effects import (
-    CERTAIN,
-    bound,
-    brief,
-    effect,
-    interval,
-    limit,
-    named,
-    so_far,
-    worse,
-)
-from results.ledger.findings import Finding, Verdict
+from results.ledger.combine import blocks
+from results.ledger.effects import CERTAIN, bound, brief, effect, limit, named, worse
+from results.ledger.findings import Finding, PartVerdict, Verdict
+from results.ledger.open_questions import asked_for, open_question
 from results.ledger.rules import SHARES
 from results.ledger.schema import Claim
-from results.stats import Comparison
 
 MOST_NAMED = 4
 """Comparisons told one by one; more are counted."""
 
 
 def sentence(
-    claim: Claim, verdict: Verdict, findings: Sequence[Finding], decisive: int | None
+    claim: Claim,
+    verdict: Verdict,
+    findings: Sequence[Finding],
+    parts: Sequence[PartVerdict],
+    decisive: int | None,
 ) -> str:
     """What was found, how large, how certain, what it means, what is still open."""
     judged = [finding for finding in findings if not finding.awaited]
@@ -39,15 +34,117 @@ def sentence(
         said = [_holds(claim, one, judged), claim.if_supported]
     elif verdict == "refuted":
         said = [_fails(one), *_rest(one, judged), claim.if_refuted]
+    elif verdict == "mixed":
+        said = [divided(claim, parts), *_ends(findings, one), *_still_open(findings, parts)]
     elif verdict == "inconclusive":
-        said = [_open(one, judged)]
+        said = [*_so_far(claim, findings, parts), *_unsettled(one, judged, parts)]
     else:
         said = [f"Not judged: {one.why}"]
-    waiting = [finding.part for finding in findings if finding.awaited]
-    if waiting and verdict != "not evaluable":
-        verb = "is" if len(set(waiting)) == 1 else "are"
-        said.append(f"{words.listed(waiting)} {verb} not yet measured")
+    if verdict != "not evaluable":
+        said += _unmeasured(parts)
     return " ".join(words.sentence(each) for each in said if each)
+
+
+def headline(
+    claim: Claim,
+    verdict: Verdict,
+    parts: Sequence[PartVerdict],
+    more: int | None,
+    seconds: float | None,
+) -> str:
+    """The verdict in a line: with the parts by name, with what more would cost, or with why not."""
+    if verdict == "mixed":
+        return f"mixed: {divided(claim, parts)}"
+    if verdict == "inconclusive":
+        if more is not None:
+            return f"inconclusive: {words.cost(more, seconds)} would settle it"
+        absent = [part.name for part in parts if blocks(part)]
+        open_ = [part.name for part in parts if part.verdict == "inconclusive"]
+        why = f"{words.listed(open_)} {_be(open_)} open" if open_ else ""
+        return f"inconclusive: {why or f'not measured: {words.listed(absent)}'}"
+    if verdict == "not evaluable":
+        why = f"it waits for {claim.awaits}" if claim.awaits else ""
+        said = [part.said for part in parts if part.said and not part.awaited]
+        return f"not evaluable: {why or next(iter(said), 'there is nothing of it in this run')}"
+    count = [part for part in parts if part.verdict == verdict]
+    bounded = ", by a bound" if any(part.bounded for part in count) else ""
+    return f"{verdict}{bounded}"
+
+
+def divided(claim: Claim, parts: Sequence[PartVerdict]) -> str:
+    """``a VM costs system calls and page faults; not memory bandwidth``.
+
+    A part that differs between arms stands on both sides, with them.
+    """
+    holds = [_with_arms(part, part.holds) for part in parts if part.holds]
+    fails = [_with_arms(part, part.fails) for part in parts if part.fails]
+    return f"{claim.holds_for} {words.listed(holds)}; {claim.fails_for} {words.listed(fails)}"
+
+
+def _with_arms(part: PartVerdict, arms: Sequence[str]) -> str:
+    whole = part.verdict in {"supported", "refuted"}
+    return part.name if whole else f"{part.name} ({words.listed(arms)})"
+
+
+def _ends(findings: Sequence[Finding], one: Finding) -> Iterator[str]:
+    """The largest effect on either side of a claim that holds in part."""
+    holds = [finding for finding in findings if finding.verdict == "supported"]
+    yield f"Where it holds: {effect(max(holds, key=_size))}"
+    yield f"Where it does not: {effect(one)}, and the claim turns at {limit(one)}"
+
+
+def _size(finding: Finding) -> float:
+    return abs(finding.comparison.worse_by) if finding.comparison else 0.0
+
+
+def _so_far(
+    claim: Claim, findings: Sequence[Finding], parts: Sequence[PartVerdict]
+) -> Iterator[str]:
+    """What is decided of a claim that is not."""
+    for verdict, lead in (("supported", claim.holds_for), ("refuted", f"{claim.fails_for}")):
+        settled = [part for part in parts if part.verdict == verdict]
+        if settled:
+            names = words.listed([part.name for part in settled])
+            yield f"So far: {lead} {names}"
+            first = findings[settled[0].findings[0]]
+            if len(settled) == 1 and first.comparison is not None:
+                yield settled[0].said
+
+
+def _unsettled(
+    one: Finding, judged: Sequence[Finding], parts: Sequence[PartVerdict]
+) -> Iterator[str]:
+    """The most open question; nothing where only measuring the rest would help."""
+    if one.judged:
+        yield open_question(one)
+        others = sum(part.verdict == "inconclusive" for part in parts) - 1
+        if others > 0:
+            yield f"{others} more {'part is' if others == 1 else 'parts are'} open"
+    elif not any(map(blocks, parts)):
+        done = sum(finding.verdict in {"supported", "refuted"} for finding in judged)
+        count = f"{done} of {len(judged)} comparisons are settled"
+        yield f"Not settled: {count}, but {one.part} was not judged: {one.why}"
+    else:
+        yield f"That is not the whole claim: {one.part} was not judged: {one.why}"
+
+
+def _still_open(findings: Sequence[Finding], parts: Sequence[PartVerdict]) -> Iterator[str]:
+    """Parts of a mixed claim that are not decided; they may fall on either side."""
+    for part in parts:
+        open_ = [each for at in part.findings if (each := findings[at]).verdict == "inconclusive"]
+        if open_:
+            yield f"{part.name} is still open: {asked_for(max(open_, key=lambda f: f.more or 0))}"
+
+
+def _unmeasured(parts: Sequence[PartVerdict]) -> Iterator[str]:
+    names = [part.name for part in parts if not part.measured]
+    if names:
+        was, count = ("was", "it counts") if len(names) == 1 else ("were", "they count")
+        yield f"{words.listed(names)} {was} not measured: {count} neither way"
+
+
+def _be(names: Sequence[str]) -> str:
+    return "is" if len(set(names)) == 1 else "are"
 
 
 def _holds(claim: Claim, one: Finding, judged: Sequence[Finding]) -> str:
@@ -94,50 +191,9 @@ def _fails(one: Finding) -> str:
 
 
 def _rest(one: Finding, judged: Sequence[Finding]) -> list[str]:
-    """The other comparisons of a claim that did not hold: who else failed, who did not."""
-    others = [finding for finding in judged if finding is not one]
-    said = []
-    for verdict, begin in (("refuted", "Nor does it for"), ("supported", "It does hold for")):
-        found = [finding for finding in others if finding.verdict == verdict]
-        shown = [brief(finding) for finding in found[:MOST_NAMED]]
-        if len(found) > MOST_NAMED:
-            shown.append(f"{len(found) - MOST_NAMED} more")
-        if shown:
-            said.append(f"{begin} {words.listed(shown)}")
-    still = sum(finding.verdict in {"inconclusive", "not evaluable"} for finding in others)
-    if still:
-        said.append(f"{still} of {len(judged)} comparisons are open")
-    return said
-
-
-def _open(one: Finding, judged: Sequence[Finding]) -> str:
-    if one.comparison is None:
-        done = sum(finding.verdict in {"supported", "refuted"} for finding in judged)
-        count = f"{done} of {len(judged)} comparisons are settled"
-        return f"Not settled: {count}, but {one.part} was not judged: {one.why}"
-    found = one.comparison
-    if found.equivalence_low is None or found.equivalence_high is None:
-        return _too_few(one, found)
-    if not one.why.startswith("the interval"):
-        said = f"Not settled: {interval(one)} {CERTAIN}, but {one.why}"
-        return (
-            f"{said}; about {words.number(one.more)} more {_blocks(one.more)} would show it"
-            if one.more
-            else said
-        )
-    settle = "no sensible number of trials would settle it: the effect sits on the limit"
-    if one.more is not None:
-        settle = f"about {words.number(one.more)} more {_blocks(one.more)} would settle it"
-    return f"Not settled: {interval(one)} {CERTAIN}, and the claim turns at {limit(one)}; {settle}"
-
-
-def _too_few(one: Finding, found: Comparison) -> str:
-    unit = _blocks(found.n_units) if found.method.startswith("paired") else "trials"
-    need = f", {one.more} more at least" if one.more else ""
-    out = sum(one.baseline.invalid.values()) + sum(one.candidate.invalid.values())
-    gates = f"; {out} {'trial' if out == 1 else 'trials'} did not pass the gates" if out else ""
-    return f"Too few trials to say: {found.n_units} {unit}{need}{gates}. So far {so_far(one)}"
-
-
-def _blocks(count: int) -> str:
-    return "block" if count == 1 else "blocks"
+    """The other comparisons of a claim that did not hold."""
+    found = [each for each in judged if each is not one and each.verdict == "refuted"]
+    shown = [brief(finding) for finding in found[:MOST_NAMED]]
+    if len(found) > MOST_NAMED:
+        shown.append(f"{len(found) - MOST_NAMED} more")
+    return [f"Nor does it for {words.listed(shown)}"] if shown else []

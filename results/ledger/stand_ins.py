@@ -2,8 +2,10 @@
 
 A built-in claim speaks of a resource and names our workload for it.  Where an imported run lacks
 that workload, those that it has for the same resource stand in, each by its primary metric; rule,
-margin and arms stay as they were fixed.  What a study never set out to measure is set aside like
-what no run can hold yet, and named.  Claims of the user's own file name what they mean.
+margin and arms stay as they were fixed.  What a study never set out to measure is named and counts
+neither way: where it measured the resource otherwise, the claim is judged without it; where it did
+not measure the resource at all, what it has does not speak for the whole claim.  Claims of the
+user's own file name what they mean.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from results.ledger.schema import Claim, Part
 from results.records import Run, WorkloadRecord
 
 BUILT_IN = "built in"
-LACKING = "figures of it, which were not imported"
 
 
 def adapted(claims: Sequence[Claim], run: Run | None) -> tuple[Claim, ...]:
@@ -38,10 +39,11 @@ def _parts(
 ) -> tuple[Part, ...]:
     found = dict.fromkeys(each for part in parts for each in _instead(part, own, strangers))
     held = own.keys() | {each.name for each in strangers}
-    if not any(part.workload in held for part in found):
-        return tuple(found)  # that nothing of it was measured is the verdict
+    resources = {own_or.resource for own_or in (*own.values(), *strangers)}
     return tuple(
-        part if part.awaits or part.workload in held else replace(part, awaits=LACKING)
+        replace(part, optional=True)
+        if part.workload not in held and part.workload.partition(".")[0] in resources
+        else part
         for part in found
     )
 

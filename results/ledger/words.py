@@ -47,6 +47,23 @@ def percent(share: float) -> str:
     return shown.replace(",", "\N{NARROW NO-BREAK SPACE}") + f"{SPACE}%"
 
 
+def duration(seconds: float) -> str:
+    """``40 seconds``, ``4 minutes``, ``2.5 hours``: as exact as a forecast is."""
+    if seconds < 90.0:
+        size, unit = max(1, round(seconds)), "second"
+    elif seconds < 5400.0:
+        size, unit = round(seconds / 60.0), "minute"
+    else:
+        return f"{number(round(seconds / 3600.0, 1))}{SPACE}hours"
+    return f"{size}{SPACE}{unit}{'' if size == 1 else 's'}"
+
+
+def cost(blocks: int, seconds: float | None) -> str:
+    """``about 12 more blocks (4 minutes)``: what would settle something."""
+    time = f" ({duration(seconds)})" if seconds is not None else ""
+    return f"about {number(blocks)} more {'block' if blocks == 1 else 'blocks'}{time}"
+
+
 def times(ratio: float) -> str:
     """``12.6 times``, ``1.04 times``, ``0.031 times``."""
     return f"{number(ratio)}{SPACE}times"

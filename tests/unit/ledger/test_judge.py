@@ -257,7 +257,7 @@ def test_an_empty_frame_judges_nothing() -> None:
     assert found.verdict == "not evaluable"
 
 
-def test_every_part_must_hold_and_one_refutes() -> None:
+def test_parts_that_differ_make_the_claim_mixed() -> None:
     two = (part(name="one"), part(name="two", workload="cpu.two"))
     second = [
         rows(arm, values, workload="cpu.two")
@@ -265,9 +265,14 @@ def test_every_part_must_hold_and_one_refutes() -> None:
     ]
     samples = frame(*BASE, rows("ns", times(1.0)), *second)
     found = verdict_of(claim(*two), samples)
-    assert found.verdict == "refuted"
+    assert found.verdict == "mixed"
     assert found.decisive == 1
-    assert "It does hold for ns in one" in found.sentence
+    assert found.headline == "mixed: it holds for one; not for two"
+    assert [(each.name, each.verdict) for each in found.parts] == [
+        ("one", "supported"),
+        ("two", "refuted"),
+    ]
+    assert "Where it does not: in two, ns did 20" in found.sentence
     assert "1 of 2 comparisons" in found.warnings[0]
     assert verdict_of(claim(*two, combine="any"), samples).verdict == "supported"
     only_first = frame(*BASE, rows("ns", times(1.0)))
@@ -281,7 +286,55 @@ def test_parts_that_wait_are_set_aside_and_named() -> None:
     samples = frame(*BASE, rows("ns", times(1.0)))
     found = verdict_of(claim(part(), later), samples)
     assert found.verdict == "supported"
-    assert found.sentence.endswith("Storage is not yet measured.")
+    assert found.sentence.endswith("Storage was not measured: it counts neither way.")
+
+
+def test_arms_that_differ_make_their_part_mixed_and_are_named() -> None:
+    one = claim(part(candidates=("ns", "docker")))
+    samples = frame(*BASE, rows("ns", times(1.0)), rows("docker", times(0.7)))
+    found = verdict_of(one, samples)
+    assert found.verdict == "mixed"
+    assert found.headline == "mixed: it holds for work (ns); not for work (docker)"
+    assert (found.parts[0].holds, found.parts[0].fails) == (("ns",), ("docker",))
+
+
+def test_a_mixed_claim_names_the_part_that_is_still_open() -> None:
+    noisy = [value * (1.0 + 0.03 * (-1) ** place) for place, value in enumerate(NATIVE)]
+    names = ("one", "two", "three")
+    parts = [part(name=name, workload=f"cpu.{name}") for name in names]
+    groups = [
+        rows(arm, values, workload=f"cpu.{name}")
+        for name, box in zip(names, (times(1.0), times(0.8), noisy), strict=True)
+        for arm, values in (("native", NATIVE), ("native:aa", AGAIN), ("ns", box))
+    ]
+    found = judge(ledger(claim(*parts)), frame(*groups), costs={"cpu.three": 30.0}).verdicts[0]
+    assert found.verdict == "mixed"
+    assert "Three is still open: about" in found.sentence
+    assert found.more is not None
+    assert found.more_s == 30.0 * found.more
+    assert found.parts[2].verdict == "inconclusive"
+
+
+def test_refuted_takes_every_part_that_should_have_been_judged() -> None:
+    two = (part(name="one"), part(name="two", workload="cpu.two"))
+    samples = frame(*BASE, rows("ns", times(0.8)))
+    found = verdict_of(claim(*two), samples)
+    assert found.verdict == "inconclusive"
+    assert "So far: not for one." in found.sentence
+    optional = verdict_of(claim(two[0], replace(two[1], optional=True)), samples)
+    assert optional.verdict == "refuted"
+    assert "Two was not measured: it counts neither way." in optional.sentence
+
+
+def test_what_more_would_cost_is_said_in_minutes() -> None:
+    noisy = [value * (1.0 + 0.03 * (-1) ** place) for place, value in enumerate(NATIVE)]
+    one, samples = claim(part("loss-at-most", 0.015)), frame(*BASE, rows("ns", noisy))
+    found = judge(ledger(one), samples, costs={"cpu.work": 60.0}).verdicts[0]
+    assert found.verdict == "inconclusive"
+    assert f"{found.more}\N{NO-BREAK SPACE}minutes" in found.sentence.replace("hours", "")
+    assert "between" in found.sentence
+    assert found.more_s == 60.0 * (found.more or 0)
+    assert "minutes" in found.headline
 
 
 def test_groups_mean_their_default_profiles_and_each_pair_counts() -> None:

@@ -128,7 +128,9 @@ def test_a_look_sees_the_first_records_of_the_journal_only() -> None:
 @pytest.mark.parametrize(
     ("combine", "factors", "verdict", "decided_at"),
     [
-        ("every", (0.9, 0.9), "refuted", 8),
+        ("every", (0.9, 0.9), "refuted", 16),
+        ("every", (1.0, 0.9), "mixed", 16),
+        ("every", (0.9, 1.0), "mixed", 16),
         ("every", (1.0, 1.0), "supported", 16),
         ("any", (1.0, 1.0), "supported", 8),
         ("any", (0.9, 0.9), "refuted", 16),
@@ -154,6 +156,17 @@ def test_an_open_claim_names_the_workloads_that_it_needs() -> None:
     state = judged(frames.claim(*parts), samples, journal(samples, order), 24)
     assert (state.state, state.needs) == ("go on", (MORE,))
     assert state.more is not None
+
+
+def test_a_mixed_claim_goes_on_for_the_part_that_is_open() -> None:
+    wide = [value * (1.03 if place % 2 else 0.97) for place, value in enumerate(NATIVE)]
+    third = "cpu.third"
+    parts = [frames.part(name=name, workload=name) for name in (WORK, MORE, third)]
+    boxes = {WORK: times(1.0), MORE: times(0.9), third: wide}
+    samples = pd.concat([arms(box, name) for name, box in boxes.items()], ignore_index=True)
+    order = [(name, block) for block in range(12) for name in boxes]
+    state = judged(frames.claim(*parts), samples, journal(samples, order), 36)
+    assert (state.state, state.verdict, state.needs) == ("go on", "mixed", (third,))
 
 
 @pytest.mark.parametrize(("transient", "state"), [(True, "go on"), (False, "not evaluable")])

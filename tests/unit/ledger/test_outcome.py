@@ -79,7 +79,7 @@ def test_the_command_prints_json_and_says_what_is_wrong(
     run: RunDirectory, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
     assert main([str(run.path)]) == 0
-    assert json.loads(capfdbinary.readouterr().out)["schema"] == 1
+    assert json.loads(capfdbinary.readouterr().out)["schema"] == 2
     assert main([str(tmp_path / "none")]) == 1
     broken = tmp_path / "broken.toml"
     broken.write_text("claim = 7")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,7 +22,7 @@ from reports.view.ledger import LedgerView, ledger_view, stop_words
 from results.frame import load
 from results.ledger.errors import LedgerError
 from results.ledger.judge import judge
-from results.ledger.outcome import judge_run
+from results.ledger.outcome import Outcome, judge_run
 from results.ledger.schema import Claim
 from results.ledger.vocabulary import installed
 from results.looks import ClaimStop
@@ -87,6 +88,54 @@ def test_values_far_off_the_scale_stay_on_the_page() -> None:
     assert set(charts) == {"c", "d"}
 
 
+def test_a_mixed_claim_shows_each_part_with_icon_and_word() -> None:
+    samples = frame(
+        *(
+            rows(arm, values, workload=name)
+            for name, box in (("cpu.one", times(1.0)), ("cpu.two", times(0.8)))
+            for arm, values in (("native", NATIVE), ("native:aa", AGAIN), ("ns", box))
+        )
+    )
+    parts = [part(name=name, workload=f"cpu.{name}") for name in ("one", "two", "three")]
+    made = ledger(claim(*parts))
+    view = ledger_view(made, judge(made, samples), {})
+    card = view.cards[0]
+    assert (card.verdict, card.key) == ("mixed", "mixed")
+    assert [(each.name, each.verdict, each.key) for each in card.parts] == [
+        ("one", "supported", "supported"),
+        ("two", "refuted", "refuted"),
+        ("three", "not measured", "unjudged"),
+    ]
+    assert view.summary.startswith("Of 1 claim that can be measured today, 1 holds in part.")
+    assert view.counts == (("mixed", "mixed", 1),)
+
+
+def test_the_page_and_the_terminal_show_the_parts_of_a_mixed_claim(run: RunDirectory) -> None:
+    record, samples = run.run(), load(run)
+    small = part("ratio-at-most", 3.0, workload="startup.http", metric="first_http_200_ns")
+    cpu = part("loss-at-most", 0.5, name="cpu", workload="cpu.sysbench", metric="events_per_second")
+    made = ledger(claim(cpu, replace(small, candidates=("docker",), name="start")))
+    judgement = judge(made, samples, record)
+    assert judgement.verdicts[0].verdict == "mixed"
+    page = render(
+        build(record, samples, run.trials()), ledger_view(made, judgement, arm_views(record))
+    )
+    assert '<span class="level">mixed</span>' in page
+    assert page.count('<li class="verdict-refuted">') == 1
+    assert "◐" in page
+    outcome = Outcome(record, made, judgement)
+    said = printed(*claims_command.claims_view(made, outcome))
+    for words in ("◐ mixed", "✓ cpu: supported", "✗ start: refuted"):
+        assert words in said
+    document = claims_command.claims_document(made, outcome)["claims"][0]
+    assert document["headline"] == "mixed: it holds for cpu; not for start"
+    assert [each["verdict"] for each in document["by_part"]] == ["supported", "refuted"]
+    lines = explain_command.explain_view(
+        made.claims[0], judgement.verdicts[0], outcome, run.trials()
+    )
+    assert "start: refuted: in start, docker stands at" in printed(*lines)
+
+
 def test_claims_without_data_come_last_and_are_counted() -> None:
     view = shown(claim(awaits="later", name="w"), claim(part("loss-at-most", 0.1)))
     assert [card.id for card in view.cards] == ["c"]
@@ -148,7 +197,7 @@ def test_the_terminal_shows_verdicts_and_reasons(run: RunDirectory) -> None:
         "90 % interval",
         "A/A floor",
         "paired by block",
-        "refuted where one comparison is",
+        "supported where every part is",
     ):
         assert words in said
     with pytest.raises(LedgerError, match="no claim is called 'nonsense'"):
