@@ -73,7 +73,10 @@ def tuned(file: UndoFile, tree: Tree) -> Row:
 
 def _backend(name: str, runtime: Runtime, options: Mapping[str, str]) -> Row:
     answer = runtime.availability(options)
-    return Row(f"backend {name}", "works" if answer.ok else "missing", answer.reason, answer.fix)
+    subject = f"backend {name}"
+    if answer.ok and answer.caution:
+        return Row(subject, "caution", answer.caution, answer.fix)
+    return Row(subject, "works" if answer.ok else "missing", answer.reason, answer.fix)
 
 
 def _root(_facts: Mapping[str, Any]) -> Row:

@@ -119,6 +119,8 @@ class Availability:
     ok: bool
     reason: str
     fix: str = ""
+    caution: str = ""
+    """What a reader should know although it runs, e.g. that its guests will be emulated."""
 
 
 @dataclass(frozen=True, slots=True)

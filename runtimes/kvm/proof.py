@@ -57,18 +57,37 @@ def prove(emulator: Path, architecture: str, kernel: Kernel, initramfs: Path, ca
     objection = objection_to(DEVICE)
     if objection is not None:
         return objection
-    remembered = cache / f"proof-{_key(emulator, kernel, initramfs)}.json"
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return Proof(**json.loads(remembered.read_text()))
-    outcome = boot(command(emulator, architecture, kernel.image, initramfs))
-    if not outcome.decided:
-        return outcome
-    with contextlib.suppress(OSError):  # only costs the next run a probe
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = remembered.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(asdict(outcome)))
-        draft.rename(remembered)
+    key = _key(emulator, kernel, initramfs)
+    outcome = _remembered(cache / f"proof-{key}.json")
+    if outcome is None:
+        outcome = boot(command(emulator, architecture, kernel.image, initramfs))
+        if outcome.decided:
+            _remember(cache / f"proof-{key}.json", outcome)
+    _remember(_latest(cache), outcome)
     return outcome
+
+
+def latest(cache: Path) -> Proof | None:
+    """How the last probe since this host booted went; ``None`` where there was none."""
+    return _remembered(_latest(cache))
+
+
+def _latest(cache: Path) -> Path:
+    return cache / f"proof-of-boot-{BOOT_ID.read_text().strip()}.json"
+
+
+def _remembered(path: Path) -> Proof | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Proof(**json.loads(path.read_text()))
+    return None
+
+
+def _remember(path: Path, outcome: Proof) -> None:
+    with contextlib.suppress(OSError):  # only costs the next run a probe
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(asdict(outcome)))
+        draft.rename(path)
 
 
 def objection_to(device: Path) -> Proof | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.kernel import choose
@@ -47,7 +48,9 @@ class KvmRuntime:
             summary = self._check(options)
         except RuntimeFault as fault:
             return Availability(ok=False, reason=str(fault), fix=fault.hint)
-        return Availability(ok=True, reason=summary)
+        return outlook(
+            summary, proof.objection_to(proof.DEVICE) or proof.latest(directories.cache() / "kvm")
+        )
 
     def _check(self, options: Mapping[str, str]) -> str:
         if not is_host_root():
@@ -68,9 +71,7 @@ class KvmRuntime:
         host.emulator(name)
         kernel = choose()
         kind = host.read_virtualisation(name)
-        objection = proof.objection_to(proof.DEVICE)
-        device = f"emulated, since {objection.reason}" if objection else f"with {proof.DEVICE}"
-        return f"QEMU {device} ({kind.kind}), guest kernel {kernel.release}"
+        return f"QEMU, {kind.kind}, guest kernel {kernel.release}"
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See runtimes.kvm.preparation; imported here, so that doctor needs no libvirt."""
@@ -89,6 +90,28 @@ class KvmRuntime:
         from runtimes.kvm.leftovers import clean  # noqa: PLC0415  # kept with prepare
 
         return clean(state, run)
+
+
+def outlook(summary: str, proved: proof.Proof | None) -> Availability:
+    """What the last probe of this boot promises: VMs, emulated VMs, or nothing yet.
+
+    An emulated guest shows that everything works, and nothing about speed.
+    """
+    if proved is None:
+        return Availability(
+            ok=True,
+            reason=summary,
+            fix="the first run with kvm boots a probe",
+            caution=f"not yet proved since this host booted that a guest boots under KVM; {summary}",
+        )
+    if not proved.works:
+        return Availability(
+            ok=True,
+            reason=summary,
+            fix=proved.remedy or "judge VMs on a host whose KVM boots guests",
+            caution=f"guests will be emulated: {proved.reason}",
+        )
+    return Availability(ok=True, reason=f"{summary}; {proved.reason}")
 
 
 def check_uri(uri: str) -> None:

@@ -11,7 +11,7 @@ from runtimes import process
 from runtimes.base import RuntimeFault
 from runtimes.images.kernel import Kernel
 from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof, reading, taps
-from runtimes.kvm.runtime import check_uri
+from runtimes.kvm.runtime import check_uri, outlook
 
 INTEL = "flags\t\t: fpu vmx sse2\n"
 GUEST = "flags\t\t: fpu svm hypervisor\n"
@@ -73,6 +73,49 @@ def test_a_probe_that_hangs_is_killed_at_its_limit() -> None:
     assert not outcome.works
     assert not outcome.decided, "a busy host would be taken for one without KVM until it reboots"
     assert "0.2 s" in outcome.reason
+
+
+def probed(monkeypatch: pytest.MonkeyPatch, cache: Path, outcome: proof.Proof) -> proof.Proof:
+    """Prove with a probe that goes as told."""
+    monkeypatch.setattr(proof, "objection_to", lambda _: None)
+    monkeypatch.setattr(proof, "boot", lambda _: outcome)
+    program = cache / "program"
+    program.write_text("x")
+    return proof.prove(program, "x86_64", Kernel("6.1", program, program), program, cache)
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_how_the_last_probe_went_is_remembered_until_the_host_boots_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, decided: bool
+) -> None:
+    assert proof.latest(tmp_path) is None
+    outcome = proof.Proof(works=False, reason="suberror 1", decided=decided)
+    assert probed(monkeypatch, tmp_path, outcome) == outcome
+    assert proof.latest(tmp_path) == outcome
+    again = proof.Proof(works=True, reason="1.0 s")
+    assert probed(monkeypatch, tmp_path, again) == (outcome if decided else again)
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("another boot")
+    monkeypatch.setattr(proof, "BOOT_ID", boot_id)
+    assert proof.latest(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"works": 1, "else": 2}', "\x00"])
+def test_a_damaged_memory_is_none(tmp_path: Path, content: str) -> None:
+    boot_id = proof.BOOT_ID.read_text().strip()
+    (tmp_path / f"proof-of-boot-{boot_id}.json").write_text(content)
+    assert proof.latest(tmp_path) is None
+
+
+def test_doctor_cautions_where_no_guest_has_been_proved_to_boot() -> None:
+    """/dev/kvm is there on many a host that boots no stock kernel."""
+    unknown = outlook("QEMU", None)
+    emulated = outlook("QEMU", proof.Proof(works=False, reason="suberror 1"))
+    proved = outlook("QEMU", proof.Proof(works=True, reason="up in 1.0 s"))
+    assert (unknown.ok, "not yet proved" in unknown.caution) == (True, True)
+    assert (emulated.ok, emulated.caution) == (True, "guests will be emulated: suberror 1")
+    assert emulated.fix
+    assert (proved.ok, proved.caution) == (True, "")
 
 
 def test_a_probe_that_writes_without_end_is_killed_at_its_limit() -> None:
