@@ -102,7 +102,7 @@ def outlook(summary: str, proved: proof.Proof | None) -> Availability:
             ok=True,
             reason=summary,
             fix="the first run with kvm boots a probe",
-            caution=f"not yet proved since this host booted that a guest boots under KVM; {summary}",
+            caution=f"not yet proved in this boot of the host that a guest boots; {summary}",
         )
     if not proved.works:
         return Availability(

@@ -80,7 +80,8 @@ def probed(monkeypatch: pytest.MonkeyPatch, cache: Path, outcome: proof.Proof) -
     monkeypatch.setattr(proof, "objection_to", lambda _: None)
     monkeypatch.setattr(proof, "boot", lambda _: outcome)
     program = cache / "program"
-    program.write_text("x")
+    if not program.exists():
+        program.write_text("x")
     return proof.prove(program, "x86_64", Kernel("6.1", program, program), program, cache)
 
 
