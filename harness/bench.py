@@ -191,7 +191,10 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
         budget_s=plan.budget_s,
         emulated_blocks=plan.emulated_blocks,
         arms=ready.arms,
-        workloads=tuple(_workload_record(each) for each in plan.workloads.values()),
+        workloads=tuple(
+            _workload_record(each, sliced=each.name in plan.sliced)
+            for each in plan.workloads.values()
+        ),
         skipped=plan.skipped,
         limits={
             **dataclasses.asdict(plan.allotment.box),
@@ -208,7 +211,7 @@ def _run_record(ready: Prepared, clock: Clock) -> Run:
     )
 
 
-def _workload_record(workload: Workload) -> WorkloadRecord:
+def _workload_record(workload: Workload, *, sliced: bool) -> WorkloadRecord:
     primary = next((each for each in workload.metrics if each.primary), workload.metrics[0])
     return WorkloadRecord(
         name=workload.name,
@@ -216,6 +219,7 @@ def _workload_record(workload: Workload) -> WorkloadRecord:
         title=workload.title,
         primary=primary.name,
         metrics=tuple((each.name, each.unit, each.direction) for each in workload.metrics),
+        design="slices" if sliced else "trials",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from harness.caches import Caches, NoCaches
 from harness.clock import Clock
+from harness.host import available_bytes
 from harness.pressure import Watch, unwatched
 from runtimes.agent import Agent
 from runtimes.base import Engine, InstanceSpec, Lease, Limits, Network
@@ -76,6 +77,12 @@ class Context:
     volumes: Path | None = None
     """Where boxes' volumes are made; ``None`` on paper."""
     caches: Caches = field(default_factory=NoCaches)
+    seed: int = 0
+    """The run's: the order of slices comes from it."""
+    sliced: frozenset[str] = frozenset()
+    """Workloads whose blocks work in slices."""
+    available_bytes: Callable[[], int] = available_bytes
+    """Memory that the host could give to boxes now."""
     _warm: set[tuple[str, str, str]] | None = field(default=None, init=False)
     """(backend, profile, workload) run since caches were last dropped; None: they never were."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)

@@ -161,10 +161,10 @@ def _learn(history: _History, plan: Plan, run: Run, directory: RunDirectory) -> 
 
 
 def _took_s(trial: Trial) -> float | None:
-    """What a trial took, the harness's part in it included."""
-    if trial.pressure is None:
+    """What a trial took, the harness's part in it included; of a block in slices its share."""
+    if trial.pressure is None or trial.beside < 0:
         return None
-    seconds = trial.pressure.seconds + trial.bookkeeping_ns / 1e9
+    seconds = trial.pressure.seconds / (1 + trial.beside) + trial.bookkeeping_ns / 1e9
     return seconds if math.isfinite(seconds) and 0.0 <= seconds < LONGEST_S else None
 
 

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 from harness.context import Context
 from harness.progress import Observer
 from harness.schedule import Slot
+from harness.slices.block import lacking, run_block, together
 from harness.trial import run_trial
 from results.records import Sample, Trial
 
@@ -40,6 +41,10 @@ class Journal(Protocol):
 
     def append(self, trial: Trial, samples: Sequence[Sample]) -> None:
         """Record one trial; durable on return."""
+        ...
+
+    def extend(self, records: Sequence[tuple[Trial, Sequence[Sample]]]) -> None:
+        """Record trials that ended together; durable on return."""
         ...
 
 
@@ -117,6 +122,7 @@ class Repeats:
         return (
             last is not None
             and last.disturbed
+            and not last.beside  # alone it would be paired with slices of another time
             and self._tries[slot.trial_id] <= REPEATS
             and self.allowed > 0
         )
@@ -150,6 +156,12 @@ def run_all(
         ahead, rest = rest, rest[len(missing) :]
         if admission == "skip":
             continue
+        sliced = runner.together(block) if missing else []
+        if any(slot in sliced for slot in missing):
+            # What a kill has cut off is paired with nothing: the whole block is done again.
+            runner.run_sliced(sliced, ahead)
+            missing = [slot for slot in missing if slot not in sliced]
+            ahead = [*missing, *rest]
         for place, slot in enumerate(missing):
             runner.run(slot, ahead[place:])
         for slot in _disturbed(block, repeats):
@@ -182,6 +194,7 @@ class _Runner:
     steering: Steering
     tally: Tally = field(default_factory=Tally)
     _writing_ns: int = 0
+    _told: set[str] = field(default_factory=set)
 
     def run(self, slot: Slot, remaining: Sequence[Slot]) -> None:
         """One trial, recorded."""
@@ -194,7 +207,33 @@ class _Runner:
         own_ns = trial.bookkeeping_ns + self._writing_ns
         self.journal.append(dataclasses.replace(trial, bookkeeping_ns=own_ns), samples)
         self._writing_ns = clock.now_ns() - ended_ns
+        self._learn(slot, trial, (ended_ns - begun_ns) / 1e9)
+
+    def together(self, block: Sequence[Slot]) -> list[Slot]:
+        """Those of the block that work in slices; says once where memory does not suffice."""
+        slots = together(self.context, block)
+        short = lacking(self.context, len(slots))
+        if not short:
+            return slots
+        workload = block[0].workload
+        if workload not in self._told:
+            self._told.add(workload)
+            self.observer.note(f"{workload} runs one trial after another: {short}")
+        return []
+
+    def run_sliced(self, slots: Sequence[Slot], remaining: Sequence[Slot]) -> None:
+        """The trials of a block that work in slices, recorded when all of them have ended."""
+        clock = self.context.clock
+        self.observer.starting(slots[0], remaining)
+        begun_ns = clock.now_ns()
+        records = run_block(self.context, slots, self.journal.next_attempt)
+        self.journal.extend(records)
+        seconds = (clock.now_ns() - begun_ns) / 1e9 / len(slots)
+        for slot, (trial, _) in zip(slots, records, strict=True):
+            self._learn(slot, trial, seconds)
+
+    def _learn(self, slot: Slot, trial: Trial, seconds: float) -> None:
         self.tally.count(trial)
         self.repeats.learn(trial)
-        self.steering.learn(slot, (ended_ns - begun_ns) / 1e9)
-        self.observer.finished(slot, (ended_ns - begun_ns) / 1e9, trial.error)
+        self.steering.learn(slot, seconds)
+        self.observer.finished(slot, seconds, trial.error)

@@ -12,7 +12,7 @@ from harness.budget import most_blocks, parse_budget
 from harness.errors import HarnessFault, UsageFault
 from harness.limits import Allotment, allot
 from harness.schedule import Arm, Slot, schedule
-from harness.suites import Suite, suite
+from harness.suites import Suite, choose, suite
 from results.records import Run, Skipped
 from results.store import new_run_id
 from runtimes.base import PIDS_MAX, Capability, Limits, Runtime
@@ -43,6 +43,8 @@ class Request:
     """Backend options: ``libvirt_uri``, ``docker_host``."""
     command: tuple[str, ...] = ()
     """The command line, for the report."""
+    design: str = "auto"
+    """``auto``: in slices whatever can be; ``trials``: one trial after another."""
     claims: str = ""
     """Text of the user's own ledger file, checked; empty where there is none."""
 
@@ -70,6 +72,8 @@ class Plan:
     """Backend → workloads in which it takes part, where not in all."""
     budget_s: float | None = None
     """Stop when the claims are settled, or after so long; None: a fixed number of blocks."""
+    sliced: frozenset[str] = frozenset()
+    """Workloads whose blocks work in slices."""
 
     @property
     def run(self) -> str:
@@ -180,7 +184,15 @@ def make_plan(
         options=request.options,
         command=request.command,
         budget_s=budget_s,
+        sliced=_sliced(request.design, chosen),
     )
+
+
+def _sliced(design: str, workloads: Mapping[str, Workload]) -> frozenset[str]:
+    choose(design, dict.fromkeys(("auto", "trials")), "design")
+    if design == "trials":
+        return frozenset()
+    return frozenset(name for name, each in workloads.items() if each.slices is not None)
 
 
 def _partial(
@@ -242,6 +254,7 @@ def plan_of(
         options=options,
         command=run.command,
         budget_s=run.budget_s,
+        sliced=frozenset(each.name for each in run.workloads if each.design == "slices"),
     )
 
 

@@ -144,6 +144,8 @@ def _context(
             if _loses_limits(equipment.runtimes[arm.backend], arm.profile)
         ),
         volumes=equipment.places.state / plan.run / "volumes",
+        seed=plan.seed,
+        sliced=plan.sliced,
     )
     if not imaginary(plan, equipment.runtimes):
         context.caches = HostCaches()

@@ -126,6 +126,10 @@ class RedactingJournal:
         """Record one trial; durable on return."""
         self.journal.append(self.redaction.trial(trial), samples)
 
+    def extend(self, records: Sequence[tuple[Trial, Sequence[Sample]]]) -> None:
+        """Record trials that ended together; durable on return."""
+        self.journal.extend([(self.redaction.trial(trial), its) for trial, its in records])
+
 
 class Nothing(Redaction):
     """Keeps everything: ``--private-facts``."""

@@ -48,8 +48,12 @@ class Keeper(Protocol):
 
 
 def took_s(trial: Trial) -> float:
-    """What a recorded trial took, with the harness's own time beside it."""
-    return (max(trial.phases_ns.values(), default=0) + trial.bookkeeping_ns) / 1e9
+    """What a recorded trial took, with the harness's own time beside it.
+
+    Of a block in slices its share: the trials of such a block took place at once.
+    """
+    spent_ns = max(trial.phases_ns.values(), default=0) / (1 + max(0, trial.beside))
+    return (spent_ns + trial.bookkeeping_ns) / 1e9
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ FAULTS = (RuntimeFault, WorkloadFault, HarnessFault, OSError, TimeoutError)
 
 
 @dataclass(slots=True)
-class _Outcome:
+class Outcome:
     """What has become of a trial so far."""
 
     marks: Mapping[str, int] = field(default_factory=dict)
@@ -35,6 +35,16 @@ class _Outcome:
     """Of its iterations."""
     error: str = ""
     tail: str = ""
+    neighbours: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Of slices: round → place in the block's order, and the arm before."""
+    beside: int = 0
+    """Instances that were up together with it."""
+
+    def fail(self, error: BaseException) -> None:
+        """It failed of this; what it measured is not believed."""
+        message, hint, self.tail = describe(error)
+        self.error = f"{message} ({hint})" if hint else message
+        self.readings = []
 
 
 def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[Sample]]:
@@ -43,20 +53,18 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
     _warm(context, workload, slot)
     begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
     ended = context.watch()
-    outcome = _Outcome()
+    outcome = Outcome()
     working_ns = clock.now_ns()
     try:
         _work(context, workload, slot, outcome)
     except FAULTS as error:
-        message, hint, outcome.tail = describe(error)
-        outcome.error = f"{message} ({hint})" if hint else message
-        outcome.readings = []
+        outcome.fail(error)
     outcome.steadiness = _steadiness(workload, outcome.readings)
     worked_ns = clock.now_ns()
     held_back_ns = outcome.box.throttled_ns if outcome.box else None
     around = dataclasses.replace(ended(), box_throttled_ns=held_back_ns)
-    findings = _judge(context, workload, slot, outcome, around)
-    trial = _record(
+    findings = judge(context, workload, slot, outcome, around)
+    trial = record(
         context,
         slot,
         attempt,
@@ -65,7 +73,7 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
         around=around,
         begun_utc=begun_utc,
     )
-    samples = _samples(workload, trial, outcome)
+    samples = samples_of(workload, trial, outcome)
     own_ns = clock.now_ns() - entered_ns - (worked_ns - working_ns)
     return dataclasses.replace(trial, bookkeeping_ns=own_ns), samples
 
@@ -78,10 +86,10 @@ def _warm(context: Context, workload: Workload, slot: Slot) -> None:
     arm = slot.arm
     if not is_cold(arm.profile) and context.to_be_warmed(arm.backend, arm.profile, workload.name):
         with contextlib.suppress(*FAULTS):  # the trial itself will fail likewise and say so
-            _work(context, workload, slot, _Outcome())
+            _work(context, workload, slot, Outcome())
 
 
-def _work(context: Context, workload: Workload, slot: Slot, outcome: _Outcome) -> None:
+def _work(context: Context, workload: Workload, slot: Slot, outcome: Outcome) -> None:
     backend, profile = slot.arm.backend, slot.arm.profile
     task = workload.work(context.size)
     if isinstance(task, StartupWork):
@@ -92,10 +100,15 @@ def _work(context: Context, workload: Workload, slot: Slot, outcome: _Outcome) -
             inspect(context, box, workload.program)
             readings = work.perform(context, workload, box)
     outcome.box, outcome.marks = box, box.marks
-    outcome.readings = _checked(workload, readings)
+    outcome.readings = checked(workload, readings)
 
 
-def _checked(workload: Workload, readings: list[work.Reading]) -> list[work.Reading]:
+def checked(workload: Workload, readings: list[work.Reading]) -> list[work.Reading]:
+    """``readings``, if they are numbers of metrics that the workload declares.
+
+    Raises:
+        HarnessFault: they are not.
+    """
     known = {metric.name for metric in workload.metrics}
     for name, _, value in readings:
         if name not in known:
@@ -112,9 +125,10 @@ def _steadiness(workload: Workload, readings: list[work.Reading]) -> Steadiness 
     return steadiness(values, direction=primary.direction) if values else None
 
 
-def _judge(
-    context: Context, workload: Workload, slot: Slot, outcome: _Outcome, around: Pressure
+def judge(
+    context: Context, workload: Workload, slot: Slot, outcome: Outcome, around: Pressure
 ) -> tuple[GateFinding, ...]:
+    """What the gates say of it; nothing where there was no box."""
     box = outcome.box
     if box is None:
         return ()
@@ -138,22 +152,23 @@ def _judge(
     )
 
 
-def _status(outcome: _Outcome, findings: tuple[GateFinding, ...]) -> Status:
+def _status(outcome: Outcome, findings: tuple[GateFinding, ...]) -> Status:
     if outcome.error:
         return "failed"
     return "invalid" if any(each.severity == "invalid" for each in findings) else "ok"
 
 
-def _record(
+def record(
     context: Context,
     slot: Slot,
     attempt: int,
-    outcome: _Outcome,
+    outcome: Outcome,
     *,
     findings: tuple[GateFinding, ...],
     around: Pressure,
     begun_utc: str,
 ) -> Trial:
+    """Its record; the harness's own time in it is still to be told."""
     request_ns = outcome.marks.get("request", 0)
     nothing = LimitsRead(None, None, None)
     box = outcome.box
@@ -177,10 +192,11 @@ def _record(
         program_digest=box.program_digest if box else "",
         pressure=around,
         bookkeeping_ns=0,
+        beside=outcome.beside,
     )
 
 
-def _samples(workload: Workload, trial: Trial, outcome: _Outcome) -> list[Sample]:
+def samples_of(workload: Workload, trial: Trial, outcome: Outcome) -> list[Sample]:
     """Every reading; those from before the steady state are marked, and count nowhere."""
     metrics = {metric.name: metric for metric in workload.metrics}
     settled_from = 1 + ((outcome.steadiness.steady_from or 0) if outcome.steadiness else 0)
@@ -201,6 +217,8 @@ def _samples(workload: Workload, trial: Trial, outcome: _Outcome) -> list[Sample
             value=value,
             valid=trial.status == "ok" and iteration >= settled_from,
             reasons=reasons if iteration >= settled_from else (*reasons, WARM_UP),
+            place=outcome.neighbours.get(iteration, (None, ""))[0],
+            after=outcome.neighbours.get(iteration, (None, ""))[1],
         )
         for name, iteration, value in outcome.readings
     ]

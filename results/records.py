@@ -18,6 +18,7 @@ SCHEMA = 1
 
 Direction = Literal["higher", "lower"]
 Status = Literal["ok", "invalid", "failed"]
+Design = Literal["trials", "slices"]
 
 WARM_UP = "warm-up"
 """Reason of a sample from before its trial had settled: recorded, counted nowhere."""
@@ -48,6 +49,10 @@ class Sample:
     valid: bool
     reasons: tuple[str, ...] = ()
     """Gate codes that hold for it: those that make it invalid and mere cautions."""
+    place: Count | None = None
+    """Of a slice: when it was done in its block, counted from 0; its iteration is its round."""
+    after: str = ""
+    """Of a slice: the arm whose slice was done just before; empty for the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,8 @@ class Trial:
     digest: str = ""
     """sha256 (hex) of this record's line without the digest itself, then of its samples' lines.
     The store writes both."""
+    beside: Count = 0
+    """Instances of its block that were up together with it, its slices between theirs; 0: alone."""
 
     @property
     def disturbed(self) -> bool:
@@ -186,6 +193,8 @@ class WorkloadRecord:
     """Metric that stands for it."""
     metrics: tuple[tuple[str, str, Direction], ...]
     """(name, unit, direction)."""
+    design: Design = "trials"
+    """One whole trial after another, or the instances of a block together, in slices."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ Frame::
 
 Host → agent:
     ``R`` run           payload: ``timeout_ms\0nenv\0NAME=VALUE\0…argv0\0argv1\0…``
+    ``S`` serve         as ``R``; the job's standard input is what ``I`` frames bring
+    ``I`` input         at most 4,096 bytes for such a job; empty: the end of its input
     ``K`` kill          payload: signal number in decimal
     ``F`` facts         empty
     ``D`` digest        payload: absolute path
@@ -44,10 +46,11 @@ from typing import Protocol
 from runtimes import agent_frames as frames
 from runtimes.agent_files import LIMIT_BYTES, BoxFile, Getting, Putting
 from runtimes.agent_frames import AgentFault, AgentTimeout, Frame
-from runtimes.agent_jobs import Job, JobResult
+from runtimes.agent_jobs import INPUT_MAX, Job, JobResult
 from runtimes.process import ENVIRONMENT
 
 __all__ = [
+    "INPUT_MAX",
     "PROTOCOL_VERSION",
     "Agent",
     "AgentFault",
@@ -58,7 +61,7 @@ __all__ = [
     "Stream",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 OUTPUT_LIMIT_BYTES = 8 * 1024 * 1024
 GRACE_S = 10.0
 """How long after a job's own time limit its end must have been reported."""
@@ -195,6 +198,7 @@ class Agent:
         timeout_s: float,
         env: Mapping[str, str] | None = None,
         output_limit: int = OUTPUT_LIMIT_BYTES,
+        fed: bool = False,
     ) -> Job:
         """Start a program in the box and return once it runs.
 
@@ -203,12 +207,13 @@ class Agent:
             timeout_s: the agent kills the job's process group after it.
             env: added to ``process.ENVIRONMENT``; the job sees nothing else.
             output_limit: bytes kept of each output; a job that writes much more is killed.
+            fed: it reads what ``Job.ask`` gives it; else its standard input is empty.
         """
         payload = frames.run_payload(argv, {**ENVIRONMENT, **(env or {})}, timeout_s)
         job = Job(self, self._next(), tuple(argv), output_limit)
         self._jobs[job.number] = job
         try:
-            self.send(Frame("R", job.number, payload))
+            self.send(Frame("S" if fed else "R", job.number, payload))
         except AgentFault:
             del self._jobs[job.number]
             raise

@@ -12,6 +12,8 @@ from runtimes import agent_frames as frames
 from runtimes.agent_frames import AgentFault, AgentTimeout, Frame
 from runtimes.process import tail_of
 
+INPUT_MAX = 4096
+"""Bytes of one request to a job, and of one line that it answers."""
 FLOOD = 4
 """A job that has written more than this many times its output limit is killed."""
 
@@ -67,6 +69,8 @@ class Job:
         self._begun_ns = channel.deadline(0)
         self._limit = output_limit
         self._output = {"o": bytearray(), "e": bytearray()}
+        self._read = 0
+        """Bytes of its standard output that were taken as lines."""
         self._received = 0
         self._truncated = False
         self._flooded = False
@@ -110,6 +114,41 @@ class Job:
                     tail=self.tail(),
                 )
             self._pump(deadline_ns, f"{pattern!r} from {self.name}")
+
+    def ask(self, request: bytes, timeout_s: float) -> bytes:
+        """Give it a line and wait for the one line that it answers, without its end.
+
+        For a job that is fed.  ``b""`` for ``request`` only waits: for the word that it is ready.
+
+        Raises:
+            AgentFault: it ended, was not done in time, answered more than a line of
+                ``INPUT_MAX`` bytes, or has written what nobody asked for.
+        """
+        if len(request) > INPUT_MAX:
+            raise AgentFault(f"a request of {len(request)} bytes; {INPUT_MAX} are the most")
+        if request:
+            if len(self._output["o"]) > self._read:
+                raise AgentFault(f"{self.name} wrote what nobody asked for", tail=self.tail())
+            self._channel.send(Frame("I", self.number, request))
+        deadline_ns = self._channel.deadline(timeout_s)
+        while (end := self._output["o"].find(b"\n", self._read)) < 0:
+            self._check()
+            if len(self._output["o"]) - self._read > INPUT_MAX or self._truncated:
+                raise AgentFault(f"{self.name} answered with more than a line", tail=self.tail())
+            if self._result is not None:
+                raise AgentFault(
+                    f"{self.name} ended with status {self._result.status} before it answered",
+                    hint="out of memory? raise --memory" if self._result.status == -9 else "",
+                    tail=self.tail(),
+                )
+            self._pump(deadline_ns, f"an answer of {self.name}")
+        line = bytes(self._output["o"][self._read : end])
+        self._read = end + 1
+        return line
+
+    def end_input(self) -> None:
+        """Nothing more comes on its standard input."""
+        self._channel.send(Frame("I", self.number))
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Send ``signal`` to its process group.

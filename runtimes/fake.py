@@ -30,6 +30,7 @@ from runtimes.fake_script import (
     FakeScript,
     Fault,
     HostClock,
+    Line,
     Reply,
     Step,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "FakeRuntime",
     "FakeScript",
     "Fault",
+    "Line",
     "Reply",
 ]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runtimes.agent import PROTOCOL_VERSION
 from runtimes.agent_frames import ENDING, HEADER, Frame
 from runtimes.base import RuntimeFault
-from runtimes.fake_script import Clock, Reply, Step
+from runtimes.fake_script import Clock, Line, Reply, Step
 
 PIECE = 32_768
 KILLED = -9
@@ -39,6 +39,10 @@ class FakeStream:
         self._due: list[tuple[int, int, Frame]] = []
         self._order = itertools.count()
         self._ends: dict[int, Frame] = {}
+        self._lines: dict[int, Iterator[Line]] = {}
+        """Job → what it answers to its next requests."""
+        self._statuses: dict[int, int] = {}
+        """Job → how it ends at the end of its input."""
         self._taken = b""
         self._files: dict[str, tuple[int, bytes]] = {}
         """Path → mode and content, of files that were put into the box."""
@@ -91,8 +95,10 @@ class FakeStream:
 
     def _take(self, frame: Frame) -> None:
         match frame.type:
-            case "R":
+            case "R" | "S":
                 self._run(frame)
+            case "I":
+                self._input(frame)
             case "K":
                 self._kill(frame)
             case "F":
@@ -156,10 +162,25 @@ class FakeStream:
         for kind, output in (("o", reply.stdout), ("e", reply.stderr)):
             for at in range(0, len(output), PIECE):
                 self._push(Frame(kind, frame.job, output[at : at + PIECE]))
+        self._lines[frame.job] = itertools.cycle(reply.answers)
+        self._statuses[frame.job] = reply.end_status
         limit_ns = int(limit_ms) * 1_000_000
         wall_ns = NEVER_NS if reply.wall_ns is None else reply.wall_ns
         late = wall_ns > limit_ns
         self._end(frame.job, KILLED if late else reply.status, min(wall_ns, limit_ns), late=late)
+
+    def _input(self, frame: Frame) -> None:
+        if not frame.payload:
+            self._replace_end(frame.job, self._statuses[frame.job], 0)
+            return
+        self._answers.step("ask")
+        line = next(self._lines[frame.job], None)
+        if frame.job not in self._ends or line is None:
+            return
+        if line.status is not None:
+            self._replace_end(frame.job, line.status, line.wall_ns or 0)
+        elif line.wall_ns is not None:
+            self._push(Frame("o", frame.job, line.text), self._clock.now_ns() + line.wall_ns)
 
     def _end(self, job: int, status: int, after_ns: int, *, late: bool = False) -> None:
         values = (status, int(late), after_ns, after_ns, 0, 1 << 20)
@@ -168,9 +189,12 @@ class FakeStream:
         self._push(self._ends[job], self._clock.now_ns() + after_ns)
 
     def _kill(self, frame: Frame) -> None:
-        planned = self._ends.pop(frame.job, None)
+        self._replace_end(frame.job, -int(frame.payload), 0)
+
+    def _replace_end(self, job: int, status: int, after_ns: int) -> None:
+        planned = self._ends.pop(job, None)
         if planned is None:
             return
         self._due = [entry for entry in self._due if entry[2] is not planned]
         heapq.heapify(self._due)
-        self._end(frame.job, -int(frame.payload), 0)
+        self._end(job, status, after_ns)

@@ -11,7 +11,17 @@ from typing import Literal, Protocol
 from runtimes.base import Capability, InstanceStats, LimitsRead
 
 Step = Literal[
-    "prepare", "start", "hello", "facts", "digest", "run", "limits", "stats", "stop", "remove"
+    "prepare",
+    "start",
+    "hello",
+    "facts",
+    "digest",
+    "run",
+    "ask",
+    "limits",
+    "stats",
+    "stop",
+    "remove",
 ]
 
 DEMO_ARGV = ("demo",)
@@ -63,6 +73,17 @@ class FakeClock:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What a resident program answers to one request."""
+
+    text: bytes
+    wall_ns: int | None = 50_000_000
+    """From the request to the answer; ``None``: it never answers."""
+    status: int | None = None
+    """It ends with this status instead of answering."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """How one command in the box goes."""
 
@@ -71,6 +92,10 @@ class Reply:
     status: int = 0
     wall_ns: int | None = 1_000_000
     """Also what the clock advances by; ``None``: until it is killed or out of time."""
+    answers: tuple[Line, ...] = ()
+    """What it answers to requests in turn, from the start again after the last."""
+    end_status: int = 0
+    """How it ends at the end of its input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,58 @@ Measurement = tuple[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one slice of a resident program came to."""
+
+    span_ns: int
+    """How long it measured, by the box's clock."""
+    values: tuple[Measurement, ...]
+
+
+READY = b"ready"
+"""The line that a resident program writes when it is set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentSlices:
+    """A program that stays in its box and does a slice of the work at each request.
+
+    It writes ``READY``.  A request is a line on its standard input, ``LEAD_MS SPAN_MS``: work that
+    does not count for about so long, then whole units for at least so long; one line answers.  It
+    ends at the end of its input.
+    """
+
+    argv: tuple[str, ...]
+    parse: Callable[[bytes], Answer]
+    """Of an answer, without its line's end.  Raises WorkloadFault on one it does not know."""
+    set_up_s: float
+    """Time limit until it is ready."""
+    timeout_s: float
+    """Time limit of one slice."""
+    lead_ms: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSlices:
+    """A command for each slice, for tools that cannot stay; its own timing leaves its start out.
+
+    In argv ``{count}`` stands for how many units it is to do, the same in every arm.
+    """
+
+    argv: tuple[str, ...]
+    parse: Callable[[Output], tuple[Measurement, ...]]
+    """Raises WorkloadFault on output it does not know."""
+    rate: str
+    """Metric that tells units per second."""
+    probe: int
+    """Units with which the rate is found out, before the first slice."""
+    timeout_s: float
+
+
+SliceWork = ResidentSlices | CommandSlices
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One registered piece of work.  Entry point group ``tarebench.workloads``."""
 
@@ -177,3 +229,5 @@ class Workload:
     """It writes to the box's own root, below /var/tmp."""
     changes_image: bool = False
     """It opens files of the root filesystem for writing."""
+    slices: SliceWork | None = None
+    """How the same work is done in slices, for steady work; None: it cannot be."""

@@ -6,7 +6,22 @@ measure the CPU quota and the scheduler as well, which is another question.
 
 from __future__ import annotations
 
-from workloads.base import Command, CommandWork, Measurement, Metric, Output, Size, Workload
+from pathlib import Path
+
+from workloads import own_program
+from workloads.base import (
+    Answer,
+    Command,
+    CommandSlices,
+    CommandWork,
+    Measurement,
+    Metric,
+    Output,
+    ResidentSlices,
+    Size,
+    Workload,
+    WorkloadFault,
+)
 from workloads.reading import NUMBER, Reader
 
 BLOCK_BYTES = 16384
@@ -57,6 +72,30 @@ def parse_sysbench(output: Output) -> tuple[Measurement, ...]:
     return (("events_per_second", rate), ("latency_mean_ns", mean_ns))
 
 
+def parse_sysbench_slice(output: Output) -> tuple[Measurement, ...]:
+    """As ``parse_sysbench``, with the rate from the events' own time.
+
+    The rate that is printed counts a millisecond in which threads start, which is 1 % of a slice.
+
+    Raises:
+        WorkloadFault: as ``parse_sysbench``.
+    """
+    mean_ns = dict(parse_sysbench(output))["latency_mean_ns"]
+    return (("events_per_second", 1e9 / mean_ns), ("latency_mean_ns", mean_ns))
+
+
+_SYSBENCH_SLICES = CommandSlices(
+    # Bounded by events, not by time, of which it knows whole seconds only.
+    (
+        *(_SYSBENCH, "cpu", "--cpu-max-prime=10000", "--threads=1"),
+        *("--time=0", "--events={count}", "--percentile=0", "run"),
+    ),
+    parse_sysbench_slice,
+    rate="events_per_second",
+    probe=20,
+    timeout_s=60.0,
+)
+
 SYSBENCH_CPU = Workload(
     name="cpu.sysbench",
     resource="cpu",
@@ -69,6 +108,7 @@ SYSBENCH_CPU = Workload(
     parse=parse_sysbench,
     program=_SYSBENCH,
     packages=("sysbench",),
+    slices=_SYSBENCH_SLICES,
 )
 
 
@@ -99,6 +139,32 @@ def parse_openssl(output: Output) -> tuple[Measurement, ...]:
     return (("bytes_per_second", rate),)
 
 
+_PYTHON = "/usr/bin/python3"
+_HASHER = "/opt/tarebench/openssl_slices.py"
+_HASHER_SOURCE = Path(__file__).with_name("programs") / "openssl_slices.py"
+
+
+def parse_openssl_slice(line: bytes) -> Answer:
+    """Bytes hashed per second in one slice.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact answer.
+    """
+    found = own_program.answer("openssl_slices", line, ("ns", "blocks", "block_bytes"))
+    if found["block_bytes"] != BLOCK_BYTES:
+        raise WorkloadFault(f"openssl_slices hashed blocks of {found['block_bytes']} bytes")
+    rate = found["blocks"] * BLOCK_BYTES * 1e9 / found["ns"]
+    return Answer(found["ns"], (("bytes_per_second", rate),))
+
+
+_OPENSSL_SLICES = ResidentSlices(
+    # -I and -S: nothing of the environment, no site packages; set-up in milliseconds.
+    (_PYTHON, "-I", "-S", _HASHER),
+    parse_openssl_slice,
+    set_up_s=60.0,
+    timeout_s=20.0,
+)
+
 OPENSSL_SHA256 = Workload(
     name="cpu.openssl",
     resource="cpu",
@@ -107,5 +173,7 @@ OPENSSL_SHA256 = Workload(
     work=_openssl_work,
     parse=parse_openssl,
     program=_OPENSSL,
-    packages=("openssl",),
+    packages=("openssl", "python3"),
+    files={_HASHER: _HASHER_SOURCE.read_text(encoding="utf-8")},
+    slices=_OPENSSL_SLICES,
 )

@@ -6,18 +6,22 @@ programs/memory.c for how.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from workloads import own_program
 from workloads.base import (
+    Answer,
     Command,
     CommandWork,
     Measurement,
     Metric,
     Output,
     Program,
+    ResidentSlices,
     Size,
     Workload,
+    WorkloadFault,
 )
 from workloads.reading import Reader
 
@@ -91,6 +95,53 @@ def parse_latency(output: Output) -> tuple[Measurement, ...]:
     return (("load_mean_ns", mean), ("load_best_ns", best))
 
 
+_PASSES = {"copy": 2, "scale": 2, "add": 3, "triad": 3}
+"""Arrays that each kernel reads and writes, as STREAM counts."""
+
+
+def parse_stream_slice(line: bytes) -> Answer:
+    """Mean rate of each kernel in one slice; of a whole trial it is the best round's.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact answer.
+    """
+    keys = ("ns", "bytes", "rounds", *(f"{kernel}_ns" for kernel in KERNELS))
+    found = own_program.answer("memory", line, keys)
+    _check_spans(found, sum(found[f"{kernel}_ns"] for kernel in KERNELS))
+    moved = found["bytes"] * found["rounds"] * 1e9
+    return Answer(
+        found["ns"],
+        tuple(
+            (f"{kernel}_bytes_per_second", _PASSES[kernel] * moved / found[f"{kernel}_ns"])
+            for kernel in KERNELS
+        ),
+    )
+
+
+def parse_latency_slice(line: bytes) -> Answer:
+    """Mean time per dependent load in one slice, and that of the fastest batch.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact answer.
+    """
+    found = own_program.answer("memory", line, ("ns", "loads", "best_ns", "batch"))
+    _check_spans(found, found["best_ns"])
+    mean, best = found["ns"] / found["loads"], found["best_ns"] / found["batch"]
+    return Answer(found["ns"], (("load_mean_ns", mean), ("load_best_ns", best)))
+
+
+def _check_spans(found: Mapping[str, int], parts_ns: int) -> None:
+    if parts_ns > found["ns"]:
+        raise WorkloadFault(f"memory: parts of {parts_ns} ns in a slice of {found['ns']} ns")
+
+
+def _slices(
+    mode: str, size_bytes: int, parse: Callable[[bytes], Answer], lead_ms: int
+) -> ResidentSlices:
+    argv = (_PATH, "slices", mode, str(size_bytes))
+    return ResidentSlices(argv, parse, set_up_s=120.0, timeout_s=20.0, lead_ms=lead_ms)
+
+
 STREAM = Workload(
     name="memory.stream",
     resource="memory",
@@ -103,6 +154,7 @@ STREAM = Workload(
     parse=parse_stream,
     program=_PATH,
     programs=(_PROGRAM,),
+    slices=_slices("stream", ARRAY_BYTES, parse_stream_slice, lead_ms=2),
 )
 
 RANDOM_LATENCY = Workload(
@@ -117,4 +169,6 @@ RANDOM_LATENCY = Workload(
     parse=parse_latency,
     program=_PATH,
     programs=(_PROGRAM,),
+    # The entries of the page table are to be in the cache again: half a MiB of them.
+    slices=_slices("latency", CHASE_BYTES, parse_latency_slice, lead_ms=5),
 )

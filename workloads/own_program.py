@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
-from workloads.base import Output
+from workloads.base import Output, WorkloadFault
 from workloads.reading import NUMBER, Reader
 
 _LARGEST = 1e14
+_PAIR = re.compile(r"([a-z_]{1,40})=([0-9]{1,15})", re.ASCII)
 
 
 def values(program: str, output: Output, units: Mapping[str, str]) -> dict[str, float]:
@@ -26,4 +28,21 @@ def values(program: str, output: Output, units: Mapping[str, str]) -> dict[str, 
     for key, unit in units.items():
         match = reader.match(f"{key} ", f"{NUMBER} {unit}")
         found[key] = reader.bounded(float(match[1]), key, at_most=_LARGEST)
+    return found
+
+
+def answer(program: str, line: bytes, keys: Sequence[str]) -> dict[str, int]:
+    """Numbers of one slice: exactly ``keys``, each ``KEY=NUMBER`` and above zero, in any order.
+
+    Raises:
+        WorkloadFault: on anything but the program's exact answer.
+    """
+    shown = line[:1000].decode("ascii", "replace")
+    words = [_PAIR.fullmatch(word) for word in shown.split(" ")] if len(line) <= 1000 else []
+    found = {match[1]: int(match[2]) for match in words if match}
+    if len(found) != len(words) or found.keys() != set(keys) or not all(found.values()):
+        raise WorkloadFault(
+            f"{program} answered a slice with {shown[:120]!r}, not with {', '.join(keys)}",
+            hint="the program in the box is not this version's: invoke clean --cache",
+        )
     return found

@@ -43,6 +43,7 @@ DEFAULT_SUITE = "quick"
         "cpus": "CPUs' worth of time for each box; default half of this host's, at most 4",
         "cpuset": "the box's CPUs by number, e.g. 2-3",
         "memory": "memory limit of each box; default 512M",
+        "design": "auto (default): steady work in slices, all boxes of a block up; or trials",
         "claims": "TOML file with claims of your own, to be judged beside the built-in ones",
         "out": "directory for results; default results/runs",
         "resume": "go on with this run, which was killed or interrupted",
@@ -63,6 +64,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     cpus: str | None = None,
     cpuset: str | None = None,
     memory: str | None = None,
+    design: str | None = None,
     claims: str | None = None,
     out: str | None = None,
     resume: str | None = None,
@@ -83,6 +85,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         "--cpus": cpus,
         "--cpuset": cpuset,
         "--memory": memory,
+        "--design": design,
         "--claims": claims,
     }
     if resume is not None:
@@ -97,6 +100,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         cpus=cpus,
         cpuset=cpuset,
         memory=memory,
+        design="auto" if design is None else design,
         options=options(libvirt_uri, docker_host),
         command=("invoke", *sys.argv[1:]),
         claims=own_claims.checked(claims, names()),

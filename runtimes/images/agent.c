@@ -20,8 +20,8 @@
 #include "agent_jobs.h"
 
 enum {
-    PROTOCOL = 2,
-    EXIT_PROTOCOL = 2,
+    PROTOCOL = 3,
+    EXIT_PROTOCOL = 3,
     /* Jobs are read only while this much is free: a piece, and what requests may still answer. */
     FEED_ROOM = PIECE + FRAME_MAX + JOBS_MAX * SMALL,
     FDS = 3 + 2 * JOBS_MAX,
@@ -118,7 +118,11 @@ static void handle(const struct frame *frame)
 {
     switch (frame->type) {
     case 'R':
-        job_run(frame);
+    case 'S':
+        job_run(frame, frame->type == 'S');
+        break;
+    case 'I':
+        job_input(frame);
         break;
     case 'K':
         job_kill(frame);

@@ -131,7 +131,7 @@ static int channel_next(struct frame *frame)
     frame->job = get_u32(channel.taken + 1);
     frame->length = get_u32(channel.taken + 5);
     frame->payload = (char *)channel.taken + HEADER;
-    if (frame->length > PAYLOAD_MAX || !strchr("RKFDGPBQ", frame->type) || frame->type == '\0')
+    if (frame->length > PAYLOAD_MAX || !strchr("RSIKFDGPBQ", frame->type) || frame->type == '\0')
         return -1;
     return channel.held >= HEADER + frame->length;
 }

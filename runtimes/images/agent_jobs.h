@@ -18,12 +18,14 @@ enum {
     STRINGS_MAX = 4096,
     PIECE = 32768,          /* of output per frame; half a pipe's usual capacity */
     SMALL = 1024,           /* room for p, x and ! frames */
+    INPUT_MAX = 4096,       /* of one piece of input; a pipe takes so much at once or nothing */
 };
 
 struct job {
     bool used, exited, timed_out;
     uint32_t id;
     pid_t pid;
+    int input;              /* to its standard input; -1: that is /dev/null, or is closed */
     int pipe[2];            /* standard output and error; -1 once at its end */
     int left[2];            /* bytes that were in the pipe when the job exited */
     int status;
@@ -72,7 +74,7 @@ static int split(char *text, size_t length, char **strings, int most)
 }
 
 /* posix_spawn (vfork underneath): the errno of exec itself comes back, and nothing is copied. */
-static int launch(pid_t *pid, char **argv, char **env, int out, int err)
+static int launch(pid_t *pid, char **argv, char **env, int in, int out, int err)
 {
     extern char **environ;
     posix_spawn_file_actions_t files;
@@ -81,7 +83,7 @@ static int launch(pid_t *pid, char **argv, char **env, int out, int err)
     sigfillset(&all);
     sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, null_fd, 0);
+    posix_spawn_file_actions_adddup2(&files, in, 0);
     posix_spawn_file_actions_adddup2(&files, out, 1);
     posix_spawn_file_actions_adddup2(&files, err, 2);
     posix_spawnattr_init(&attributes);
@@ -105,25 +107,40 @@ static void close_pair(int pair[2])
             close(pair[i]);
 }
 
-/* Start `argv` as `job`, whose id and limit are set; 0 or an errno. */
-static int job_spawn(struct job *job, char **argv, char **env, int64_t limit_ns)
+static void job_close_input(struct job *job)
 {
-    int out[2] = {-1, -1}, err[2] = {-1, -1};
-    if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) {
+    if (job->input >= 0)
+        close(job->input);
+    job->input = -1;
+}
+
+/* Start `argv` as `job`, whose id and limit are set; `fed`: what it reads comes in I frames.
+ * 0 or an errno. */
+static int job_spawn(struct job *job, char **argv, char **env, int64_t limit_ns, bool fed)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    if ((fed && pipe2(in, O_CLOEXEC)) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) {
         int error = errno;
+        close_pair(in);
         close_pair(out);
         return error;
     }
     job->start_ns = now_ns();
-    int error = launch(&job->pid, argv, env, out[1], err[1]);
+    int error = launch(&job->pid, argv, env, fed ? in[0] : null_fd, out[1], err[1]);
+    if (fed)
+        close(in[0]);
     close(out[1]);
     close(err[1]);
+    job->input = in[1];
     job->pipe[0] = out[0];
     job->pipe[1] = err[0];
     if (error) {
+        job_close_input(job);
         close_pair(job->pipe);
         return error;
     }
+    if (fed)
+        fcntl(in[1], F_SETFL, O_NONBLOCK);
     fcntl(out[0], F_SETFL, O_NONBLOCK);
     fcntl(err[0], F_SETFL, O_NONBLOCK);
     job->deadline_ns = job->start_ns + limit_ns;
@@ -131,8 +148,8 @@ static int job_spawn(struct job *job, char **argv, char **env, int64_t limit_ns)
     return 0;
 }
 
-/* An R frame: `timeout_ms, nenv, NAME=VALUE…, argv…`, each ended by NUL. */
-static void job_run(const struct frame *frame)
+/* An R frame, or an S where `fed`: `timeout_ms, nenv, NAME=VALUE…, argv…`, each ended by NUL. */
+static void job_run(const struct frame *frame, bool fed)
 {
     static char *strings[STRINGS_MAX + 1];
     static char *env[STRINGS_MAX + 1];
@@ -153,9 +170,9 @@ static void job_run(const struct frame *frame)
     memcpy(env, strings + 2, (size_t)nenv * sizeof *env);
     env[nenv] = NULL;
     strings[count] = NULL;
-    *job = (struct job){.id = frame->job};
+    *job = (struct job){.id = frame->job, .input = -1};
     char **argv = strings + 2 + nenv;
-    int error = job_spawn(job, argv, env, (int64_t)timeout_ms * 1000000);
+    int error = job_spawn(job, argv, env, (int64_t)timeout_ms * 1000000, fed);
     if (error) {
         channel_refuse(frame->job, "cannot run", argv[0], error);
         return;
@@ -177,6 +194,24 @@ static void job_kill(const struct frame *frame)
         channel_refuse(frame->job, "malformed kill request", "", 0);
     else if (job && !job->exited)
         kill(-job->pid, (int)number);
+}
+
+/* An I frame: input for a job, its end where the frame is empty.  A job that does not read is
+ * killed: nothing is kept for it.  One that has ended meanwhile is no error, as with K. */
+static void job_input(const struct frame *frame)
+{
+    struct job *job = job_by_id(frame->job);
+    if (!job || job->exited || job->input < 0)
+        return;
+    if (frame->length == 0) {
+        job_close_input(job);
+        return;
+    }
+    ssize_t n = -1;
+    if (frame->length <= INPUT_MAX)
+        n = write(job->input, frame->payload, frame->length);
+    if (n != (ssize_t)frame->length)
+        kill(-job->pid, SIGKILL);
 }
 
 static void job_close_pipe(struct job *job, int which)
@@ -210,6 +245,7 @@ static void job_exited(struct job *job, int status, const struct rusage *usage)
     job->exited = true;
     job->status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
     job->usage = *usage;
+    job_close_input(job);
     for (int i = 0; i < 2; i++) {
         if (job->pipe[i] < 0)
             continue;

@@ -169,3 +169,52 @@ def test_orphans_are_reaped(box: Started) -> None:
     pid = int(box.agent.run(["sh", "-c", "setsid sleep 0.2 & echo $!"], timeout_s=S).stdout)
     ended = ["sh", "-c", f"while [ -e /proc/{pid} ]; do sleep 0.01; done"]
     assert box.agent.run(ended, timeout_s=S).status == 0
+
+
+def test_a_fed_job_answers_line_by_line_and_ends_with_its_input(box: Started) -> None:
+    job = box.agent.spawn(
+        ["sh", "-c", 'echo ready; while read line; do echo "got $line"; done; exit 4'],
+        timeout_s=S,
+        fed=True,
+    )
+    assert job.ask(b"", S) == b"ready"
+    assert job.ask(b"one\n", S) == b"got one"
+    assert job.ask(b"two\n", S) == b"got two"
+    job.end_input()
+    assert job.wait(S).status == 4
+
+
+def test_a_job_that_is_not_fed_reads_nothing(box: Started) -> None:
+    job = box.agent.spawn(["sh", "-c", "read line || echo end; exec sleep 60"], timeout_s=S)
+    assert job.ask(b"", S) == b"end"
+    job.kill()
+    assert job.wait(S).status == -signal.SIGKILL
+
+
+def test_a_fed_job_that_does_not_read_is_killed(box: Started) -> None:
+    job = box.agent.spawn(["sleep", "60"], timeout_s=S, fed=True)
+    for _ in range(16):  # a pipe holds 64 KiB, or less
+        with pytest.raises(AgentFault, match="gave up waiting"):
+            job.ask(b"x" * 4095 + b"\n", 0.01)
+    with pytest.raises(AgentFault, match="ended with status -9 before it answered"):
+        job.ask(b"x\n", S)
+
+
+def test_input_for_a_job_that_has_closed_it_or_ended_harms_nobody(box: Started) -> None:
+    closed = box.agent.spawn(["sh", "-c", "exec <&-; echo closed; sleep 60"], timeout_s=S, fed=True)
+    assert closed.ask(b"", S) == b"closed"
+    with pytest.raises(AgentFault, match="before it answered"):
+        closed.ask(b"x\n", S)
+    ended = box.agent.spawn(["true"], timeout_s=S, fed=True)
+    assert ended.wait(S).status == 0
+    with pytest.raises(AgentFault):
+        ended.ask(b"x\n", S)
+    assert box.agent.run(["echo", "on"], timeout_s=S).stdout == b"on\n"
+
+
+def test_a_fed_jobs_input_does_not_reach_what_others_start(box: Started) -> None:
+    fed = box.agent.spawn(["sh", "-c", "cat >/dev/null; echo end"], timeout_s=S, fed=True)
+    other = box.agent.spawn(["sleep", "60"], timeout_s=S)
+    fed.end_input()  # were the pipe open in the other job as well, cat would wait for ever
+    assert fed.ask(b"", S) == b"end"
+    other.kill()

@@ -7,6 +7,7 @@
  *     system spawn  SECONDS     fork, exec and wait for a program that does nothing
  *     system lookup SECONDS     ask for a file that is not there, in a large directory of the root
  *     system copyup SECONDS     open a file of the root for writing, each for the first time
+ *     system slices call|fault|switch|spawn     the same in slices: see slices.h
  *
  * Output: a version line, then "key value unit" lines: how often, the mean, and the best batch.
  * Exit status 2 on bad arguments, 1 when the kernel refuses; the reason is on standard error.
@@ -33,6 +34,7 @@
 
 #define PROGRAM "system"
 #include "base.h"
+#include "slices.h"
 
 enum { MOST_SECONDS = 3600, LEAST_BATCHES = 4, FAULT_PAGES = 4096 };
 enum { LOOKUPS = 500, COPIES = 50, MOST_FILES = 8192, LARGEST_FILE = 65536 };
@@ -43,6 +45,7 @@ struct service {
     void (*batch)(uint64_t count);
     void (*prepare)(void);
     uint64_t most_batches;      /* 0: until the time is over */
+    uint64_t per_slice_batch;   /* about a millisecond; 0: it is not done in slices */
 };
 
 static int to_child[2], to_parent[2];
@@ -207,12 +210,12 @@ static void copy_up(uint64_t count)
 }
 
 static const struct service services[] = {
-    {"call", 100000, call, NULL, 0},
-    {"fault", FAULT_PAGES, fault, NULL, 0},
-    {"switch", 2000, round_trips, start_echo, 0},
-    {"spawn", 10, spawn, NULL, 0},
-    {"lookup", LOOKUPS, lookup, NULL, 20},
-    {"copyup", COPIES, copy_up, list_files, 8},
+    {"call", 100000, call, NULL, 0, 5000},
+    {"fault", FAULT_PAGES, fault, NULL, 0, FAULT_PAGES},
+    {"switch", 2000, round_trips, start_echo, 0, 200},
+    {"spawn", 10, spawn, NULL, 0, 2},
+    {"lookup", LOOKUPS, lookup, NULL, 20, 0},
+    {"copyup", COPIES, copy_up, list_files, 8, 0},
 };
 
 static void measure(const struct service *service, uint64_t seconds)
@@ -241,6 +244,37 @@ static void measure(const struct service *service, uint64_t seconds)
     printf("best %.3f ns\n", (double)best_ns / (double)service->per_batch);
 }
 
+static void measure_slices(const struct service *service)
+{
+    const uint64_t batch = service->per_slice_batch;
+    struct slice slice;
+
+    if (batch == 0)
+        die(2, service->name, "is not done in slices");
+    if (service->prepare != NULL)
+        service->prepare();
+    service->batch(batch);
+    slices_ready();
+    while (slices_next(&slice)) {
+        uint64_t best_ns = UINT64_MAX, batches = 0, begin = now_ns(), last, now;
+
+        while (now_ns() - begin < slice.lead_ns)
+            service->batch(batch);
+        begin = last = now_ns();
+        do {
+            service->batch(batch);
+            now = now_ns();
+            if (now - last < best_ns)
+                best_ns = now - last;
+            last = now;
+            batches++;
+        } while (now - begin < slice.span_ns);
+        printf("ns=%" PRIu64 " count=%" PRIu64 " best_ns=%" PRIu64 " batch=%" PRIu64, now - begin,
+               batches * batch, best_ns, batch);
+        slices_answered();
+    }
+}
+
 int main(int argc, char **argv)
 {
     char *end;
@@ -250,10 +284,18 @@ int main(int argc, char **argv)
         return 0;
     if (argc != 3)
         die(2, "usage", "system call|fault|switch|spawn|lookup|copyup SECONDS");
+    self = "/proc/self/exe";
+    if (strcmp(argv[1], "slices") == 0) {
+        for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+            if (strcmp(argv[2], services[i].name) == 0) {
+                measure_slices(&services[i]);
+                return 0;
+            }
+        die(2, argv[2], "no such service");
+    }
     seconds = strtoul(argv[2], &end, 10);
     if (*argv[2] < '0' || *argv[2] > '9' || *end != '\0' || seconds < 1 || seconds > MOST_SECONDS)
         die(2, argv[2], "not a number of seconds in range");
-    self = "/proc/self/exe";
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (strcmp(argv[1], services[i].name) == 0) {
             measure(&services[i], seconds);
