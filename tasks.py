@@ -17,7 +17,7 @@ from harness.commands.bench import bench
 from harness.commands.box import box
 from harness.commands.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, edge, names, opened, show
 from harness.commands.host import clean, doctor
-from harness.commands.project import perf, soak, test
+from harness.commands.project import fuzz, perf, soak, test
 from harness.commands.runs import import_, report
 from harness.places import places
 from harness.terminal import warn
@@ -30,6 +30,7 @@ __all__ = [
     "compare",
     "doctor",
     "explain",
+    "fuzz",
     "import_",
     "perf",
     "report",

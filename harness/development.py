@@ -27,6 +27,20 @@ def checks(only: str | None, *, fast: bool) -> list[list[str]]:
     ]
 
 
+def fuzz(seconds: int, seed: int | None, target: str | None) -> list[str]:
+    """The command that feeds everything that reads what others wrote with what nobody should.
+
+    Raises:
+        UsageFault: no time at all.
+    """
+    if seconds < 1:
+        raise UsageFault(f"--seconds {seconds}", hint="in all, for all targets; 60 is a start")
+    seeded = [] if seed is None else [f"--seed={seed}"]
+    chosen = [f"--target={target}"] if target else []
+    python = [sys.executable, "-m", "tests.support.fuzz"]
+    return [*python, f"--seconds={seconds}", *seeded, *chosen]
+
+
 def soak(cycles: int) -> list[str]:
     """The command that starts and stops a box ``cycles`` times and looks for what is left.
 

@@ -50,6 +50,26 @@ def perf(_: Invocation, only: str | None = None, json: str | None = None) -> Non
         raise Exit(code=1)
 
 
+@task(
+    help={
+        "seconds": "how long in all; default 60",
+        "seed": "makes the same cases again; default a new one",
+        "target": "one target alone",
+    }
+)
+@edge
+def fuzz(
+    _: Invocation, seconds: str = "60", seed: str | None = None, target: str | None = None
+) -> None:
+    """Feed images, frames, plans, journals and imports with what nobody should write."""
+    command = development.fuzz(
+        values.whole("--seconds", seconds), values.whole("--seed", seed), target
+    )
+    status = process.inherit(command, cwd=PROJECT)
+    if status:
+        raise Exit(code=status)
+
+
 @task(help={"cycles": "how many boxes to start and stop, one after the other"})
 @edge
 def soak(_: Invocation, cycles: str = "10000") -> None:

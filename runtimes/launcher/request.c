@@ -7,6 +7,7 @@
  */
 #include "launcher.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -50,5 +51,9 @@ char *request_receive(int fd, struct passed *passed, size_t *length)
         return message;
     memcpy(passed->names, message + sizeof count, names);
     *length = (size_t)n - sizeof count - names;
+#ifdef __SANITIZE_ADDRESS__
+    char *exact = malloc(*length);      /* what is read beyond its end is then an error */
+    return exact ? memcpy(exact, message + sizeof count + names, *length) : NULL;
+#endif
     return message + sizeof count + names;
 }

@@ -21,7 +21,7 @@ BLOCKS = 6
 
 def write(root: Path) -> Path:
     """The run's directory below ``root``."""
-    chance = random.Random(2014)  # noqa: S311 - test data, to be the same each time
+    chance = random.Random(2014)
     rows = []
     for counterpart in COUNTERPARTS:
         metric = counterpart.metrics[0]

@@ -257,7 +257,7 @@ def make_run(*, blocks: int = 10, seed: int = 7, hostile: str = "") -> Run:
 
 def make_trials(run: Run, *, hostile: str = "") -> Iterator[tuple[Trial, list[Sample]]]:
     """Trials with their samples, in the order of a random-block schedule."""
-    chance = random.Random(run.seed)  # noqa: S311 — test data, to be the same each time
+    chance = random.Random(run.seed)
     number = 0
     for workload in WORKLOADS:
         for block in range(run.blocks):

@@ -164,7 +164,7 @@ def _working(name: str) -> Shape:
 
 def make_trials(run: Run) -> Iterator[tuple[Trial, list[Sample]]]:
     """A trial of every arm in every block, with noise of half a per cent."""
-    chance = random.Random(run.seed)  # noqa: S311 — test data, to be the same each time
+    chance = random.Random(run.seed)
     for shape in shapes():
         arms = [a for a in run.arms if any(_name(a) == arm for arm, _ in shape.values)]
         for block in range(1, run.blocks * run.rounds.get(shape.record.name, 1) + 1):

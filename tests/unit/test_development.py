@@ -18,3 +18,16 @@ def test_a_soak_tells_its_test_how_many_lives() -> None:
 def test_a_soak_without_a_life_is_refused(cycles: int) -> None:
     with pytest.raises(UsageFault, match="cycles"):
         development.soak(cycles)
+
+
+def test_fuzzing_is_told_how_long_with_which_seed_and_what() -> None:
+    assert development.fuzz(9, 3, "importers")[-3:] == [
+        "--seconds=9",
+        "--seed=3",
+        "--target=importers",
+    ]
+
+
+def test_fuzzing_for_no_time_is_refused() -> None:
+    with pytest.raises(UsageFault, match="seconds"):
+        development.fuzz(0, None, None)

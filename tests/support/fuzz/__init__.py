@@ -28,12 +28,19 @@ class Report:
     """Cases that came as deep as what the target is about, and were not refused before it."""
     findings: tuple[str, ...] = ()
     """A line for each: what happened, and how to make it happen again (case or file)."""
+    skipped: str = ""
+    """Why nothing was tried, where this host cannot."""
 
 
 Target = Callable[[random.Random, float, Path], Report]
 """Random numbers, seconds, the corpus's directory."""
 
-TARGETS: dict[str, str] = {}
+TARGETS: dict[str, str] = {
+    "agent-frames": "tests.support.fuzz.agent_frames",
+    "agent-program": "tests.support.fuzz.agent_program",
+    "importers": "tests.support.fuzz.importers",
+    "launcher-plan": "tests.support.fuzz.launcher_plan",
+}
 """Name → module whose ``fuzz`` is the target."""
 
 

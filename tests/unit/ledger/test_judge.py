@@ -361,7 +361,7 @@ def test_groups_mean_their_default_profiles_and_each_pair_counts() -> None:
 def test_scale_order_and_labels_change_no_verdict(scale: float, factor: float, order: int) -> None:
     plain = [row for group in (*BASE, rows("ns", times(factor))) for row in group]
     scaled = [{**row, "value": float(row["value"]) * scale} for row in plain]  # type: ignore[arg-type]
-    random.Random(order).shuffle(scaled)  # noqa: S311 — an order, not a secret
+    random.Random(order).shuffle(scaled)
     named = [
         {**row, "arm": "pod", "backend": "pod"} if row["arm"] == "ns" else row for row in scaled
     ]
