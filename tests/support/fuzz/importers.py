@@ -1,4 +1,4 @@
-"""Other people's figures, tampered with, through ``invoke import``'s own path: a run, or a fault."""
+"""Others' figures, tampered with, through the path of ``invoke import``: a run, or a fault."""
 
 from __future__ import annotations
 
