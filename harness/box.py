@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness import throttling
 from harness.context import Context
 from harness.errors import HarnessFault
+from runtimes import trees
 from runtimes.base import Instance, InstanceSpec, LimitsRead, OwnClock
 from runtimes.cpu_list import parse_cpus
 from runtimes.variations import is_cold
@@ -70,7 +70,7 @@ def _volume(spec: InstanceSpec) -> Iterator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(spec.volume)
+        trees.remove(spec.volume)
 
 
 @contextlib.contextmanager

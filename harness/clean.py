@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness import host_lock, layer_store
 from harness.testbed import NETNS_DIRECTORY, remove_testbed
+from runtimes import trees
 from runtimes.base import CGROUP_PARENT, Runtime
 from runtimes.ids.rights import is_host_root
 from runtimes.oci.command import life as containers
@@ -55,7 +55,7 @@ def clean_run(run: str, state: Path, runtimes: Mapping[str, Runtime]) -> list[st
     removed += remove_testbed(run)
     directory = state / run
     if directory.exists():
-        shutil.rmtree(directory)
+        trees.remove(directory)
         removed.append(f"state of run {run}")
     with contextlib.suppress(OSError):  # missing, or another run lives in it
         state.rmdir()
@@ -86,7 +86,7 @@ def clean_cache(cache: Path) -> list[str]:
                 removed.append(f"{entry} is in use by run {', '.join(runs)}: left alone")
                 continue
             if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
+                trees.remove(entry)
             else:
                 entry.unlink()
             removed.append(f"cache {entry}")

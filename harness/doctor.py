@@ -281,6 +281,9 @@ def _layers(places: Places) -> list[Row]:
         return []
     used = f", in use by run {', '.join(found.living)}" if found.living else ""
     why = f"{found.images} images, {found.layers} layers, {found.size_bytes >> 20} MiB{used}"
+    if found.damaged:
+        why = f"{why}; {len(found.damaged)} records are damaged: {found.damaged[0]}"
+        return [Row("layer store", "caution", why, "python -m runtimes.images.oci images")]
     return [Row("layer store", "works", why, "python -m runtimes.images.oci gc --limit BYTES")]
 
 

@@ -24,6 +24,8 @@ class Holdings:
     """Content of the layers."""
     living: tuple[str, ...]
     """Runs that have some of them mounted."""
+    damaged: tuple[str, ...]
+    """What cannot be read, and why."""
 
 
 def home(cache: Path) -> Path:
@@ -35,14 +37,18 @@ def examine(cache: Path) -> Holdings | None:
     """What there is; ``None`` where there is no store.
 
     Raises:
-        RuntimeFault: a record is damaged, or the store is another user's.
+        RuntimeFault: the store is another user's.
     """
     if not home(cache).is_dir():
         return None
     store = LayerStore(home(cache))
-    layers = store.layers()
+    there = store.inventory()
     return Holdings(
-        len(store.images()), len(layers), sum(one.size_bytes for one in layers), _living(store)
+        len(there.images),
+        len(there.layers),
+        sum(one.size_bytes for one in there.layers),
+        _living(store),
+        tuple(map(str, there.damaged)),
     )
 
 
@@ -60,6 +66,7 @@ def clean(cache: Path) -> list[str]:
     except RuntimeFault as fault:
         removed.append(f"layer store left alone: {fault}" + (f" ({fault.hint})" * bool(fault.hint)))
     else:
+        removed += [f"layer store: damaged and left alone: {each}" for each in done.damaged]
         if done.removed:
             removed.append(f"{len(done.removed)} unused layers ({done.size_bytes >> 20} MiB)")
     return removed
@@ -75,7 +82,7 @@ def in_use(cache: Path) -> tuple[str, ...]:
 
 
 def _runs(store: LayerStore) -> set[str]:
-    matches = (_HOLDER.fullmatch(use.holder) for use in store.uses())
+    matches = map(_HOLDER.fullmatch, store.holders())
     return {match[1] for match in matches if match}
 
 

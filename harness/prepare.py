@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from harness.progress import Observer
 from harness.schedule import Arm
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped, WaterfallStep
-from runtimes import directories, variations
+from runtimes import directories, trees, variations
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
@@ -256,6 +255,6 @@ def _steps(runtimes: Mapping[str, Runtime]) -> dict[Arm, WaterfallStep]:
 
 
 def _remove_state(state: Path, places: Places) -> None:
-    shutil.rmtree(state, ignore_errors=True)
+    trees.remove(state, ignore_errors=True)
     with contextlib.suppress(OSError):  # another run's state is in it
         places.state.rmdir()

@@ -282,8 +282,13 @@ def processes(path: Path) -> tuple[int, ...]:
 
 def tree(path: Path) -> list[Path]:
     """A cgroup and everything below it, deepest first; empty where it is gone."""
-    below = [found for child in children(path) for found in tree(child)]
-    return [*below, path] if path.is_dir() else below
+    found, pending = [], [path]
+    while pending:
+        here = pending.pop()
+        if here.is_dir():
+            found.append(here)
+            pending += children(here)
+    return found[::-1]
 
 
 def children(path: Path) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import proc, process
+from runtimes import proc, process, trees
 from runtimes.base import RuntimeFault, Site
 
 READY_S = 30.0
@@ -85,7 +84,7 @@ def started(site: Site) -> Iterator[Daemon]:
         _end(child)
         sweep(directory)
         log.unlink(missing_ok=True)
-        shutil.rmtree(root, ignore_errors=True)
+        trees.remove(root, ignore_errors=True)
 
 
 def _await(child: subprocess.Popen[bytes], address: Path, log: Path) -> None:
@@ -131,6 +130,6 @@ def sweep(directory: Path) -> list[str]:
         if proc.end(pid, inside, patience_s=0.0)
     ]
     if directory.exists():
-        shutil.rmtree(directory, ignore_errors=True)
+        trees.remove(directory, ignore_errors=True)
         removed.append(f"directory {directory}")
     return removed

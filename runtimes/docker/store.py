@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from runtimes import trees
 from runtimes.base import Site
 
 _CACHE = "docker"
@@ -29,7 +29,7 @@ def data_root(site: Site) -> Iterator[tuple[Path, int | None]]:
             try:
                 yield own, None
             finally:
-                shutil.rmtree(own, ignore_errors=True)
+                trees.remove(own, ignore_errors=True)
         else:
             yield home / "data", lock
     finally:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runtimes import proc, process
+from runtimes import proc, process, trees
 from runtimes.base import LABEL, RuntimeFault
-from runtimes.cgroups.base import processes
+from runtimes.cgroups.base import processes, tree
 from runtimes.docker import cgroup, layout
 
 DAEMON_PATIENCE_S = 20.0
@@ -42,7 +41,7 @@ def private_daemon(run: str, *, run_goes_on: bool = False) -> list[str]:
     if not run_goes_on:
         _remove_fixed_directories()
     if directory.exists():
-        shutil.rmtree(directory, ignore_errors=True)
+        trees.remove(directory, ignore_errors=True)
         removed.append(f"directory {directory}")
     return removed
 
@@ -89,7 +88,7 @@ def _cgroup_tops(run: str) -> list[Path]:
 
 def _end_members(run: str) -> list[str]:
     """Kill what is still in the containers' cgroups: their shim is gone, nobody else will."""
-    directories = [directory for top in _cgroup_tops(run) for directory in (top, *top.rglob("*/"))]
+    directories = [directory for top in _cgroup_tops(run) for directory in tree(top)]
     members = {pid for directory in directories for pid in processes(directory)}
     return [
         f"process {pid} (container)"
@@ -115,7 +114,7 @@ def unmount_below(directory: Path) -> list[str]:
 def _remove_cgroups(run: str, *, parents: bool) -> list[str]:
     removed = []
     for top in _cgroup_tops(run):
-        for directory in (*sorted(top.rglob("*/"), reverse=True), top):
+        for directory in tree(top):
             _remove_cgroup(directory)
         if parents:
             # They are other backends' and other runs' too: they go only when nothing is in them.

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import process
+from runtimes import process, trees
 from runtimes.base import RuntimeFault
 from runtimes.ids.rights import is_host_root
 from runtimes.images.canonical import DEVICES, EPOCH_S, Entry, pieces
@@ -109,7 +109,7 @@ def remove_tree(directory: Path) -> None:
     """Remove ``directory`` and all in it; what is mounted below it is unmounted, never emptied.
 
     Raises:
-        RuntimeFault: something is mounted there and cannot be unmounted.
+        RuntimeFault: something is mounted there and cannot be unmounted, or cannot be removed.
     """
     for mount in reversed(_mounts_below(directory)):
         process.run(
@@ -120,7 +120,10 @@ def remove_tree(directory: Path) -> None:
     if directory.is_symlink() or not directory.exists():
         directory.unlink(missing_ok=True)
         return
-    process.run(["rm", "-rf", "--one-file-system", "--", str(directory)], timeout_s=300)
+    try:
+        trees.remove(directory)
+    except OSError as error:
+        raise RuntimeFault(f"cannot remove {directory}: {error}") from error
 
 
 def _mounts_below(directory: Path) -> list[Path]:

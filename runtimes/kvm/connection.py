@@ -9,7 +9,6 @@ the life of the process, and later engines use it as well.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import libvirt
 
+from runtimes import trees
 from runtimes.base import RuntimeFault
 from runtimes.kvm.faults import translated
 
@@ -148,7 +148,7 @@ class Connection:
                 with contextlib.suppress(libvirt.libvirtError):
                     self.link.close()
             elif self._users == 0:
-                shutil.rmtree(self.root, ignore_errors=True)
+                trees.remove(self.root, ignore_errors=True)
                 for directory in self._borrowed:
                     with contextlib.suppress(OSError):  # somebody else's now
                         directory.rmdir()
@@ -273,6 +273,6 @@ def _furnish(root: Path, capabilities: Path) -> None:
     capabilities.mkdir(parents=True, exist_ok=True)
     link = cache / "capabilities"
     if link.is_dir() and not link.is_symlink():
-        shutil.rmtree(link)
+        trees.remove(link)
     if not link.is_symlink():
         link.symlink_to(capabilities.resolve())

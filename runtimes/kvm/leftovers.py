@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import cgroups, proc
+from runtimes import cgroups, proc, trees
 from runtimes.base import PREFIX, RuntimeFault
 from runtimes.docker import sweep
 from runtimes.kvm.inner import dockerhost
@@ -23,7 +22,7 @@ def clean(state: Path, run: str) -> list[str]:
         removed += cgroups.detect().remove_all(run)
     removed += sweep.private_daemon(dockerhost.importer(run), run_goes_on=True)
     if state.exists():
-        shutil.rmtree(state, ignore_errors=True)
+        trees.remove(state, ignore_errors=True)
         removed.append(f"files below {state}")
     return removed
 

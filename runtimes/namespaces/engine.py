@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, trees
 from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
 from runtimes.ids.maps import BoxIds, own_boxes
 from runtimes.ids.rights import is_host_root
@@ -250,6 +249,6 @@ def remove_state(places: Places) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a tree whose contents a box may have made up (rmtree follows no link)."""
+    """Remove a tree whose contents a box may have made up."""
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(directory)
+        trees.remove(directory)

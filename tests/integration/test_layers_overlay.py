@@ -17,6 +17,7 @@ from runtimes import process
 from runtimes.base import RuntimeFault
 from runtimes.images.layers import union, walk
 from runtimes.images.layers.apply import _Layer, apply
+from runtimes.images.layers.budget import Budget
 from runtimes.images.layers.member import Member
 from runtimes.images.layers.rules import DEFAULT
 from runtimes.images.oci import pack
@@ -56,7 +57,7 @@ def accepted(members: Sequence[Member], scratch: Path, layers: Sequence[Path]) -
     scratch.mkdir()
     taken: dict[str, Member] = {}
     with union.piled(layers, "trusted") as below, union.Tree(scratch, below.marks) as own:
-        work = _Layer(own, below, DEFAULT)
+        work = _Layer(own, below, DEFAULT, Budget(DEFAULT))
         for one in members:
             if one.name not in taken:
                 with contextlib.suppress(RuntimeFault, OSError):

@@ -12,7 +12,8 @@ from runtimes.images.layers.catalogue import StoredImage
 from runtimes.namespaces import settings
 
 IMAGE = StoredImage(
-    "x", "sha256:" + "0" * 64, "amd64", (), entrypoint=("serve", "-v"), command=("--all",),
+    "x", "sha256:" + "0" * 64, "amd64", ("sha256:" + "0" * 64,),
+    entrypoint=("serve", "-v"), command=("--all",),
     environment=("A=1=2", "PATH=/app"), directory="/srv/../srv//app/", user="web:www",
 )  # fmt: skip
 

@@ -13,22 +13,21 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import making, union
+from runtimes.images.layers.budget import Budget
 from runtimes.images.layers.member import EPOCH_NS, Member
 from runtimes.images.layers.pruning import prune
 from runtimes.images.layers.reading import member_at
 from runtimes.images.layers.rules import DEFAULT, Rules
+from runtimes.images.layers.sight import NoDirectoryFault, Place, Sight
 from runtimes.images.layers.tree import Marks, Tree
 from runtimes.images.layers.union import Found, Pile
 from runtimes.images.layers.whiteouts import OPAQUE, PREFIX, hidden_name
-
-_MAX_LINKS = 40
-"""Symbolic links followed in one path, as in Linux' path_resolution(7)."""
 
 _HINTS = {
     errno.EPERM: "layers hold owners, devices and attributes that only root can make",
@@ -69,13 +68,18 @@ def apply(
         RuntimeFault: the system refuses, with the name and the next step.
     """
     with union.piled(below, marks) as pile:
-        return apply_above(members, root, pile, rules)
+        return apply_above(members, root, pile, rules, Budget(rules))
 
 
-def apply_above(members: Iterable[Member], root: Path, below: Pile, rules: Rules) -> Applied:
-    """As ``apply``, above layers that are open, and that others are unpacked above too."""
+def apply_above(
+    members: Iterable[Member], root: Path, below: Pile, rules: Rules, budget: Budget
+) -> Applied:
+    """As ``apply``, above layers that are open, and that others are unpacked above too.
+
+    ``budget`` is that of the image, which the layers below took from before.
+    """
     with Tree(root, below.marks) as own:
-        work = _Layer(own, below, rules)
+        work = _Layer(own, below, rules, budget)
         for member in members:
             try:
                 work.put(member)
@@ -92,20 +96,19 @@ def _explained(name: str, error: OSError) -> RuntimeFault:
     )
 
 
-class _NoDirectoryFault(HostileArchive):
-    """A name goes on below something that is no directory."""
-
-
 class _Layer:
     """A layer in the making."""
 
-    def __init__(self, own: Tree, below: Pile, rules: Rules) -> None:
-        self._own, self._below, self._rules = own, below, rules
-        self._parents: dict[str, str] = {}
-        """Where names of directories lead; forgotten whenever a directory goes."""
+    def __init__(self, own: Tree, below: Pile, rules: Rules, budget: Budget) -> None:
+        self._own, self._below, self._rules, self._budget = own, below, rules, budget
+        self._sight = Sight(own, below, rules, budget)
+        self._places: dict[str, Place] = {}
+        """Where names of directories lead; forgotten whenever a directory or a link goes."""
+        self._followed: set[str] = set()
+        """Links that those names led through."""
         self._times: dict[str, int] = {}
         self._brought: set[str] = set()
-        """What is here only because something below or linked to it is."""
+        """What is here only because something below or linked to it is; also what was removed."""
         self._has_root = False
         self.entries = 0
         self.size_bytes = 0
@@ -122,10 +125,11 @@ class _Layer:
         if base in {"", ".", ".."}:
             raise HostileArchive(f"{member.name!r}: not a name")
         if gone is not None:
-            with contextlib.suppress(_NoDirectoryFault):  # then nothing is there to be hidden
+            with contextlib.suppress(NoDirectoryFault):  # then nothing is there to be hidden
                 self._hide(self._resolve(name, imply=False), gone)
             return
         parent = self._resolve(name)
+        self._check_path(parent, base)
         if member.kind == "hardlink":
             self._link(member, parent, base)
         else:
@@ -134,7 +138,7 @@ class _Layer:
     def finish(self) -> None:
         """Set the times of directories, which their children changed until now."""
         if not self._has_root:
-            found = self._below.find("")
+            found = self._below.top()
             like = Member("", "directory", 0o755, os.geteuid(), os.getegid())
             self._dress_root(like if found is None else member_at(found, "", self._rules))
         for path, mtime_ns in self._times.items():
@@ -153,17 +157,20 @@ class _Layer:
     def _count(self, size: int) -> None:
         self.entries += 1
         self.size_bytes += size
-        if self.entries > self._rules.entries:
-            raise HostileArchive(f"more than {self._rules.entries} entries")
-        if self.size_bytes > self._rules.total_bytes:
-            raise HostileArchive(f"more than {self._rules.total_bytes} bytes of content")
+        self._budget.made(size)
 
-    def _make(self, member: Member, parent: str, base: str) -> None:
-        path = _join(parent, base)
+    def _check_path(self, parent: Place, base: str) -> None:
+        """Names are bounded where they lead, too: a link makes a deep path out of a short one."""
+        path = parent.of(base)
+        self._rules.check_name(path)
+        self._budget.walked(len(path))
+
+    def _make(self, member: Member, parent: Place, base: str) -> None:
+        path = parent.of(base)
         if member.kind in {"character", "block"}:
             kind = stat.S_IFCHR if member.kind == "character" else stat.S_IFBLK
             self._rules.check_device(member.name, kind, member.device)
-        with self._own.directory(parent) as descriptor:
+        with self._own.directory(parent.path) as descriptor:
             there = self._own.lstat(path)
             is_directory = member.kind == "directory"
             if is_directory and there is not None and stat.S_ISDIR(there.st_mode):
@@ -178,56 +185,63 @@ class _Layer:
                 self._times[path] = member.mtime_ns
 
     def _make_room(self, parent: int, path: str, there: os.stat_result | None) -> None:
+        """Remove what is ``there``; what was brought below it is not there any more either."""
         self._brought.discard(path)
+        is_directory = there is not None and stat.S_ISDIR(there.st_mode)
+        if is_directory or path in self._followed:
+            self._places.clear()
+            self._followed.clear()
         if there is not None:
             making.remove(parent, path.rpartition("/")[2], there)
-            if stat.S_ISDIR(there.st_mode):
-                self._parents.clear()
-                below = f"{path}/"
-                self._brought -= {one for one in self._brought if one.startswith(below)}
 
-    def _link(self, member: Member, parent: str, base: str) -> None:
+    def _link(self, member: Member, parent: Place, base: str) -> None:
         target_name, _, target_base = member.link.rpartition("/")
         target_parent = self._resolve(target_name)
-        target, path = _join(target_parent, target_base), _join(parent, base)
-        found = union.find_above(self._own, self._below, target)
+        target, path = target_parent.of(target_base), parent.of(base)
+        found = self._sight.at(target_parent, target_base)
         if found is None or found.is_directory or target == path:
             raise HostileArchive(
                 f"{member.name!r}: hard link to {member.link!r}, which is not a file before it"
             )
         if found.tree is not self._own:
             self._copy_up(found, target_parent, target_base)
-        with self._own.directory(target_parent) as source, self._own.directory(parent) as into:
+        with (
+            self._own.directory(target_parent.path) as source,
+            self._own.directory(parent.path) as into,
+        ):
             there = self._own.lstat(path)
             self._make_room(into, path, there)
             os.link(target_base, base, src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
 
-    def _copy_up(self, found: Found, parent: str, base: str) -> None:
+    def _copy_up(self, found: Found, parent: Place, base: str) -> None:
         like = member_at(found, found.path, self._rules)
         self._count(like.size)
-        with self._own.directory(parent) as descriptor:
+        with self._own.directory(parent.path) as descriptor:
             making.make(like, descriptor, base)
-        self._brought.add(_join(parent, base))
+        self._brought.add(parent.of(base))
 
-    def _hide(self, parent: str, base: str) -> None:
+    def _hide(self, parent: Place, base: str) -> None:
         """Hide what layers below have; what this layer has itself stays, in whatever order."""
-        path = parent if base == OPAQUE else _join(parent, base)
+        if not len(self._below):
+            return
+        path = parent.path if base == OPAQUE else parent.of(base)
         there = self._own.lstat(path)
         if there is not None and stat.S_ISDIR(there.st_mode):
-            self._parents.clear()
+            if self._own.is_opaque(path):
+                return
+            self._places.clear()
             nothing_left = prune(self._own, path, self._brought)
             if base == OPAQUE or not nothing_left or path not in self._brought:
-                if len(self._below):
-                    self._own.set_opaque(path)
+                self._own.set_opaque(path)
                 return
         elif there is not None and path not in self._brought:
             return
-        with self._own.directory(parent) as descriptor:
+        with self._own.directory(parent.path) as descriptor:
             self._make_room(descriptor, path, there)
-            if union.find_above(self._own, self._below, path) is not None:
+            if self._below.step(parent.below, base) is not None:
                 making.make_whiteout(descriptor, base)
 
-    def _resolve(self, name: str, *, imply: bool = True) -> str:
+    def _resolve(self, name: str, *, imply: bool = True) -> Place:
         """Where the directory ``name`` really is; made in this layer, as are its parents.
 
         Args:
@@ -235,66 +249,28 @@ class _Layer:
             imply: make those that are in no layer; they are not there otherwise.
 
         Raises:
-            HostileArchive: something on the way is no directory, or links go round.
+            HostileArchive: something on the way is no directory, links go round or too deep.
         """
-        known = self._parents.get(name)
+        known = self._places.get(name)
         if known is not None:
             return known
-        pending = name.split("/")[::-1]
-        done: list[str] = []
-        links = 0
-        while pending:
-            part = pending.pop()
-            if part == "..":
-                done = done[:-1]
-            if part in {"", ".", ".."}:
-                continue
-            here = "/".join((*done, part))
-            target = self._target(here, name, imply=imply)
-            if target is None:
-                done.append(part)
-                continue
-            links += 1
-            if links > _MAX_LINKS:
-                raise HostileArchive(f"{name!r}: too many symbolic links")
-            done = [] if target.startswith("/") else done
-            pending += target.split("/")[::-1]
-        for place in range(len(done)):  # only now: what links were followed through is not needed
-            self._bring("/".join(done[: place + 1]), name)
-        self._parents[name] = "/".join(done)
-        return self._parents[name]
+        done = self._sight.follow(name, self._followed, imply=imply)
+        for number, place in enumerate(done):  # only now: what links led through is not needed
+            if not place.is_own:
+                done[number] = self._bring(done[number - 1], place, name)
+        self._places[name] = done[-1]
+        return done[-1]
 
-    def _target(self, here: str, name: str, *, imply: bool) -> str | None:
-        """Target of the link at ``here``; ``None`` where a directory is, or may be made."""
-        status = self._own.lstat(here)
-        if status is not None and stat.S_ISDIR(status.st_mode):
-            return None
-        found = union.find_above(self._own, self._below, here)
-        if found is None:
-            if not imply:
-                raise _NoDirectoryFault(f"{name!r}: {here!r} is not there")
-        elif stat.S_ISLNK(found.status.st_mode):
-            return found.tree.readlink(here)
-        elif not found.is_directory:
-            raise _NoDirectoryFault(f"{name!r}: {here!r} is not a directory")
-        return None
-
-    def _bring(self, here: str, name: str) -> None:
-        """Make sure that the directory ``here`` is in this layer, as layers below have it."""
-        status = self._own.lstat(here)
-        if status is not None and stat.S_ISDIR(status.st_mode):
-            return
-        found = union.find_above(self._own, self._below, here)
-        parent, _, base = here.rpartition("/")
+    def _bring(self, parent: Place, place: Place, name: str) -> Place:
+        """Make the directory ``place`` in this layer, as layers below have it."""
+        base = place.path.rpartition("/")[2]
         if base.startswith(PREFIX):
-            raise HostileArchive(f"{name!r}: leads to {here!r}, which is a whiteout's name")
-        like = Member(here, "directory", 0o755, os.geteuid(), os.getegid(), EPOCH_NS)
-        if found is not None:
-            like = member_at(found, here, self._rules)
+            raise HostileArchive(f"{name!r}: leads to {place.path!r}, which is a whiteout's name")
+        like = Member(place.path, "directory", 0o755, os.geteuid(), os.getegid(), EPOCH_NS)
+        if place.below is not None:
+            like = member_at(place.below, place.path, self._rules)
         self._count(0)
+        self._check_path(parent, base)
         self._make(like, parent, base)
-        self._brought.add(here)
-
-
-def _join(parent: str, base: str) -> str:
-    return f"{parent}/{base}" if parent else base
+        self._brought.add(place.path)
+        return replace(place, is_own=True)

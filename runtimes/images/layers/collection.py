@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
-from runtimes.images.layers.catalogue import StoredImage
-from runtimes.images.layers.store import LayerStore
+from runtimes.images.layers.catalogue import Damaged, StoredImage
+from runtimes.images.layers.store import Inventory, LayerStore
 from runtimes.images.unpack import remove_tree
 
 GRACE_S = 3600.0
@@ -30,6 +30,8 @@ class Collected:
     """Content of the removed layers."""
     kept: int
     """Layers that are still there."""
+    damaged: tuple[Damaged, ...] = ()
+    """Records that cannot be read, before anything was removed."""
 
 
 def collect(
@@ -37,8 +39,11 @@ def collect(
 ) -> Collected:
     """Remove layers that nothing keeps, and what killed processes left half-made.
 
+    An image whose record is damaged keeps nothing.  A holder whose record is damaged may have any
+    layers mounted: then no layer is removed.
+
     Raises:
-        RuntimeFault: somebody adds layers now, or a record is damaged (nothing is removed then).
+        RuntimeFault: somebody adds layers now.
     """
     with _alone(store):
         return _collect(store, now_s() - grace_s)
@@ -69,9 +74,12 @@ def shrink(store: LayerStore, limit_bytes: int) -> tuple[tuple[str, ...], Collec
         RuntimeFault: as ``collect``.
     """
     with _alone(store):
-        held = {chain for use in store.uses() for chain in use.layers}
-        sizes = {layer.chain: layer.size_bytes for layer in store.layers()}
-        images = sorted(store.images(), key=lambda image: _used_s(store, image), reverse=True)
+        there = store.inventory()
+        held = {chain for use in there.uses for chain in use.layers}
+        sizes = {layer.chain: layer.size_bytes for layer in there.layers}
+        images = sorted(there.images, key=lambda image: _used_s(store, image), reverse=True)
+        if _unknown(there):
+            images = []  # letting go of them would free nothing
         gone = []
         while images and sum(sizes.get(chain, 0) for chain in _kept(images) | held) > limit_bytes:
             image = images.pop()
@@ -93,19 +101,26 @@ def _used_s(store: LayerStore, image: StoredImage) -> float:
 
 
 def _collect(store: LayerStore, before_s: float) -> Collected:
-    kept = _kept(store.images())
-    kept |= {chain for use in store.uses() for chain in use.layers}
-    layers = store.layers()
-    removed, size_bytes = [], 0
-    for layer in layers:
-        entry = store.layers_home / layer.chain.removeprefix("sha256:")
-        if layer.chain in kept or entry.stat().st_mtime > before_s:
+    there = store.inventory()
+    kept = _kept(there.images) | {chain for use in there.uses for chain in use.layers}
+    known = {layer.chain: layer.size_bytes for layer in there.layers}
+    damaged = [each.name for each in there.damaged if each.kind == "layer"]
+    removed = []
+    for chain in () if _unknown(there) else (*known, *damaged):
+        entry = store.layers_home / chain.removeprefix("sha256:")
+        if chain in kept or entry.stat().st_mtime > before_s:
             continue
         entry.rename(entry.with_name(_DEAD + entry.name))  # gone at once, whatever happens next
-        removed.append(layer.chain)
-        size_bytes += layer.size_bytes
+        removed.append(chain)
     _sweep(store.layers_home)
-    return Collected(tuple(removed), size_bytes, len(layers) - len(removed))
+    left = len(known) + len(damaged) - len(removed)
+    size_bytes = sum(known.get(chain, 0) for chain in removed)
+    return Collected(tuple(removed), size_bytes, left, there.damaged)
+
+
+def _unknown(there: Inventory) -> bool:
+    """Whether some holder's layers are not known."""
+    return any(each.kind == "use" for each in there.damaged)
 
 
 def _sweep(home: Path) -> None:

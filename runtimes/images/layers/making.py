@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 
+from runtimes import trees
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers.member import Kind, Member
 
@@ -95,6 +95,6 @@ def make_whiteout(parent: int, base: str) -> None:
 def remove(parent: int, base: str, status: os.stat_result) -> None:
     """Remove ``base`` and, if a directory, all in it; links are removed, not followed."""
     if stat.S_ISDIR(status.st_mode):
-        shutil.rmtree(base, dir_fd=parent)
+        trees.remove_at(parent, base)
     else:
         os.unlink(base, dir_fd=parent)

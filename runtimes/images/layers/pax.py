@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from runtimes.images.canonical import HostileArchive
 
@@ -25,8 +26,12 @@ class Extras:
     mtime_ns: int | None = None
     xattrs: dict[str, bytes] = field(default_factory=dict)
 
-    def take(self, records: list[tuple[str, bytes]]) -> None:
-        """Add the records of one PAX header; later ones win.
+    def copy(self) -> Extras:
+        """Another one that says the same."""
+        return replace(self, xattrs=dict(self.xattrs))
+
+    def take(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Add records of PAX headers; later ones win.
 
         Raises:
             HostileArchive: nonsense, or a sparse file.
@@ -49,24 +54,26 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def records(raw: bytes) -> list[tuple[str, bytes]]:
-    """Records ``<length> <key>=<value>`` and a newline, of a PAX header.
+def records(raw: bytes, most: int) -> list[tuple[str, bytes]]:
+    """Records ``<length> <key>=<value>`` and a newline, of a PAX header; at most so many.
 
     Raises:
         HostileArchive: anything else.
     """
-    found = []
-    while raw.strip(b"\0"):
-        matched = _LENGTH.match(raw)
-        length = int(matched.group()) if matched else 0
-        record = raw[:length]
-        if matched is None or length > len(raw) or record[-1:] != b"\n":
+    found: list[tuple[str, bytes]] = []
+    at, end = 0, len(raw.rstrip(b"\0"))
+    while at < end:
+        matched = _LENGTH.match(raw, at)
+        after = at + int(matched.group()) if matched else 0
+        if matched is None or after > end or raw[after - 1 : after] != b"\n":
             raise HostileArchive("a broken PAX header")
-        key, equals, value = record[matched.end() + 1 : -1].partition(b"=")
-        if record[matched.end() : matched.end() + 1] != b" " or not equals or not key:
+        key, equals, value = raw[matched.end() + 1 : after - 1].partition(b"=")
+        if raw[matched.end() : matched.end() + 1] != b" " or not equals or not key:
             raise HostileArchive("a broken PAX record")
+        if len(found) == most:
+            raise HostileArchive(f"more than {most} records in a PAX header")
         found.append((text(key), value))
-        raw = raw[length:]
+        at = after
     return found
 
 

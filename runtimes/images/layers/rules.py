@@ -22,24 +22,36 @@ _KEPT = ("security.capability", "system.posix_acl_access", "system.posix_acl_def
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Bounds on one layer.  Whatever goes beyond is refused, by name."""
+    """Bounds on one image, all its layers together.  What goes beyond is refused, by name."""
 
     entries: int = 1_000_000
-    """Names, with the directories that are only implied by them."""
+    """Names, with the directories that are only implied by them and copies from layers below."""
     total_bytes: int = 32 << 30
-    """Of the uncompressed archive, and so of all content."""
+    """Of the uncompressed archives; and of all content, copies from layers below included."""
     ratio: int = 400
-    """Uncompressed ÷ compressed bytes, from ``ratio_from_bytes`` on; deflate ends at 1032."""
+    """Those bytes ÷ the compressed ones, from ``ratio_from_bytes`` on; deflate ends at 1032."""
     ratio_from_bytes: int = 256 << 20
+    path_bytes: int = 256 << 20
+    """Of all paths that are made or followed, as they are once their links are expanded."""
+    seconds: int = 3600
+    """For unpacking."""
     name_bytes: int = 4095
+    """Of one path, as written and as it is once its links are expanded."""
     component_bytes: int = 255
     depth: int = 256
+    """Levels of one path, likewise."""
     header_bytes: int = 1 << 20
     """Of one PAX header or one GNU long name."""
+    records: int = 256
+    """Of the PAX headers before one entry; and attributes that global headers give to all."""
     xattr_bytes: int = 64 << 10
     """Of one name's extended attributes together."""
     devices: frozenset[tuple[int, int, int]] | None = field(default=HARMLESS)
     """Devices that may be made: kind (``stat.S_IFCHR``…), major, minor; ``None`` for any."""
+
+    def most_bytes(self, blob_bytes: int) -> int:
+        """How much may come of so many compressed bytes."""
+        return min(self.total_bytes, max(self.ratio * blob_bytes, self.ratio_from_bytes))
 
     def check_name(self, name: str) -> None:
         """Refuse a name that is too long, too deep or has a part that is too long.

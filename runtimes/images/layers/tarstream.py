@@ -47,7 +47,7 @@ def members(
     Raises:
         HostileArchive: anything that is not plain tar, by name where there is one.
     """
-    defaults: list[tuple[str, bytes]] = []
+    defaults = pax.Extras()
     seen = 0
     while (found := _next(read, rules, defaults)) is not None:
         member, body = found
@@ -98,16 +98,18 @@ def exactly(read: Read, size: int, what: str) -> bytes:
     return b"".join(parts)
 
 
-def _next(
-    read: Read, rules: Rules, defaults: list[tuple[str, bytes]]
-) -> tuple[Member, _Body] | None:
-    """The next member after its extended headers; ``None`` at the end of the archive."""
-    extras = pax.Extras()
-    extras.take(defaults)
+def _next(read: Read, rules: Rules, defaults: pax.Extras) -> tuple[Member, _Body] | None:
+    """The next member after its extended headers; ``None`` at the end of the archive.
+
+    What global headers say is added to ``defaults``: once, not for each member after them.
+    """
+    own: list[tuple[str, bytes]] = []
     header_bytes = 0
     while (header := _header(read)) is not None:
         kind = header[156:157]
         if kind not in b"xgLK":
+            extras = defaults.copy()
+            extras.take(own)
             return _member(read, header, extras, rules)
         size = pax.field_number(header[124:136])
         header_bytes += size
@@ -115,17 +117,16 @@ def _next(
             raise HostileArchive(f"an extended header of {size} bytes")
         raw = exactly(read, size, "extended header")
         exactly(read, -size % BLOCK, "extended header")
-        if kind == b"x":
-            extras.take(pax.records(raw))
-        elif kind == b"g":
-            defaults += pax.records(raw)
-            if len(defaults) > rules.header_bytes // BLOCK:
-                raise HostileArchive("too many global headers")
-            extras.take(defaults)
-        elif kind == b"L":
-            extras.path = pax.text(raw.split(b"\0", 1)[0])
+        if kind == b"g":
+            defaults.take(pax.records(raw, rules.records))
+            if len(defaults.xattrs) > rules.records:
+                raise HostileArchive(f"more than {rules.records} attributes in global headers")
+        elif kind == b"x":
+            own += pax.records(raw, rules.records)
         else:
-            extras.linkpath = pax.text(raw.split(b"\0", 1)[0])
+            own.append(("path" if kind == b"L" else "linkpath", raw.split(b"\0", 1)[0]))
+        if len(own) > rules.records:
+            raise HostileArchive(f"more than {rules.records} records before one entry")
     if header_bytes:
         raise HostileArchive("the archive ends after an extended header")
     return None

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,7 @@ class Pile:
         """How many layers are below each; lowest first."""
         self._known: dict[str, tuple[int, Found | None]] = {}
         """Path → how many layers there were, and what they showed."""
-        self._names: dict[str, tuple[int, set[str]]] = {}
+        self._listed: dict[str, tuple[int, dict[str, list[Tree]]]] = {}
         """Directory → how many layers there were, and all names in it, hidden ones too."""
 
     def __len__(self) -> int:
@@ -100,55 +100,57 @@ class Pile:
 
     def find(self, path: str) -> Found | None:
         """As the function of that name."""
-        found = self._look("", None)
-        for here in _ways(path):
-            if found is None or not found.is_directory:
-                return None
-            found = self._look(here, found)
+        found = self.top()
+        for part in path.split("/") if path else ():
+            found = self.step(found, part)
         return found
 
-    def _look(self, path: str, parent: Found | None) -> Found | None:
+    def top(self) -> Found | None:
+        """The root; ``None`` where there are no layers."""
+        height, found = self._known.get("", (0, None))
+        if height < len(self):
+            found = look(self._since(height, tuple(reversed(self._heights))), "", found)
+            self._known[""] = (len(self), found)
+        return found
+
+    def step(self, parent: Found | None, base: str) -> Found | None:
+        """What is at ``base`` in ``parent``, as it was found here."""
+        if parent is None or not parent.is_directory:
+            return None
+        path = f"{parent.path}/{base}" if parent.path else base
         height, found = self._known.get(path, (0, None))
-        if height == len(self):
-            return found
-        trees = tuple(reversed(self._heights)) if parent is None else parent.trees
-        newer = self._since(height, trees)
-        if parent is not None and len(newer) == len(trees):
-            found = None  # the older ones are hidden, or there are none
-            if path.rpartition("/")[2] not in self._all_names(parent):
-                newer = ()
-        found = look(newer, path, found)
-        self._known[path] = (len(self), found)
+        if height < len(self):
+            lowest = self._heights[parent.trees[-1]]
+            if lowest >= height:
+                found = None  # what was seen is hidden, or there was nothing
+            floor = max(height, lowest)
+            having = reversed(self._names(parent).get(base, ()))
+            newer = tuple(itertools.takewhile(lambda tree: self._heights[tree] >= floor, having))
+            found = look(newer, path, found)
+            self._known[path] = (len(self), found)
         return found
 
     def _since(self, height: int, trees: Sequence[Tree]) -> Sequence[Tree]:
         return tuple(itertools.takewhile(lambda tree: self._heights[tree] >= height, trees))
 
-    def _all_names(self, directory: Found) -> set[str]:
-        """A new name need not be looked for in every layer that has its directory."""
-        height, names = self._names.get(directory.path, (0, set()))
-        for tree in self._since(height, directory.trees):
-            with tree.directory(directory.path) as descriptor:
-                names.update(os.listdir(descriptor))  # noqa: PTH208  # pathlib knows no descriptors
-        self._names[directory.path] = (len(self), names)
+    def _names(self, directory: Found) -> Mapping[str, Sequence[Tree]]:
+        """Each name in ``directory``, and which layers have it there, the lowest first.
+
+        So a name is looked for only where it is, and not in every layer that has its directory.
+        """
+        height, names = self._listed.get(directory.path, (0, {}))
+        if height < len(self):
+            for tree in reversed(self._since(height, directory.trees)):
+                with tree.directory(directory.path) as descriptor:
+                    for name in os.listdir(descriptor):  # noqa: PTH208  # not of descriptors
+                        names.setdefault(name, []).append(tree)
+            self._listed[directory.path] = (len(self), names)
         return names
 
     def close(self) -> None:
         """Let go of the layers."""
         for tree in self._heights:
             tree.close()
-
-
-def find_above(own: Tree, below: Pile, path: str) -> Found | None:
-    """As ``find``, of a tree that is being written above those that are not."""
-    found = look((own,), "", below.find(""))
-    for here in _ways(path):
-        if found is None or not found.is_directory:
-            return None
-        has_parent = found.tree is own
-        hides = has_parent and len(found.trees) == 1
-        found = look((own,) if has_parent else (), here, None if hides else below.find(here))
-    return found
 
 
 def _ways(path: str) -> Iterator[str]:

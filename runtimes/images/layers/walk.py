@@ -25,6 +25,7 @@ def merged(
     of a hard-linked file holds its content.
 
     Raises:
+        HostileArchive: a path that no layer may have.
         OSError: something cannot be read.
     """
     with union.opened(directories, marks) as trees:
@@ -35,6 +36,7 @@ def layer(directory: Path, rules: Rules = DEFAULT, marks: Marks = "trusted") -> 
     """One layer: as ``merged``, and what it hides as ``.wh.`` names.
 
     Raises:
+        HostileArchive: a path that no layer may have.
         OSError: something cannot be read.
     """
     with union.opened([directory], marks) as trees:
@@ -58,11 +60,14 @@ class _Walk:
                 continue
             if self._whiteouts:
                 yield from self._marks(here.tree, here.path)
-            names = {name for tree in here.trees for name in _names(tree, here.path)}
-            pending += [
-                union.look(here.trees, f"{here.path}/{name}" if here.path else name)
-                for name in sorted(names, key=os.fsencode, reverse=True)
-            ]
+            having: dict[str, list[Tree]] = {}
+            for tree in here.trees:
+                for name in _names(tree, here.path):
+                    having.setdefault(name, []).append(tree)
+            prefix = f"{here.path}/" if here.path else ""
+            for name in sorted(having, key=os.fsencode, reverse=True):
+                self._rules.check_name(prefix + name)
+                pending.append(union.look(having[name], prefix + name))
 
     def _member(self, found: Found) -> Member:
         member = member_at(found, found.path, self._rules)

@@ -29,9 +29,9 @@ from pathlib import Path
 from runtimes import arguments, directories
 from runtimes.base import RuntimeFault
 from runtimes.images.layers import walk
-from runtimes.images.layers.catalogue import StoredImage
+from runtimes.images.layers.catalogue import Damaged, StoredImage
 from runtimes.images.layers.collection import GRACE_S, collect, shrink
-from runtimes.images.layers.store import LayerStore
+from runtimes.images.layers.store import Inventory, LayerStore
 from runtimes.images.oci import pack, pull, source
 from runtimes.images.oci.documents import Execution, name_list
 from runtimes.printable import printable, printable_line
@@ -127,27 +127,33 @@ def layers(options: argparse.Namespace) -> list[str]:
 def listed(options: argparse.Namespace) -> list[str]:
     """One line for each image: name, digest, layers, MiB, holders."""
     del options
-    store = LayerStore(_store())
-    sizes = {layer.chain: layer.size_bytes for layer in store.layers()}
+    there = LayerStore(_store()).inventory()
+    sizes = {layer.chain: layer.size_bytes for layer in there.layers}
     lines = []
-    for image in store.images():
+    for image in there.images:
         size_bytes = sum(sizes.get(chain, 0) for chain in image.layers)
-        held = ", ".join(holders(store, image)) or "-"
+        held = ", ".join(holders(there, image)) or "-"
         figures = f"{len(image.layers)} layers\t{size_bytes >> 20} MiB"
         lines.append(f"{printable_line(image.name)}\t{image.digest[:19]}\t{figures}\t{held}")
+    _tell_damaged(there.damaged)
     return lines
 
 
-def holders(store: LayerStore, image: StoredImage) -> list[str]:
+def holders(there: Inventory, image: StoredImage) -> list[str]:
     """Who has layers of ``image`` in use."""
-    return [use.holder for use in store.uses() if set(use.layers) & set(image.layers)]
+    return [use.holder for use in there.uses if set(use.layers) & set(image.layers)]
 
 
 def removed(options: argparse.Namespace) -> list[str]:
     """Let go of an image; its layers go with the next collection, unless somebody uses them."""
     store = LayerStore(_store())
+    there = store.inventory()
+    for each in there.damaged:
+        if (each.kind, each.name) == ("image", options.tag):
+            store.untag(options.tag)
+            return [f"{options.tag} (its record was damaged)"]
     image = store.image(options.tag)
-    held = ", ".join(holders(store, image))
+    held = ", ".join(holders(there, image))
     store.untag(image.name)
     later = [f"its layers stay until {held} lets go"] if held else []
     return [f"{image.name} {image.digest}", *later]
@@ -174,6 +180,7 @@ def collected(options: argparse.Namespace) -> list[str]:
         done = collect(store, grace_s=options.grace)
     else:
         gone, done = shrink(store, options.limit)
+    _tell_damaged(done.damaged)
     let_go = [f"let go of {name}" for name in gone]
     return (
         let_go
@@ -196,6 +203,17 @@ _COMMANDS = {
 
 def _store() -> Path:
     return directories.cache() / "layers"
+
+
+def _tell_damaged(damaged: Sequence[Damaged]) -> None:
+    ways = {
+        "image": "rm {name}, then pull it again",
+        "use": "no layer is removed while it is there: `invoke clean`, or remove {path}",
+        "layer": "rm the images that have it, gc, then pull them again",
+    }
+    for each in damaged:
+        way = ways[each.kind].format(name=each.name, path=each.path)
+        _tell(f"damaged: {each}\n{way}")
 
 
 def _tell(words: str) -> None:

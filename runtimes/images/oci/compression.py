@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Literal
 
 from runtimes import process
+from runtimes.images.layers.budget import Budget
 from runtimes.images.layers.rules import Rules
 from runtimes.images.oci.documents import LAYER, BadImage
 from runtimes.images.oci.source import Opened
@@ -19,6 +20,7 @@ from runtimes.images.oci.source import Opened
 Compression = Literal["none", "gzip", "zstd"]
 
 _CHUNK_BYTES = 1 << 18
+_FED_BYTES = 1 << 13
 _WINDOW = "--memory=128MiB"
 """zstd's own bound, and what every decoder must support."""
 
@@ -39,23 +41,19 @@ Read = Callable[[int], bytes]
 
 
 class Bounded:
-    """A decompressed stream that ends the moment it grows beyond ``rules``.
+    """A decompressed stream that ends the moment it, or its image, grows beyond what is permitted.
 
     Args:
-        pieces: what comes out.
-        compressed_bytes: what goes in.
-        rules: how much may come out.
+        pieces: what comes out; empty ones are waited past.
+        most_bytes: how much may come out.
+        budget: the image's.
         what: for messages.
     """
 
-    def __init__(
-        self, pieces: Iterator[bytes], compressed_bytes: int, rules: Rules, what: str
-    ) -> None:
+    def __init__(self, pieces: Iterator[bytes], most_bytes: int, budget: Budget, what: str) -> None:
         self._pieces, self._what = pieces, what
+        self._most, self._budget = most_bytes, budget
         self._held = memoryview(b"")
-        self._most = min(
-            rules.total_bytes, max(rules.ratio * compressed_bytes, rules.ratio_from_bytes)
-        )
         self.size_bytes = 0
 
     def read(self, size: int) -> bytes:
@@ -63,9 +61,13 @@ class Bounded:
 
         Raises:
             BadImage: more comes out than is permitted.
+            HostileArchive: the image's layers are too much together.
         """
-        if not self._held:
-            piece = next(self._pieces, b"")
+        while not self._held:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._budget.read(len(piece))
             self.size_bytes += len(piece)
             if self.size_bytes > self._most:
                 raise BadImage(
@@ -79,7 +81,7 @@ class Bounded:
 
 @contextlib.contextmanager
 def decompressed(
-    blob: Opened, compression: Compression, rules: Rules, what: str
+    blob: Opened, compression: Compression, rules: Rules, budget: Budget, what: str
 ) -> Iterator[Bounded]:
     """``blob`` without its compression.
 
@@ -94,21 +96,25 @@ def decompressed(
             pieces = stack.enter_context(_unzstd(blob.read, what))
         else:
             pieces = iter(lambda: blob.read(_CHUNK_BYTES), b"")
-        yield Bounded(pieces, blob.size_bytes, rules, what)
+        budget.opened(blob.size_bytes)
+        yield Bounded(pieces, rules.most_bytes(blob.size_bytes), budget, what)
 
 
 def _gunzipped(read: Read, what: str) -> Iterator[bytes]:
-    """A gzip file may have several members (pigz and eStargz write such)."""
+    """A gzip file may have several members (pigz and eStargz write such).
+
+    It is fed in small pieces: zlib copies what it has not used of one, after each member and each
+    piece that it gives.  Empty pieces come out of empty members, of which there may be millions.
+    """
     decoder = zlib.decompressobj(wbits=31)
-    data = b""
     try:
-        while data := data or read(_CHUNK_BYTES):
-            if decoder.eof:
-                decoder = zlib.decompressobj(wbits=31)
-            piece = decoder.decompress(data, _CHUNK_BYTES)
-            data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-            if piece:
-                yield piece
+        while fed := read(_FED_BYTES):
+            data = fed
+            while data:
+                if decoder.eof:
+                    decoder = zlib.decompressobj(wbits=31)
+                yield decoder.decompress(data, _CHUNK_BYTES)
+                data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
         if last := decoder.flush():
             yield last
     except zlib.error as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import tarstream
+from runtimes.images.layers.budget import Budget
 from runtimes.images.layers.member import Member
 from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.oci import blobs, compression, documents
@@ -46,8 +47,10 @@ class Layer:
     """Opens the blob, checked."""
 
     @contextlib.contextmanager
-    def members(self, rules: Rules) -> Iterator[Iterator[Member]]:
+    def members(self, rules: Rules, budget: Budget) -> Iterator[Iterator[Member]]:
         """The layer's members; on leaving, the rest is read and the whole compared with ``diff``.
+
+        What is read is taken from the image's ``budget``.
 
         Raises:
             BadImage: it is broken, too large, or another archive than the configuration says.
@@ -56,14 +59,14 @@ class Layer:
         what = f"layer {self.diff}"
         with (
             self.open() as blob,
-            compression.decompressed(blob, self.compression, rules, what) as stream,
+            compression.decompressed(blob, self.compression, rules, budget, what) as stream,
         ):
             hashed = blobs.Hashed(stream.read)
             try:
                 yield tarstream.members(hashed.read, rules)
+                hashed.rest()
             except HostileArchive as error:
                 raise HostileArchive(f"{what}: {error}", hint=error.hint) from error
-            hashed.rest()
             if hashed.digest != self.diff:
                 raise BadImage(
                     f"{what}: uncompressed it is {hashed.digest}",

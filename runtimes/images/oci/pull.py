@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
-from runtimes.images.layers import union, walk
+from runtimes.images.layers import catalogue, union, walk
 from runtimes.images.layers.apply import Applied, apply
+from runtimes.images.layers.budget import Budget
 from runtimes.images.layers.catalogue import StoredImage
 from runtimes.images.layers.rules import DEFAULT, Rules
 from runtimes.images.layers.store import LayerStore
@@ -52,7 +54,7 @@ def pull(
         name: which image, where there are several.
         tag: its name in the store; the image's own by default.
         architecture: this host's by default.
-        rules: bounds on layers.
+        rules: bounds on the image.
 
     Raises:
         RuntimeFault: the image or a layer is refused, or the system refuses.
@@ -74,25 +76,36 @@ def bring(
     Raises:
         RuntimeFault: as ``pull``.
     """
-    chain, chains = "", []
+    stored = _stored(found, tag)
+    budget = Budget(rules)
+    chain = ""
     with union.piled((), store.marks) as below:
         for number, layer in enumerate(found.layers, 1):
             told = f"layer {number} of {len(found.layers)}: {layer.diff[7:19]}"
-            members = functools.partial(layer.members, rules)
-            chain = store.add(chain, layer.diff, members, progress, told, below=below).chain
-            chains.append(chain)
+            members = functools.partial(layer.members, rules, budget)
+            chain = store.add(
+                chain, layer.diff, members, progress, told, below=below, budget=budget
+            ).chain
+    return stored
+
+
+def _stored(found: Image, tag: str) -> StoredImage:
+    """What will be written down of it; refused before anything is unpacked."""
+    diffs = (layer.diff for layer in found.layers)
     run = found.execution
-    return StoredImage(
+    stored = StoredImage(
         tag or found.name or found.digest,
         found.digest,
         found.architecture,
-        tuple(chains),
+        tuple(itertools.accumulate(diffs, catalogue.chain_id)),
         entrypoint=run.entrypoint or (),
         command=run.cmd or (),
         environment=run.env or (),
         directory=run.working_dir or "/",
         user=run.user or "",
     )
+    catalogue.encoded(stored)
+    return stored
 
 
 @contextlib.contextmanager

@@ -12,11 +12,11 @@ import fcntl
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from runtimes import trees
 from runtimes.base import CGROUP_PARENT, RuntimeFault
 
 VERSION = "1.0.2"
@@ -91,7 +91,7 @@ class Container:
     def forget(self) -> None:
         """Remove the directory."""
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.directory)
+            trees.remove(self.directory)
 
 
 def ticks(pid: int) -> int:

@@ -6,12 +6,14 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from support.layer_trees import ME, Stack, d, f, hard, link
 
 from runtimes.base import RuntimeFault
 from runtimes.images.canonical import HostileArchive
+from runtimes.images.layers import tree
 from runtimes.images.layers.member import Member
 from runtimes.images.layers.rules import Rules
 
@@ -242,10 +244,80 @@ def test_the_bounds_on_entries_count_what_is_implied(stack: Stack) -> None:
 
 def test_the_bounds_on_bytes_count_what_hard_links_bring_along(stack: Stack) -> None:
     stack.add([f("a", b"x" * 100)])
-    with pytest.raises(HostileArchive, match="more than 99 bytes"):
+    with pytest.raises(HostileArchive, match="more than 99 bytes would be written"):
         stack.add([hard("b", "a")], Rules(total_bytes=99))
 
 
 def test_what_the_system_refuses_is_told_with_its_name(stack: Stack) -> None:
     with pytest.raises(RuntimeFault, match="cannot make 'x' of a layer: "):
         stack.add([Member("x", "symlink", 0o777, ME, ME, link="y", xattrs={"user.a": b"1"})])
+
+
+def deep(levels: int, part: str = "x") -> str:
+    return "/".join([part] * levels)
+
+
+@pytest.mark.parametrize("last", [f(f"s/{deep(100)}/f"), hard("h", f"s/{deep(100)}/f")])
+def test_a_path_is_too_deep_where_links_lead_it_to(stack: Stack, last: Member) -> None:
+    start = [f(f"{deep(199)}/f"), link("s", deep(199))]
+    stack.add([*start, f(f"s/{deep(50)}/f")])
+    with pytest.raises(HostileArchive, match="too deep"):
+        stack.add([last])
+
+
+def test_links_of_links_lead_no_deeper_than_one_name(stack: Stack) -> None:
+    chain = [link(f"s{number + 1}", f"s{number}/{deep(60)}") for number in range(4)]
+    with pytest.raises(HostileArchive, match="too deep"):
+        stack.add([link("s0", deep(60)), *chain, f("s4/f")])
+
+
+def test_links_lead_to_no_path_that_is_too_long(stack: Stack) -> None:
+    long = deep(12, "y" * 250)
+    with pytest.raises(HostileArchive, match="too long"):
+        stack.add([f(f"{long}/f"), link("s", long), f(f"s/{long}/f")])
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("mark", [False, True])
+def test_a_link_that_was_followed_is_not_followed_once_it_is_gone(
+    stack: Stack, *, below: bool, mark: bool
+) -> None:
+    start = [d("etc"), link("x", "etc")]
+    if below:
+        stack.add(start)
+        start = []
+    stack.add([*start, f("x/a"), *([f(".wh.x")] * mark), d("x"), f("x/b", b"b")])
+    shown = stack.shown()
+    assert (shown["etc/a"], shown["x/b"]) == ("file ", "file b")
+    assert "etc/b" not in shown
+
+
+def looked_up(stack: Stack, members: list[Member]) -> int:
+    """How often the layer and those below it are looked into."""
+    with mock.patch.object(tree, "openat2", side_effect=tree.openat2) as opened:
+        stack.add(members)
+    return opened.call_count
+
+
+def test_a_name_takes_work_that_grows_with_its_depth_and_no_faster(stack: Stack) -> None:
+    few, many = (looked_up(stack, [f(f"{deep(levels)}/f")]) for levels in (60, 240))
+    assert many < 5 * few
+
+
+def test_hiding_the_same_again_takes_no_work_that_grows_with_what_is_hidden(stack: Stack) -> None:
+    names = [f"d/{number}/f" for number in range(100)]
+    stack.add([f(name) for name in names])
+    marks = [f("d/.wh..wh..opq")]
+    once, often = (looked_up(stack, [*map(f, names), *marks * times]) for times in (1, 101))
+    assert often - once < 100 * 20
+
+
+def test_directories_that_come_and_go_are_forgotten_with_work_that_does_not_grow(
+    stack: Stack,
+) -> None:
+    hidden = [hard(f"copy/{number}", f"a/{number}") for number in range(300)]
+    stack.add([d("a"), *(f(f"a/{number}") for number in range(300)), d("x")])
+    coming = [d("x"), f("x", b"")] * 100
+    stack.add([*hidden, *coming])
+    assert stack.shown()["x"] == "file "
+    assert stack.shown()["copy/299"] == "hardlink -> a/299"

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.layer_trees import d, f
 
 from runtimes.base import RuntimeFault
 from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers import tarwrite
-from runtimes.images.layers.catalogue import StoredImage, StoredLayer
+from runtimes.images.layers.catalogue import StoredImage, StoredLayer, chain_id
 from runtimes.images.layers.collection import collect, shrink
 from runtimes.images.layers.member import Member
-from runtimes.images.layers.store import LayerStore, Source, chain_id
+from runtimes.images.layers.shelf import Source
+from runtimes.images.layers.store import LayerStore
 
 
 @pytest.fixture
@@ -193,12 +195,85 @@ def test_a_collection_sweeps_what_was_half_made_or_half_removed(store: LayerStor
     }
 
 
-def test_a_damaged_record_stops_a_collection(store: LayerStore) -> None:
-    image = add(store, [f("a")])
-    (store.home / "images" / "broken.json").write_text('{"name": 1}')
+BROKEN = [
+    '{"name": 1}',
+    "{",
+    "",
+    "[" * 100_000,
+    '{"name": "other", "digest": "x", "architecture": "amd64", "layers": ["sha256:'
+    + "0" * 64
+    + '"]}',
+    '{"name": "broken", "digest": "x", "architecture": "amd64", "layers": []}',
+    '{"name": "broken", "digest": "x", "architecture": "amd64", "layers": ["../../etc"]}',
+    " " * (5 << 20),
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_damaged_image_costs_itself_only(store: LayerStore, content: str) -> None:
+    kept = add(store, [f("a")])
+    add(store, [f("b")], name="broken")
+    (store.home / "images" / "broken.json").write_text(content)
+    assert [image.name for image in store.images()] == ["image"]
+    assert [(each.kind, each.name) for each in store.inventory().damaged] == [("image", "broken")]
     with pytest.raises(RuntimeFault, match=r"broken\.json"):
-        collect(store, grace_s=0, now_s=lambda: 1e12)
-    assert store.layer(image.layers[0]) is not None
+        store.image("broken")
+    done = collect(store, grace_s=0, now_s=lambda: 1e12)
+    assert (len(done.removed), done.kept) == (1, 1)
+    assert "broken" in str(done.damaged[0])
+    assert store.layer(kept.layers[0]) is not None
+    assert shrink(store, 1 << 30)[0] == ()
+    assert store.untag("broken")
+    assert store.inventory().damaged == ()
+
+
+def test_while_a_holder_is_damaged_no_layer_goes_and_no_image(store: LayerStore) -> None:
+    held = add(store, [f("a")], name="held")
+    store.hold("abc123", held)
+    store.untag("held")
+    add(store, [f("b")], name="other")
+    record = store.home / "uses" / "abc123.json"
+    record.write_text("{")
+    assert collect(store, grace_s=0, now_s=lambda: 1e12).removed == ()
+    gone, done = shrink(store, 0)
+    assert (gone, done.removed, [each.name for each in done.damaged]) == ((), (), ["abc123"])
+    assert store.forget("abc123") == ["abc123"]
+    assert collect(store, grace_s=0, now_s=lambda: 1e12).removed == held.layers
+
+
+@pytest.mark.parametrize("content", ["{", '{"chain": "x"}'])
+def test_a_damaged_layer_costs_the_images_that_have_it(store: LayerStore, content: str) -> None:
+    image = add(store, [f("a")])
+    other = add(store, [f("b")], name="other")
+    (store.lower_directories(image)[0].parent / "layer.json").write_text(content)
+    assert [layer.chain for layer in store.layers()] == list(other.layers)
+    with pytest.raises(RuntimeFault, match=r"layer\.json"):
+        store.hold("somebody", image)
+    assert collect(store, grace_s=0, now_s=lambda: 1e12).removed == ()
+    store.untag("image")
+    assert collect(store, grace_s=0, now_s=lambda: 1e12).removed == image.layers
+    add(store, [f("a")])
+    store.hold("somebody", other)
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written(store: LayerStore) -> None:
+    image = add(store, [f("a")])
+    long = replace(image, command=("x",) * 1_000_000)
+    with pytest.raises(RuntimeFault, match=r"the record of 'image' would have \d+ bytes") as caught:
+        store.tag(long)
+    assert "command line" in caught.value.hint
+    assert store.image("image") == image
+    assert sorted(path.name for path in (store.home / "images").iterdir()) == ["image.json"]
+
+
+def test_a_layer_that_names_itself_as_its_parent_is_not_followed_for_ever(
+    store: LayerStore,
+) -> None:
+    image = add(store, [f("a")])
+    path = store.lower_directories(image)[0].parent / "layer.json"
+    path.write_text(path.read_text().replace('"parent": ""', f'"parent": "{image.layers[0]}"'))
+    with pytest.raises(RuntimeFault, match="do not belong together"):
+        store.add(image.layers[0], "sha256:" + "1" * 64, source([]), print)
 
 
 def test_an_image_without_its_layers_cannot_be_kept(store: LayerStore) -> None:

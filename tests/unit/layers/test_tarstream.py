@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -165,3 +167,69 @@ def test_times_are_exact_to_the_nanosecond(time_ns: int) -> None:
 def test_base_256_numbers_are_read_with_their_sign(value: int) -> None:
     raw = (value & (2**95 - 1) | 1 << 95).to_bytes(12, "big")
     assert pax.field_number(raw) == value
+
+
+def seconds_for(count: int) -> float:
+    raw = b"12 a=bcdefg\n" * count
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        assert len(pax.records(raw, count)) == count
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def test_a_header_of_four_times_the_records_takes_about_four_times_as_long() -> None:
+    assert seconds_for(40_000) < 9 * seconds_for(10_000)
+
+
+def test_too_many_records_are_refused() -> None:
+    headers = {f"comment{number}": "x" for number in range(257)}
+    with pytest.raises(HostileArchive, match="more than 256 records"):
+        read(tar(("x", b"", {"pax_headers": headers})))
+
+
+def header(kind: bytes, content: bytes) -> bytes:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, len(content)
+    return info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def test_many_headers_before_one_entry_have_no_more_records_than_one() -> None:
+    raw = header(b"x", b"8 a=bcd\n" * 100) * 3 + tar(("x", b"", {}))
+    with pytest.raises(HostileArchive, match="more than 256 records"):
+        read(raw)
+
+
+def test_global_headers_are_taken_once_and_not_for_each_entry() -> None:
+    globals_ = header(b"g", b"".join(b"30 SCHILY.xattr.user.%04d=xyz\n" % n for n in range(200)))
+    raw = globals_ + tar(*((f"f{number}", b"", {}) for number in range(300)))
+    taken = 0
+    take = pax.Extras.take
+
+    def counted(self: pax.Extras, records: list[tuple[str, bytes]]) -> None:
+        nonlocal taken
+        taken += len(records)
+        take(self, records)
+
+    with mock.patch.object(pax.Extras, "take", counted):
+        found = read(raw)
+    assert (len(found), taken) == (300, 200)
+    assert all(len(member.xattrs) == 200 for member, _ in found)
+
+
+def test_what_an_entry_says_itself_goes_before_what_global_headers_say() -> None:
+    own = {"pax_headers": {"mtime": "7", "SCHILY.xattr.user.a": "own"}}
+    said = b"".join((b"12 mtime=99\n", b"27 SCHILY.xattr.user.a=all\n"))
+    ((first, _), (second, _)) = read(header(b"g", said) + tar(("a", b"", own), ("b", b"", {})))
+    assert (first.mtime_ns, first.xattrs) == (7 * 10**9, {"user.a": b"own"})
+    assert (second.mtime_ns, second.xattrs) == (99 * 10**9, {"user.a": b"all"})
+
+
+def test_attributes_that_global_headers_give_to_all_are_bounded() -> None:
+    two = [
+        b"".join(b"28 SCHILY.xattr.user.%s%03d=x\n" % (c, n) for n in range(200))
+        for c in (b"a", b"b")
+    ]
+    with pytest.raises(HostileArchive, match="more than 256 attributes"):
+        read(b"".join(header(b"g", each) for each in two) + tar(("x", b"", {})))

@@ -101,3 +101,22 @@ def test_a_fault_is_a_sentence_and_a_next_step(call: object, tree: Path, tmp_pat
     status, _, told = call("unpack", tmp_path / "l", tree)
     assert status == 1
     assert "File exists" in told
+
+
+def test_a_damaged_record_is_named_and_let_go_by_name(
+    call: object, tree: Path, tmp_path: Path
+) -> None:
+    assert callable(call)
+    call("pack", tree, tmp_path / "l", "--name", "x")
+    for tag in ("docker.io/x:1", "good"):
+        call("pull", tmp_path / "l", tag)
+    (tmp_path / "cache/layers/images/docker.io%2Fx%3A1.json").write_text(" " * (5 << 20))
+    status, out, told = call("images")
+    assert (status, out.split("\t")[0]) == (0, "good")
+    assert "damaged: the image 'docker.io/x:1'" in told
+    assert "rm docker.io/x:1" in told
+    status, out, told = call("gc", "--grace", "0")
+    assert (status, out) == (0, "0 layers removed (0 bytes), 1 kept\n")
+    assert "docker.io/x:1" in told
+    assert call("rm", "docker.io/x:1")[:2] == (0, "docker.io/x:1 (its record was damaged)\n")
+    assert call("images")[2] == ""
