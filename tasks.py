@@ -1,9 +1,9 @@
 """The command line: what ``invoke`` finds.  Most tasks stand in ``harness.commands``.
 
-Exit codes: 0 done; 1 done, but some trials failed, a target was missed, a check does not hold or,
-with --fail-on, something became worse; 2 something on the command line does not exist or fit;
-3 this host cannot do it; 4 another run is measuring; 128 + N ended by signal N.  ``box`` has its
-command's.
+Exit codes: 0 done; 1 done, but some trials failed, a target was missed, a check does not hold, a
+run's files are damaged in part or, with --fail-on, something became worse; 2 something on the
+command line does not exist or fit; 3 this host cannot do it; 4 another run is measuring; 128 + N
+ended by signal N.  ``box`` has its command's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from invoke.tasks import task
 from harness import option_values as values
 from harness.commands.bench import bench
 from harness.commands.box import box
-from harness.commands.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, edge, names, opened, show
+from harness.commands.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, admit, edge, names, opened, show
 from harness.commands.host import clean, doctor
 from harness.commands.project import fuzz, perf, soak, test
 from harness.commands.runs import import_, report
@@ -53,6 +53,7 @@ def claims(
 
     view = shown.look(places(out).runs, run, claims, names())
     show(view.lines, view.document, as_json=as_json)
+    admit(view.damage)
 
 
 @task(
@@ -73,6 +74,7 @@ def explain(
 
     view = shown.look(opened(run, out), claim, claims, names())
     show(view.lines, view.document, as_json=as_json)
+    admit(view.damage)
 
 
 @task(
@@ -106,5 +108,6 @@ def compare(  # noqa: PLR0917  # invoke passes options by name
     show(view.lines, view.document, as_json=as_json)
     for regression in view.regressions if fail_on else ():
         warn(f"worse: {regression}")
+    admit(view.damage)
     if fail_on and view.regressions:
         raise Exit(code=1)

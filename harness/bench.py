@@ -18,10 +18,11 @@ from harness.interrupt import orderly
 from harness.loop import Tally, run_all
 from harness.pinning import pinned
 from harness.places import PROJECT, check_writable
-from harness.plan import Plan, Request, make_plan, plan_of
+from harness.plan import Plan, Request, make_plan
 from harness.prepare import Prepared, imaginary, prepared
 from harness.privacy import RedactingJournal
 from harness.progress import TerminalObserver
+from harness.resumption import plan_of
 from harness.settling import Child
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
@@ -41,6 +42,8 @@ class Result:
     report: Path
     tally: Tally
     """Of the trials of this invocation."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in the run's files and was left out."""
 
 
 def bench(
@@ -68,11 +71,16 @@ def resume(
 ) -> Result:
     """Go on with a run that was killed: no finished trial is lost, none is repeated.
 
+    Trials whose record or samples are damaged are told, and made again; so they are in a run that
+    is finished.
+
     Raises:
         As ``bench``; also where the run is finished or this host is not the one it ran on.
     """
     directory = RunDirectory.open(name, equipment.places.runs)
-    plan = plan_of(directory.run(), equipment.runtimes, equipment.workloads, options)
+    plan = plan_of(directory, equipment.runtimes, equipment.workloads, options)
+    for line in directory.contents().told():
+        observer.note(f"damaged, left out: {line}")
     with exclusively(equipment, plan, observer, wait=wait):
         for line in clean.clean_run(plan.run, equipment.places.state, equipment.runtimes):
             observer.note(f"left by the killed run, removed: {line}")
@@ -122,7 +130,8 @@ def _carry_out(
                 )
             )
     observer.doing("writing the report")
-    return Result(directory.path, write_report(directory.path), tally)
+    page = write_report(directory.path)
+    return Result(directory.path, page, tally, directory.contents().told())
 
 
 def _measured(

@@ -6,6 +6,7 @@ Durations come from trials that earlier runs of the same size recorded here; not
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Mapping
@@ -16,8 +17,9 @@ from typing import Any
 from harness import gates, host
 from harness.equipment import Equipment
 from harness.places import check_writable
-from harness.plan import Plan, Request, make_plan, plan_of
+from harness.plan import Plan, Request, make_plan
 from harness.progress import Estimate
+from harness.resumption import plan_of
 from harness.schedule import Arm, Slot
 from results.errors import StoreError
 from results.records import Run, Trial
@@ -61,6 +63,8 @@ class Forecast:
     """Where the durations come from, the latest first."""
     done: int = 0
     """Trials that the run to be resumed has."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in that run's files: its trials are made again."""
 
 
 @dataclass(slots=True)
@@ -90,8 +94,9 @@ def of_rest(equipment: Equipment, name: str, options: Mapping[str, str]) -> Fore
         HarnessFault, StoreError: as ``resume``.
     """
     directory = RunDirectory.open(name, equipment.places.runs)
-    plan = plan_of(directory.run(), equipment.runtimes, equipment.workloads, options)
-    return _foresee(plan, equipment, {trial.trial_id for trial in directory.trials()})
+    plan = plan_of(directory, equipment.runtimes, equipment.workloads, options)
+    foreseen = _foresee(plan, equipment, {trial.trial_id for trial in directory.trials()})
+    return dataclasses.replace(foreseen, damage=directory.contents().told())
 
 
 def _foresee(plan: Plan, equipment: Equipment, done: Collection[str] = ()) -> Forecast:

@@ -1,4 +1,4 @@
-"""Everything that is fixed before the first trial, and the same again when a run is resumed."""
+"""Everything that is fixed before the first trial."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.errors import HarnessFault, UsageFault
 from harness.limits import Allotment, allot
 from harness.schedule import Arm, Slot, schedule
 from harness.suites import Suite, choose, suite
-from results.records import Run, Skipped
+from results.records import Skipped
 from results.store import new_run_id
-from runtimes.base import PIDS_MAX, Capability, Limits, Runtime
+from runtimes.base import Capability, Runtime
 from runtimes.variations import capabilities
 from workloads.base import Size, Workload
 
@@ -206,56 +206,6 @@ def _partial(
         for backend, text in chosen.partial.items()
         if backend not in named
     }
-
-
-def plan_of(
-    run: Run,
-    runtimes: Mapping[str, Runtime],
-    workloads: Mapping[str, Workload],
-    options: Mapping[str, str],
-) -> Plan:
-    """The plan of a run that was killed, to go on with.
-
-    Raises:
-        HarnessFault: it is finished, was imported, or needs a backend or workload that is gone.
-    """
-    if run.finished_utc:
-        raise HarnessFault(
-            f"run {run.run_id} is finished", hint="start a new one, or see its report.html"
-        )
-    if run.source != "bench":
-        raise HarnessFault(f"run {run.run_id} was imported ({run.source}): nothing to resume")
-    gone = [name for name in (each.name for each in run.workloads) if name not in workloads]
-    gone += [arm.backend for arm in run.arms if arm.backend not in runtimes]
-    if gone:
-        raise HarnessFault(f"run {run.run_id} needs {', '.join(gone)}, which is not installed here")
-    limits = Limits(
-        cpus=tuple(run.limits["cpus"]),
-        cpu_quota=float(run.limits["cpu_quota"]),
-        memory_bytes=int(run.limits["memory_bytes"]),
-        pids_max=int(run.limits.get("pids_max", PIDS_MAX)),
-    )
-    cpuset = ",".join(str(cpu) for cpu in limits.cpus)
-    allotment = allot(str(limits.cpu_quota), cpuset, str(limits.memory_bytes))
-    return Plan(
-        run_id=run.run_id,
-        arms=tuple(sorted(Arm(each.backend, each.profile) for each in run.arms)),
-        workloads={each.name: workloads[each.name] for each in run.workloads},
-        suite=run.suite,
-        size=Size(**run.size),
-        rounds=run.rounds,
-        partial=run.partial,
-        blocks=run.blocks,
-        emulated_blocks=run.emulated_blocks,
-        seed=run.seed,
-        allotment=allotment,
-        skipped=run.skipped,
-        tolerant=False,
-        options=options,
-        command=run.command,
-        budget_s=run.budget_s,
-        sliced=frozenset(each.name for each in run.workloads if each.design == "slices"),
-    )
 
 
 def _unavailable(

@@ -41,8 +41,9 @@ def write(run: str | Path, root: Path = DEFAULT_ROOT) -> Path:
     samples = load(directory)
     outcome = judge_run(directory, samples)
     keep(directory, outcome)
+    contents = directory.contents()
     page = render(
-        build(outcome.run, samples, directory.trials()),
+        build(outcome.run, samples, directory.trials(), contents),
         ledger_view(outcome.ledger, outcome.judgement, arm_views(outcome.run), outcome.run.stops),
     )
     target = directory.path / "report.html"

@@ -149,6 +149,8 @@ def _own(source: str) -> Markup:
 
 
 def _svg(chart: Chart) -> Markup:
+    if chart.declined:
+        return Markup('<p class="declined">{}</p>').format(chart.declined)
     figures = f'<div class="wide">{chart.wide}</div><div class="narrow">{chart.narrow}</div>'
     return Markup(figures)  # noqa: S704 — escaped by the chart's XML writer
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TRIALS, SAMPLES = "trials.jsonl", "samples.jsonl"
 
+SHOWN = 12
+"""So much of the damage is told where people read."""
+
 Key = tuple[str, int]
 """trial_id and attempt."""
 
@@ -47,6 +50,20 @@ class Contents:
     """Trial → its highest attempt that left anything behind."""
     pending: tuple[Key, ...] = ()
     """Attempts at the end of an unfinished run that have samples and, as yet, no record."""
+
+    def told(self, most: int = SHOWN) -> tuple[str, ...]:
+        """The damage in lines for people: the first of it, and how much more there is."""
+        lines = [str(each) for each in self.damage[:most]]
+        more = self.damaged - len(lines)
+        return (*lines, f"and {more} more") if more else tuple(lines)
+
+    @property
+    def caution(self) -> str:
+        """What to say of trials that nobody can check; empty where there are none."""
+        if not self.unchecked:
+            return ""
+        its = "1 trial was" if self.unchecked == 1 else f"{self.unchecked} trials were"
+        return f"the samples of {its} not checked: recorded before records carried a digest"
 
     @property
     def keys(self) -> frozenset[Key]:

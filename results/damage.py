@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 NAMED = 1000
 """So many are named; beyond it they are counted."""
-SHOWN = 12
-"""So many are told where people read."""
 WORD_LIMIT = 400
 
 
@@ -34,12 +32,10 @@ class Damages:
         """One more."""
         self.total += 1
         if len(self.named) < NAMED:
-            self.named.append(Damage(place, why[:WORD_LIMIT]))
+            self.named.append(Damage(place, printable(why)))
 
 
-def told(named: tuple[Damage, ...], total: int, shown: int = SHOWN) -> list[str]:
-    """Lines for people: the first few, and how many more there are."""
-    lines = [str(each) for each in named[:shown]]
-    if total > len(lines):
-        lines.append(f"and {total - len(lines)} more")
-    return lines
+def printable(words: str) -> str:
+    """Words that quote a file, short and without what would steer a terminal."""
+    cut = words if len(words) <= WORD_LIMIT else f"{words[:WORD_LIMIT]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from results.bounds import SchemaNumber
+from results.damage import printable
 from results.errors import StoreError
 from results.journal import encode, open_plain
 from results.records import SCHEMA, Run
@@ -48,7 +49,7 @@ def read_run(path: Path) -> Run:
             )
         run = msgspec.json.decode(data, type=Run)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: not a valid run: {error}", hint) from None
+        raise StoreError(f"{path}: not a valid run: {printable(str(error))}", hint) from None
     except RecursionError:
         raise StoreError(f"{path}: nested too deeply", hint) from None
     why = _inconsistent(run)

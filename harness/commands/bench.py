@@ -16,7 +16,7 @@ from harness.bench import Result
 from harness.bench import bench as make_run
 from harness.bench import resume as go_on
 from harness.clock import HostClock
-from harness.commands.edge import HOST_HELP, edge, names, options
+from harness.commands.edge import HOST_HELP, admit, edge, names, options
 from harness.equipment import Equipment
 from harness.errors import UsageFault
 from harness.places import places
@@ -142,6 +142,7 @@ def _foretell(equipment: Equipment, request: Request, resume: str | None) -> Non
     else:
         foreseen = forecast.of_rest(equipment, resume, request.options)
     stdout.print(*forecast_tables.shown(foreseen), sep="\n")
+    admit(foreseen.damage)
 
 
 def _weigh(equipment: Equipment, request: Request, resume: str | None, *, wait: bool) -> None:
@@ -161,5 +162,6 @@ def _summarise(result: Result) -> None:
         f"{tally.failed} failed{repeats}"
     )
     say(f"report: {result.report}")
+    admit(result.damage)
     if tally.failed:
         raise Exit(code=1)

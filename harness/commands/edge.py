@@ -13,7 +13,7 @@ from harness import claims as own_claims
 from harness.errors import HarnessFault, UsageFault
 from harness.interrupt import Interrupted
 from harness.places import places
-from harness.terminal import encode_json, stdout, tell
+from harness.terminal import encode_json, stdout, tell, warn
 from results.errors import StoreError
 from results.ledger.errors import LedgerError
 from results.ledger.vocabulary import Known
@@ -71,6 +71,14 @@ def opened(run: str | None, out: str | None) -> RunDirectory:
     """The run of that name, or the latest."""
     where = places(out).runs
     return RunDirectory.open(run, where) if run else latest(where)
+
+
+def admit(damage: Sequence[str]) -> None:
+    """Tell what is damaged in a run's files and was left out; with any, the task ends with 1."""
+    for line in damage:
+        warn(f"damaged, left out: {line}")
+    if damage:
+        raise Exit(code=1)
 
 
 def options(libvirt_uri: str | None, docker_host: str | None) -> Mapping[str, str]:

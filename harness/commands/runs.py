@@ -10,7 +10,7 @@ from invoke.tasks import task
 from harness import claims as own_claims
 from harness import option_values as values
 from harness.bench import write_report
-from harness.commands.edge import RUN_HELP, edge, names, opened
+from harness.commands.edge import RUN_HELP, admit, edge, names, opened
 from harness.places import places
 from harness.terminal import say
 from results.importers import Options, import_files
@@ -28,6 +28,7 @@ def report(
     known = widened(names(), directory.run())
     own_claims.keep(own_claims.checked(claims, known), directory.path)
     say(f"report: {write_report(directory.path)}")
+    admit(directory.contents().told())
 
 
 @task(

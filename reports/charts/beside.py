@@ -45,10 +45,7 @@ def _chart(resource: str, works: Sequence[BesideWork], scale: Scale) -> Chart:
         for work in works:
             y = _work(canvas, work, y)
 
-    wide, narrow = (
-        ratios.draw(f"beside-{resource}-{size}", frame, fill) for size in ("wide", "narrow")
-    )
-    return Chart(f"beside-{resource}", title, description, wide, narrow, resource)
+    return ratios.chart(f"beside-{resource}", frame, fill, resource)
 
 
 def _work(canvas: Canvas, work: BesideWork, top: float) -> float:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render, require_drawable
 from reports.view.model import ArmView, MetricView
 
 WIDE_PX, NARROW_PX = 470, 350
@@ -39,13 +39,12 @@ def footprint_charts(
 def _chart(name: str, quantity: str, bars: Sequence[Bar], unit: str) -> Chart:
     title = quantity[:1].upper() + quantity[1:]
     description = " ".join(f"{arm.label}: {text.quantity(size, unit)}." for arm, size, _ in bars)
-    wide, narrow = (
-        _draw(f"{name}-{size}", bars, unit, (title, description)) for size in ("wide", "narrow")
-    )
-    return Chart(name, title, description, wide, narrow, "footprint")
+    said = (title, description)
+    return in_two_widths(name, said, lambda figure: _draw(figure, bars, unit, said), "footprint")
 
 
 def _draw(name: str, bars: Sequence[Bar], unit: str, said: tuple[str, str]) -> str:
+    require_drawable(size for _, size, _ in bars)
     height = len(bars) * ROW_PX + FOOT_PX
     longest = max((size for _, size, _ in bars), default=0.0)
     with theme.style(name):

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render
 from reports.view.forests import Forest, ForestRow, Scale
 
 WIDE_PX, NARROW_PX = 440, 330
@@ -73,11 +73,8 @@ def _axis(scale: Scale, forests: Sequence[Forest]) -> Axis:
 def _chart(forest: Forest, axis: Axis) -> Chart:
     name = f"forest-{forest.claim}-{forest.scale}"
     description = " ".join(row.tip for row in forest.rows)
-    wide, narrow = (
-        _draw(f"{name}-{size}", forest, axis, (forest.title, description))
-        for size in ("wide", "narrow")
-    )
-    return Chart(name, forest.title, description, wide, narrow)
+    said = (forest.title, description)
+    return in_two_widths(name, said, lambda figure: _draw(figure, forest, axis, said))
 
 
 def _draw(name: str, forest: Forest, axis: Axis, said: tuple[str, str]) -> str:

@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render
 from reports.charts.waterfall import FIRST_SLOT, OWN_SLOT
 from reports.view.waterfall_rows import Fall, FallRow
 
@@ -47,8 +47,11 @@ def mechanisms_chart(falls: Sequence[Fall]) -> Chart | None:
     title = "What each mechanism does to work that runs: ratio to native"
     description = " ".join(f"{fall.title}: {_sentence(fall)}" for fall in shown)
     said = (title, description)
-    wide, narrow = _wide(shown, said), _narrow(shown, said)
-    return Chart("mechanisms", title, description, wide, narrow)
+    return in_two_widths("mechanisms", said, lambda figure: _draw(figure, shown, said))
+
+
+def _draw(name: str, falls: Sequence[Fall], said: tuple[str, str]) -> str:
+    return (_narrow if name.endswith("narrow") else _wide)(falls, said)
 
 
 def _sentence(fall: Fall) -> str:

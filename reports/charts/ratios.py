@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render
 from reports.view.model import Effect, MetricView
 
 WIDE_PX, NARROW_PX = 960, 350
@@ -82,11 +82,14 @@ class Frame:
     """Where the axis of the wide one ends; words stand beyond."""
 
 
-def draw(name: str, frame: Frame, fill: Callable[[Canvas], None]) -> str:
-    """The figure called ``name``, narrow where it ends so, as an SVG element.
+def chart(name: str, frame: Frame, fill: Callable[[Canvas], None], resource: str = "") -> Chart:
+    """The chart called ``name``; ``fill`` draws groups and rows, from 0 down."""
+    said = (frame.title, frame.description)
+    return in_two_widths(name, said, lambda figure: _draw(figure, frame, fill), resource)
 
-    ``fill`` draws groups and rows, from 0 down.
-    """
+
+def _draw(name: str, frame: Frame, fill: Callable[[Canvas], None]) -> str:
+    """The figure called ``name``, narrow where it ends so, as an SVG element."""
     narrow = name.endswith("narrow")
     row_px = NARROW_ROW_PX if narrow else ROW_PX
     height = frame.rows * row_px + frame.groups * HEAD_PX + FOOT_PX

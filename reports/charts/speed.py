@@ -39,10 +39,7 @@ def _chart(resource: str, metrics: Sequence[MetricView], scale: Scale) -> Chart:
         for metric in metrics:
             y = _workload(canvas, metric, y)
 
-    wide, narrow = (
-        ratios.draw(f"speed-{resource}-{size}", frame, fill) for size in ("wide", "narrow")
-    )
-    return Chart(f"speed-{resource}", title, description, wide, narrow, resource)
+    return ratios.chart(f"speed-{resource}", frame, fill, resource)
 
 
 def _sentences(metrics: Sequence[MetricView]) -> Iterator[str]:

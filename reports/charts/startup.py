@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render, require_drawable
 from reports.view.model import ArmValue, MetricView, PhaseBar
 from reports.view.startup import PHASES
 
@@ -26,8 +26,8 @@ BAR_PX, ARM_PX, FOOT_PX = 24, 52, 8
 
 
 def ecdf_chart(metric: MetricView) -> Chart | None:
-    """Share of trials done within a time, one step line per arm; None without positive data."""
-    arms = [value for value in metric.values if value.values and value.values[0] > 0]
+    """Share of trials done within a time, one step line per arm; None without any data."""
+    arms = [value for value in metric.values if value.values]
     if not arms:
         return None
     title = f"{metric.title}: share of starts done within a time"
@@ -37,11 +37,10 @@ def ecdf_chart(metric: MetricView) -> Chart | None:
         f"to {text.quantity(value.values[-1], metric.unit)}."
         for value in arms
     )
-    wide, narrow = (
-        _draw_ecdf(f"ecdf-{size}", metric, arms, (title, description))
-        for size in ("wide", "narrow")
+    said = (title, description)
+    return in_two_widths(
+        "ecdf", said, lambda figure: _draw_ecdf(figure, metric, arms, said), metric.resource
     )
-    return Chart("ecdf", title, description, wide, narrow, metric.resource)
 
 
 def phases_chart(bars: Sequence[PhaseBar]) -> Chart | None:
@@ -56,15 +55,16 @@ def phases_chart(bars: Sequence[PhaseBar]) -> Chart | None:
         + "."
         for bar in shown
     )
-    wide, narrow = (
-        _draw_phases(f"phases-{size}", shown, (title, description)) for size in ("wide", "narrow")
+    said = (title, description)
+    return in_two_widths(
+        "phases", said, lambda figure: _draw_phases(figure, shown, said), "startup"
     )
-    return Chart("phases", title, description, wide, narrow, "startup")
 
 
 def _draw_ecdf(
     name: str, metric: MetricView, arms: Sequence[ArmValue], said: tuple[str, str]
 ) -> str:
+    require_drawable((each for value in arms for each in value.values), logarithmic=True)
     narrow = name.endswith("narrow")
     width = NARROW_PX if narrow else WIDE_PX
     with theme.style(name):

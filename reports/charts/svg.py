@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
@@ -21,6 +21,8 @@ from reports.charts.theme import VARIABLES
 
 _COLOUR = re.compile("|".join(map(re.escape, VARIABLES)))
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+LARGEST = 1e100
+"""No axis goes further: the transforms of matplotlib overflow from about 1e154 on."""
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -36,6 +38,45 @@ class Chart:
     narrow: str
     resource: str = ""
     """What it is about, for the page's filter; empty where it is about several."""
+    declined: str = ""
+    """A sentence that stands in its place; empty where it is drawn."""
+
+
+class Declined(Exception):
+    """These values cannot be drawn; says why, in a sentence."""
+
+
+def in_two_widths(
+    name: str, said: tuple[str, str], draw: Callable[[str], str], resource: str = ""
+) -> Chart:
+    """The chart called ``name``, in both widths; a sentence in its place where ``draw`` declines.
+
+    Args:
+        name: of the chart; the figures' names add ``-wide`` and ``-narrow``.
+        said: title and description.
+        draw: figure's name → SVG.
+        resource: as of ``Chart``.
+    """
+    title, description = said
+    try:
+        wide, narrow = (draw(f"{name}-{size}") for size in ("wide", "narrow"))
+    except Declined as why:
+        return Chart(name, title, description, "", "", resource, f"{title}: {why}")
+    return Chart(name, title, description, wide, narrow, resource)
+
+
+def require_drawable(values: Iterable[float], *, logarithmic: bool = False) -> None:
+    """Decline what an axis cannot hold.
+
+    Raises:
+        Declined: a value is not finite, beyond ``LARGEST``, or below ``1 / LARGEST`` on a
+            logarithmic axis.
+    """
+    for value in values:
+        if not abs(value) <= LARGEST:
+            raise Declined(f"a value of {value:.3g} is beyond what can be drawn.")
+        if logarithmic and value < 1 / LARGEST:
+            raise Declined(f"a value of {value:.3g} has no place on a logarithmic axis.")
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, render
+from reports.charts.svg import Chart, Marks, in_two_widths, render, require_drawable
 from reports.view.waterfall_rows import Fall, FallRow, signed
 
 WIDE_PX, NARROW_PX = 960, 350
@@ -50,13 +50,14 @@ def waterfall_chart(fall: Fall, name: str) -> Chart | None:
         return None
     title = f"{fall.title}: what each mechanism adds"
     description = " ".join(row.tip for row in fall.rows)
-    wide, narrow = (
-        _draw(f"waterfall-{name}-{size}", fall, (title, description)) for size in ("wide", "narrow")
+    said = (title, description)
+    return in_two_widths(
+        f"waterfall-{name}", said, lambda figure: _draw(figure, fall, said), "startup"
     )
-    return Chart(f"waterfall-{name}", title, description, wide, narrow, "startup")
 
 
 def _draw(name: str, fall: Fall, said: tuple[str, str]) -> str:
+    require_drawable(end for row in fall.rows for end in (row.begin, row.end, row.median))
     narrow = name.endswith("narrow")
     own = [row for row in fall.rows if not row.tier]
     tiers = [row for row in fall.rows if row.tier]

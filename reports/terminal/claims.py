@@ -13,6 +13,8 @@ from rich.text import Text
 
 from reports import text
 from reports.view.ledger import part_lines
+from results.contents import Contents
+from results.damage import NAMED
 from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
 from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
@@ -48,6 +50,19 @@ class Shown:
 
     lines: tuple[RenderableType, ...]
     document: dict[str, Any]
+    damage: tuple[str, ...] = ()
+    """What is damaged in the run's files and was left out."""
+
+
+def shown(lines: Sequence[RenderableType], document: dict[str, Any], contents: Contents) -> Shown:
+    """What a command shows of a run, with what does not hold in its files."""
+    caution = contents.caution
+    noted = [Text(f"! {text.sentence(caution)}", style="yellow")] if caution else []
+    return Shown(
+        (*lines, *noted),
+        {**document, "damage": list(contents.told(NAMED)), "unchecked": contents.unchecked},
+        contents.told(),
+    )
 
 
 def look(root: Path, run: str | None, own: str | None, known: Known) -> Shown:
@@ -63,8 +78,10 @@ def look(root: Path, run: str | None, own: str | None, known: Known) -> Shown:
         return Shown(tuple(claims_view(ledger, None, why)), claims_document(ledger, None))
     directory = RunDirectory.open(run, root) if run else latest(root)
     outcome = judge_run(directory, own=path, known=widened(known, directory.run()))
-    return Shown(
-        tuple(claims_view(outcome.ledger, outcome)), claims_document(outcome.ledger, outcome)
+    return shown(
+        claims_view(outcome.ledger, outcome),
+        claims_document(outcome.ledger, outcome),
+        directory.contents(),
     )
 
 

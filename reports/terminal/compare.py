@@ -34,6 +34,8 @@ class Shown:
     document: dict[str, Any]
     regressions: tuple[str, ...]
     """A line for each."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in the runs' files and was left out."""
 
 
 def look(root: Path, selections: tuple[str, str], margin: float, only: str) -> Shown:
@@ -44,7 +46,15 @@ def look(root: Path, selections: tuple[str, str], margin: float, only: str) -> S
     """
     a, b, found = compare_runs(*selections, root, margin=margin, only=only)
     worse = tuple(regression(change) for change in found.regressions)
-    return Shown(tuple(view(a, b, found)), document(a, b, found), worse)
+    damage = _damage(a, b)
+    plain = {**document(a, b, found), "damage": list(damage)}
+    return Shown(tuple(view(a, b, found)), plain, worse, damage)
+
+
+def _damage(*sides: Side) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(f"{side.run.run_id}: {line}" for side in sides for line in side.damage)
+    )
 
 
 def view(a: Side, b: Side, found: Comparisons) -> list[RenderableType]:

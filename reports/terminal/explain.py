@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import text
-from reports.terminal.claims import Shown, headed, word
+from reports.terminal.claims import Shown, headed, shown, word
 from reports.view.ledger import part_word, stop_words
 from results.ledger import words
 from results.ledger.errors import LedgerError
@@ -47,9 +47,10 @@ def look(directory: RunDirectory, name: str, own: str | None, known: Known) -> S
         raise LedgerError(f"no claim is called {name!r:.80}", f"{hint}valid: {', '.join(ids)}")
     verdict = next(each for each in outcome.judgement.verdicts if each.claim == name)
     document = {"definition": claim, "verdict": verdict, "run_id": outcome.run.run_id}
-    return Shown(
-        tuple(explain_view(claim, verdict, outcome, directory.trials())),
+    return shown(
+        explain_view(claim, verdict, outcome, directory.trials()),
         msgspec.to_builtins(document),
+        directory.contents(),
     )
 
 

@@ -11,6 +11,7 @@ from reports import text
 from reports.view.answer import answer
 from reports.view.arms import BASELINE, arm_views
 from reports.view.beside import beside
+from reports.view.damage import damage_gates, damage_tables
 from reports.view.effects import CONFIDENCE
 from reports.view.environment import command, environment, machine
 from reports.view.gates import failures, gates
@@ -20,6 +21,7 @@ from reports.view.prices import price_table
 from reports.view.published import published
 from reports.view.startup import phase_bars
 from reports.view.waterfall import stepping, waterfall_view
+from results.contents import Contents
 from results.records import Run, Trial, arm_name
 
 GLOSSARY: Mapping[str, str] = {
@@ -36,14 +38,18 @@ GLOSSARY: Mapping[str, str] = {
 }
 
 
-def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportView:
+def build(
+    run: Run, samples: pd.DataFrame, trials: Sequence[Trial], contents: Contents | None = None
+) -> ReportView:
     """What the report of ``run`` shows.
 
     Args:
         run: run.json.
         samples: as ``results.frame.load`` gives them.
         trials: every recorded trial.
+        contents: what does not hold in the run's files; None: nothing is said of it.
     """
+    there = contents or Contents()
     everyone = arm_views(run)
     whole, everything = run, samples
     run, samples, arms = _without_steps(run, samples)
@@ -57,14 +63,14 @@ def build(run: Run, samples: pd.DataFrame, trials: Sequence[Trial]) -> ReportVie
         answer=answer(run, metrics, list(arms.values())),
         price_head=head,
         prices=prices,
-        gates=gates(whole, trials, metrics, arms, also),
+        gates=(*damage_gates(there), *gates(whole, trials, metrics, arms, also)),
         baseline=BASELINE if BASELINE in arms else "",
         arms=tuple(arms.values()),
         metrics=metrics,
         phases=phase_bars(run, _of_first_start(run, trials), arms, also),
         daemons=_daemons(run, arms),
         failures=failures(trials, everyone, also),
-        environment=environment(whole),
+        environment=(*damage_tables(there), *environment(whole)),
         command=command(run),
         published=published({workload.resource for workload in run.workloads}),
         glossary=GLOSSARY,

@@ -24,6 +24,10 @@ class Side:
     evidence: Evidence
     arm: str
     """The arm that was selected; empty: all."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in the run's files and was left out."""
+    caution: str = ""
+    """What nobody can check of it; empty where all was checked."""
 
 
 @dataclass(frozen=True, slots=True)

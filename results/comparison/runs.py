@@ -45,13 +45,17 @@ def compare_runs(
             "A and B have nothing in common that can be compared",
             "; ".join(found.left_out[:NAMES_SHOWN]),
         )
-    said = (*differences(first.run, second.run), *found.cautions)
+    sides = {side.run.run_id: side for side in (first, second)}
+    unchecked = [f"{name}: {side.caution}" for name, side in sides.items() if side.caution]
+    said = (*differences(first.run, second.run), *unchecked, *found.cautions)
     return first, second, replace(found, cautions=said)
 
 
 def _side(selection: Selection) -> Side:
     run = selection.directory.run()
-    return Side(run, gather(load(selection.directory), run), selection.arm)
+    evidence = gather(load(selection.directory), run)
+    there = selection.directory.contents()
+    return Side(run, evidence, selection.arm, there.told(), there.caution)
 
 
 def _check_arms(a: Selection, b: Selection) -> None:

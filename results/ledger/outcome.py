@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 
+from results.contents import Contents
 from results.errors import StoreError
 from results.frame import load as load_frame
 from results.ledger.costs import block_costs
 from results.ledger.judge import Judgement, judge
 from results.ledger.load import load as load_ledger
-from results.ledger.looks import judge_at, stages_of
+from results.ledger.looks import Stage, judge_at, stages_of
 from results.ledger.schema import Ledger
 from results.ledger.vocabulary import Known, installed
-from results.records import MetricFloor, Run
+from results.records import MetricFloor, Run, Trial
+from results.stats import StatsError
 from results.store import RunDirectory
 
 OWN_CLAIMS = "claims.toml"
@@ -62,13 +65,31 @@ def judge_run(
     run = directory.run()
     ledger = ledger_of(directory, own=own, known=known)
     samples = load_frame(directory) if frame is None else frame
-    stages = stages_of(run, trials := directory.trials())
+    trials = directory.trials()
+    stages = _stages(run, trials, directory.contents())
     judgement = (
         judge_at(ledger, samples, run, trials, stages)
         if stages
         else judge(ledger, samples, run, costs=block_costs(trials))
     )
     return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
+
+
+def _stages(run: Run, trials: Sequence[Trial], contents: Contents) -> tuple[Stage, ...]:
+    """The stages to judge by.  Looks count records; here, those among them that hold.
+
+    Raises:
+        StoreError: the looks in run.json are none that can be.
+    """
+    held = (replace(look, trials=contents.counting_among(look.trials)) for look in run.looks)
+    looked = replace(run, looks=tuple(held)) if contents.damaged else run
+    try:
+        return stages_of(looked, trials)
+    except StatsError as error:
+        raise StoreError(
+            f"run.json of {run.run_id}: its looks do not hold together: {error}",
+            "restore it from a copy; the trials beside it are untouched",
+        ) from None
 
 
 def ledger_of(
