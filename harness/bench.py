@@ -119,6 +119,7 @@ def _carry_out(
         else:
             _check_same(directory.run(), run)
             run = stopping.resumed(run, directory.run())
+            directory.reopen()
         with directory:
             with _at_work(ready):
                 run, tally = _measured(ready, equipment, run, directory, observer)

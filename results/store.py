@@ -191,6 +191,11 @@ class RunDirectory:
             raise StoreError(f"{self.path}/run.json: {error.strerror}") from None
         self._run = run
 
+    def reopen(self) -> None:
+        """Say that the run goes on, where it had ended.  Raises as ``finish``."""
+        if self._run.finished_utc:
+            self.finish(dataclasses.replace(self._run, finished_utc=""))
+
     def close(self) -> None:
         """Release the lock for writing.  Idempotent."""
         for writer in self._writers or ():

@@ -39,6 +39,7 @@ TARGETS: dict[str, str] = {
     "agent-frames": "tests.support.fuzz.agent_frames",
     "agent-program": "tests.support.fuzz.agent_program",
     "importers": "tests.support.fuzz.importers",
+    "journals": "tests.support.fuzz.journals",
     "launcher-plan": "tests.support.fuzz.launcher_plan",
 }
 """Name → module whose ``fuzz`` is the target."""
