@@ -22,5 +22,11 @@ def test_nothing_is_found(name: str) -> None:
     assert report.reached / report.cases > DEEP.get(name, 0.0), "most cases are refused at the door"
 
 
-DEEP = {"agent-frames": 0.9, "agent-program": 0.5, "importers": 0.1, "launcher-plan": 0.9}
+DEEP = {
+    "agent-frames": 0.9,
+    "agent-program": 0.5,
+    "importers": 0.1,
+    "journals": 0.5,
+    "launcher-plan": 0.9,
+}
 """Share of cases that come as deep as what the target is about, at least."""

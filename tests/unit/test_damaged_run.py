@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from invoke.context import Context as Invocation
 from invoke.exceptions import Exit
-from tests.support import synthetic
-from tests.support.fuzz import CORPUS, target
 
 import tasks
 from harness.commands import edge
@@ -22,6 +20,8 @@ from results.damage import Damage
 from results.ledger.outcome import judge_run
 from results.ledger.vocabulary import installed
 from results.store import RunDirectory
+from tests.support import synthetic
+from tests.support.fuzz import CORPUS, target
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded"
 
@@ -163,6 +163,6 @@ def test_a_task_without_damage_goes_on() -> None:
 
 def test_seeded_damage_ends_in_nothing_but_faults_of_ours() -> None:
     fuzz = target("journals")
-    found = fuzz(random.Random(20261124), 6.0, CORPUS / "journals")  # noqa: S311
+    found = fuzz(random.Random(20261124), 6.0, CORPUS / "journals")
     assert found.findings == ()
     assert found.cases

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support import synthetic
-from tests.support.bench_on_paper import bench_on_paper
 
 from harness.errors import HarnessFault
 from harness.loop import Tally, run_all
@@ -18,6 +16,8 @@ from results.errors import StoreError
 from results.records import Run
 from results.store import RunDirectory
 from runtimes.fake import FakeRuntime, FakeScript
+from tests.support import synthetic
+from tests.support.bench_on_paper import bench_on_paper
 from workloads.registry import load
 
 GOOD = FakeScript(conditions=frozenset())

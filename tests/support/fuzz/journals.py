@@ -21,10 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.support import synthetic
-from tests.support.fuzz import Report
-from tests.support.fuzz.edits import FILES, Edit, apply, edits_of, in_words
-
 from harness.errors import HarnessFault
 from harness.resumption import plan_of
 from reports.__main__ import write as write_report
@@ -39,6 +35,9 @@ from results.records import Sample, Trial
 from results.store import RunDirectory
 from runtimes.base import Runtime
 from runtimes.registry import load as load_runtimes
+from tests.support import synthetic
+from tests.support.fuzz import Report
+from tests.support.fuzz.edits import FILES, Edit, apply, edits_of, in_words
 from workloads.base import Workload
 from workloads.registry import load as load_workloads
 
@@ -181,7 +180,7 @@ def _by_trial(samples: Iterator[Sample]) -> dict[Key, list[Sample]]:
 
 def _odd(seed: int, root: Path, readers: Sequence[Reader]) -> Iterator[str]:
     """A run whose values are odd, and whose files hold."""
-    rng = random.Random(seed)  # noqa: S311 — the same cases for the same seed
+    rng = random.Random(seed)
     run = synthetic.make_run(blocks=rng.choice((1, 2, 6)), seed=seed % 1000)
     chosen = {(name, shape.metric) for name, (_, shapes) in synthetic.WORKLOADS.items()
               for shape in shapes if rng.random() < 0.5}  # fmt: skip
