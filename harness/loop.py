@@ -1,38 +1,34 @@
 """Run the scheduled trials one after another, each recorded before the next begins.
 
 A trial that something outside disturbed is repeated at the end of its block, as a next attempt:
-close to the trials that it is compared with, and at most as often as ``REPEATS`` and ``EXTRA``
-allow.  What has been done is read from the journal, so a resumed run repeats no more than one
-that was never killed.
+close to the trials that it is compared with, and at most as often as ``harness.repeats`` allows.
+What has been done is read from the journal, so a resumed run repeats no more than one that was
+never killed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from harness.context import Context
 from harness.progress import Observer
+from harness.repeats import Repeats
 from harness.schedule import Slot
 from harness.slices.block import lacking, run_block, together
 from harness.trial import run_trial
+from results.gating import online_cpus
 from results.records import Sample, Trial
-
-REPEATS = 2
-"""A third disturbance in a row says that the host is not fit, not that there was bad luck."""
-EXTRA = 0.25
-"""Repeats in all, as a share of what was planned: a busy host must not double a run."""
 
 
 class Journal(Protocol):
     """Where trials are recorded: ``results.store.RunDirectory``."""
 
-    def trials(self) -> Iterable[Trial]:
-        """Every trial recorded so far."""
+    def recorded(self) -> Iterable[Trial]:
+        """Every trial recorded so far, as it was recorded."""
         ...
 
     def next_attempt(self, trial_id: str) -> int:
@@ -96,38 +92,6 @@ class Tally:
                 self.failed += 1
 
 
-@dataclass(slots=True)
-class Repeats:
-    """Which trials are to be repeated, from what the journal says of their last attempts."""
-
-    allowed: int
-    """Repeats that may still be made, of any trial."""
-    _tries: Counter[str] = field(default_factory=Counter)
-    _last: dict[str, Trial] = field(default_factory=dict)
-
-    def learn(self, trial: Trial) -> None:
-        """One more recorded trial."""
-        self._tries[trial.trial_id] += 1
-        self._last[trial.trial_id] = trial
-        if self._tries[trial.trial_id] > 1:
-            self.allowed -= 1
-
-    def done(self, slot: Slot) -> bool:
-        """Whether the slot has a recorded trial."""
-        return slot.trial_id in self._last
-
-    def wanted(self, slot: Slot) -> bool:
-        """Whether the slot's last trial was disturbed and may be repeated."""
-        last = self._last.get(slot.trial_id)
-        return (
-            last is not None
-            and last.disturbed
-            and not last.beside  # alone it would be paired with slices of another time
-            and self._tries[slot.trial_id] <= REPEATS
-            and self.allowed > 0
-        )
-
-
 def run_all(
     context: Context,
     slots: Sequence[Slot],
@@ -141,8 +105,13 @@ def run_all(
     before each block that has something left to run, and before each repeat.
     """
     steering = steering or Unsteered()
-    repeats = Repeats(allowed=int(EXTRA * len(slots)))
-    for trial in journal.trials():
+    repeats = Repeats(
+        online=online_cpus(context.host),
+        told=observer.note,
+        # With a budget nobody knows what will be run: then only what has been run counts.
+        sure=slots if isinstance(steering, Unsteered) else (),
+    )
+    for trial in journal.recorded():
         repeats.learn(trial)
     runner = _Runner(context, journal, observer, repeats, steering)
     rest = [slot for slot in slots if not repeats.done(slot)]
@@ -170,7 +139,7 @@ def run_all(
             observer.note(f"{slot.trial_id} was disturbed: repeating it")
             runner.tally.repeats += 1
             runner.run(slot, [slot, *rest])
-    return runner.tally
+    return runner.conclude()
 
 
 def _block_of(slot: Slot) -> tuple[str, int]:
@@ -195,6 +164,7 @@ class _Runner:
     tally: Tally = field(default_factory=Tally)
     _writing_ns: int = 0
     _told: set[str] = field(default_factory=set)
+    _made: set[tuple[str, int]] = field(default_factory=set)
 
     def run(self, slot: Slot, remaining: Sequence[Slot]) -> None:
         """One trial, recorded."""
@@ -233,7 +203,14 @@ class _Runner:
             self._learn(slot, trial, seconds)
 
     def _learn(self, slot: Slot, trial: Trial, seconds: float) -> None:
-        self.tally.count(trial)
+        self._made.add((trial.trial_id, trial.attempt))
         self.repeats.learn(trial)
         self.steering.learn(slot, seconds)
         self.observer.finished(slot, seconds, trial.error)
+
+    def conclude(self) -> Tally:
+        """How the trials of this invocation ended, now that they can be judged together."""
+        for trial in self.repeats.judged():
+            if (trial.trial_id, trial.attempt) in self._made:
+                self.tally.count(trial)
+        return self.tally

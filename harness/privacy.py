@@ -114,9 +114,9 @@ class RedactingJournal:
     journal: Journal
     redaction: Redaction
 
-    def trials(self) -> Iterable[Trial]:
-        """Every trial recorded so far."""
-        return self.journal.trials()
+    def recorded(self) -> Iterable[Trial]:
+        """Every trial recorded so far, as it was recorded."""
+        return self.journal.recorded()
 
     def next_attempt(self, trial_id: str) -> int:
         """Number of the attempt that begins now."""

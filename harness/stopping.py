@@ -22,6 +22,7 @@ from harness.clock import Clock
 from harness.errors import HarnessFault, describe
 from harness.loop import Admission
 from harness.progress import Estimate, Observer
+from harness.repeats import took_s
 from harness.schedule import Arm, Slot
 from harness.settling import Statistician
 from results.looks import Look, stops
@@ -45,15 +46,6 @@ class Keeper(Protocol):
     def finish(self, run: Run) -> None:
         """Replace run.json."""
         ...
-
-
-def took_s(trial: Trial) -> float:
-    """What a recorded trial took, with the harness's own time beside it.
-
-    Of a block in slices its share: the trials of such a block took place at once.
-    """
-    spent_ns = max(trial.phases_ns.values(), default=0) / (1 + max(0, trial.beside))
-    return (spent_ns + trial.bookkeeping_ns) / 1e9
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from results.records import WARM_UP, GateFinding, Pressure, Sample, Status, Tria
 from results.steady import Steadiness, steadiness
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.variations import is_cold
-from workloads.base import StartupWork, Workload, WorkloadFault
+from workloads.base import CommandWork, StartupWork, Workload, WorkloadFault
 
 FAULTS = (RuntimeFault, WorkloadFault, HarnessFault, OSError, TimeoutError)
 """What may go wrong in a trial without being our own mistake: the trial fails, the run goes on."""
@@ -52,13 +52,16 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
     clock, workload = context.clock, context.workloads[slot.workload]
     _warm(context, workload, slot)
     begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
-    ended = context.watch()
+    ended = context.watch(during=_may_be_looked_at(context, workload))
     outcome = Outcome()
     working_ns = clock.now_ns()
     try:
         _work(context, workload, slot, outcome)
     except FAULTS as error:
         outcome.fail(error)
+    except BaseException:
+        ended()  # whatever looks at the host beside the work ends with it
+        raise
     outcome.steadiness = _steadiness(workload, outcome.readings)
     worked_ns = clock.now_ns()
     held_back_ns = outcome.box.throttled_ns if outcome.box else None
@@ -87,6 +90,20 @@ def _warm(context: Context, workload: Workload, slot: Slot) -> None:
     if not is_cold(arm.profile) and context.to_be_warmed(arm.backend, arm.profile, workload.name):
         with contextlib.suppress(*FAULTS):  # the trial itself will fail likewise and say so
             _work(context, workload, slot, Outcome())
+
+
+def _may_be_looked_at(context: Context, workload: Workload) -> bool:
+    """Whether the host's pace can be read while it works without any harm to what it measures.
+
+    Not where a box shares the harness's CPU, nor where the harness's own CPU is in the figures: it
+    times starts, and the peer measures the network from there.
+    """
+    return (
+        isinstance(workload.work(context.size), CommandWork)
+        and not workload.needs_network
+        and bool(context.harness_cpus)
+        and context.harness_cpus.isdisjoint(context.limits.cpus)
+    )
 
 
 def _work(context: Context, workload: Workload, slot: Slot, outcome: Outcome) -> None:

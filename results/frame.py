@@ -38,6 +38,7 @@ import duckdb
 import pandas as pd
 
 from results.errors import StoreError
+from results.gating.marks import Marks
 from results.records import WARM_UP, Run, Sample, Trial, arm_name
 from results.store import RunDirectory
 
@@ -65,8 +66,11 @@ def load(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
         StoreError: no such run, or its files cannot be read.
     """
     directory = _opened(run, root)
-    statuses = {(t.trial_id, t.attempt): t.status for t in directory.trials()}
-    return _samples_frame(directory.samples(), statuses, directory.run())
+    # What is valid, and why not, is what the gates say of the run as a whole.
+    judged = directory.judged()
+    pairs = zip(judged.recorded, judged.trials, strict=True)
+    marks = {(now.trial_id, now.attempt): Marks(was, now) for was, now in pairs}
+    return _samples_frame(directory.samples(), marks, directory.run())
 
 
 def without_warm_ups(frame: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +143,7 @@ def _opened(run: RunLike, root: Path) -> RunDirectory:
 
 
 def _samples_frame(
-    samples: Iterable[Sample], statuses: Mapping[tuple[str, int], str], run: Run
+    samples: Iterable[Sample], marks: Mapping[tuple[str, int], Marks], run: Run
 ) -> pd.DataFrame:
     """Samples that differ only in iteration and value are of one kind, a row that they share.
 
@@ -156,7 +160,7 @@ def _samples_frame(
         iterations.append(sample.iteration)
         values.append(sample.value)
     resources = {workload.name: workload.resource for workload in run.workloads}
-    rows = [_row(sample, statuses, resources) for sample in first_of_kind]
+    rows = [_row(sample, marks, resources) for sample in first_of_kind]
     frame = _typed(pd.DataFrame(rows, columns=list(COLUMNS))).take(codes)
     frame["iteration"] = pd.array(iterations, dtype="int64").to_numpy()
     frame["value"] = pd.array(values, dtype="float64").to_numpy()
@@ -164,14 +168,14 @@ def _samples_frame(
 
 
 def _row(
-    sample: Sample, statuses: Mapping[tuple[str, int], str], resources: Mapping[str, str]
+    sample: Sample, marks: Mapping[tuple[str, int], Marks], resources: Mapping[str, str]
 ) -> dict[str, object]:
-    status = statuses[sample.trial_id, sample.attempt]
+    valid, reasons = marks[sample.trial_id, sample.attempt].of(sample)
     derived = {
         "arm": arm_name(sample.backend, sample.profile),
         "resource": resources.get(sample.workload, sample.workload.partition(".")[0]),
-        "valid": sample.valid and status == "ok",
-        "reasons": "; ".join(sample.reasons),
+        "valid": valid,
+        "reasons": "; ".join(reasons),
     }
     return {name: derived.get(name, getattr(sample, name, None)) for name in COLUMNS}
 

@@ -69,6 +69,18 @@ class GateFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCaution:
+    """What a host does to every arm alike: noise, told once for a run with what it costs."""
+
+    code: str
+    text: str
+    """What was seen, as a part of a sentence: ``the clock here has two speeds 20 % apart``."""
+    remedy: str = ""
+    cost: str = ""
+    """The smallest effect that the run can show all the same; empty until that is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pressure:
     """The host around a trial: differences from just before it to just after it."""
 
@@ -87,11 +99,14 @@ class Pressure:
     """CPUs' worth of work done by processes of neither box nor harness; None: not looked at."""
     others: tuple[str, ...] = ()
     """The busiest of those processes, by name."""
-    spin_ns: tuple[int, int] | None = None
-    """How long a fixed piece of work took on a harness CPU, before and after."""
+    pace: tuple[tuple[Count, Count], ...] = ()
+    """Readings of a fixed piece of work on a harness CPU, in order: ns since the first one, and ns
+    that it took.  Before the trial, during it where that is harmless, and after it."""
+    spin_ns: tuple[Count, Count] | None = None
+    """The same before and after only, in runs of earlier versions."""
     spin_reference_ns: int | None = None
-    """The fastest that it ever took in this run, until then."""
-    frequency_khz: tuple[int, int] | None = None
+    """The fastest that it ever took in such a run, until then; nothing rests on it now."""
+    frequency_khz: tuple[Count, Count] | None = None
     """Clock of the harness's fastest CPU after each spin; None where cpufreq shows none."""
     throttle_events: int | None = None
     """How often the processors throttled themselves for heat; None where they do not say."""
@@ -263,6 +278,8 @@ class Run:
     notes: tuple[str, ...] = field(default_factory=tuple)
     floors: tuple[MetricFloor, ...] = ()
     """Written when the run is reported on: it takes the statistics to know them."""
+    cautions: tuple[HostCaution, ...] = ()
+    """Of the host: written with ``floors``, which are their price."""
     budget_s: Seconds | None = None
     """Seconds for trials and looks; None: a fixed design, ``blocks`` blocks whatever they show."""
     planned_looks: tuple[PlannedLook, ...] = ()

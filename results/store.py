@@ -27,6 +27,7 @@ from results.contents import (
     seal,
 )
 from results.errors import NoSuchRun, StoreError
+from results.gating import Judged, judged, online_cpus
 from results.journal import Appender, encode
 from results.records import Run, Sample, Trial
 from results.run_file import RUN_ID, read_run, sync_directory, write_run
@@ -71,6 +72,7 @@ class RunDirectory:
         self._attempts: dict[str, int] = {}
         self._pending: tuple[Key, ...] = ()
         self._contents: tuple[object, Contents] | None = None
+        self._judged: Judged | None = None
 
     @classmethod
     def create(cls, root: Path, run: Run) -> RunDirectory:
@@ -124,12 +126,23 @@ class RunDirectory:
             self._contents = (state, self._run), read_contents(self.path, self._run)
         return self._contents[1]
 
-    def trials(self) -> tuple[Trial, ...]:
-        """Every trial that counts as recorded, in the order of their ends.
+    def recorded(self) -> tuple[Trial, ...]:
+        """Every trial that counts as recorded, as it was recorded, in the order of their ends.
 
         What is damaged is left out, and told by ``contents``.  Raises as it does.
         """
         return self.contents().trials
+
+    def judged(self) -> Judged:
+        """The same as the gates judge them together, with what they say of the host."""
+        trials = self.recorded()
+        if self._judged is None or self._judged.recorded is not trials:
+            self._judged = judged(trials, online_cpus(self._run.host))
+        return self._judged
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Those of ``judged`` alone.  Raises as ``contents``."""
+        return self.judged().trials
 
     def samples(self) -> Iterator[Sample]:
         """Every sample of those trials, in order.

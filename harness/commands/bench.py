@@ -25,6 +25,8 @@ from harness.privacy import Nothing, redaction_of
 from harness.progress import TerminalObserver
 from harness.suites import SUITES
 from harness.terminal import say, stderr, stdout, warn
+from results.gating.price import told
+from results.store import RunDirectory
 from runtimes.registry import load as load_runtimes
 from workloads.registry import load as load_workloads
 
@@ -161,6 +163,8 @@ def _summarise(result: Result) -> None:
         f"{tally.ok} trials valid, {tally.invalid} marked invalid by gates, "
         f"{tally.failed} failed{repeats}"
     )
+    if caution := told(RunDirectory.open(result.directory, result.directory.parent).run().cautions):
+        say(f"this host: {caution[:1].lower()}{caution[1:]}")
     say(f"report: {result.report}")
     admit(result.damage)
     if tally.failed:

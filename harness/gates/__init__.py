@@ -2,14 +2,15 @@
 
 Each gate looks at what is known of one trial and returns a finding or nothing.  ``invalid``
 keeps the trial's samples out of every verdict; ``caution`` stands beside them.  A finding that
-is ``transient`` may go away when the trial is repeated.
+is ``transient`` may go away when the trial is repeated.  What shows only beside the others of a
+block (drift, steal, other load) is judged by ``results.gating``, for the run as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.gates import bits, clocks, disturbance, heat, memory, settled
+from harness.gates import bits, clocks, heat, memory, settled
 from harness.gates.backend import CONDITIONS, Condition, conditions, hopeless
 from harness.gates.evidence import Evidence, Gate
 from harness.gates.limits import limits_enforced, quota_held_back, shared_cpus
@@ -22,15 +23,12 @@ GATES: Sequence[Gate] = (
     quota_held_back,
     shared_cpus,
     bits.same_bits,
-    disturbance.steal,
-    disturbance.other_load,
     memory.swap,
     memory.pressure,
     memory.page_merging,
     memory.huge_pages,
     heat.throttled,
     heat.hot,
-    heat.drift,
     clocks.slow_source,
     clocks.changed_source,
     clocks.box_clock,

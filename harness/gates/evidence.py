@@ -40,12 +40,6 @@ class Evidence:
     steadiness: Steadiness | None = None
     """Of the trial's iterations; None where it has none."""
 
-    @property
-    def online(self) -> int:
-        """CPUs of the host."""
-        cpu = self.host.get("cpu")
-        return max(1, int(cpu.get("online", 1))) if isinstance(cpu, Mapping) else 1
-
 
 Gate = Callable[[Evidence], GateFinding | None]
 

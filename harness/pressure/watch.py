@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from harness.clock import Clock
 from harness.pressure import counters, others
 from harness.pressure.counters import PSI, Counters
-from harness.pressure.pace import Pace
+from harness.pressure.pace import settled
+from harness.pressure.sampling import Reading, Sampler
 from harness.pressure.sensors import Sensors
 from results.records import Pressure
 
 Ended = Callable[[], Pressure]
 """Called when the trial has ended; tells what happened since."""
-Watch = Callable[[], Ended]
-"""Called when a trial begins."""
+
+
+class Watch(Protocol):
+    """Called when a trial begins."""
+
+    def __call__(self, *, during: bool = False) -> Ended:
+        """Look now; ``during``: also while the trial is at work, since that is harmless."""
+        ...
+
 
 NOTHING = Pressure(
     seconds=0.0,
@@ -29,8 +38,9 @@ NOTHING = Pressure(
 )
 
 
-def unwatched() -> Ended:
+def unwatched(*, during: bool = False) -> Ended:
     """For trials that happen on paper only."""
+    del during
     return lambda: NOTHING
 
 
@@ -38,14 +48,14 @@ def unwatched() -> Ended:
 class _Look:
     counters: Counters
     processes: others.Snapshot
-    spin_ns: int
+    pace: Reading
     frequency_khz: int | None
     throttles: int | None
 
 
 @dataclass(slots=True)
 class HostWatch:
-    """Watches the host that we run on; one for a run, since it remembers the fastest spin."""
+    """Watches the host that we run on; one for a run, since it remembers the kernel's threads."""
 
     clock: Clock
     sensors: Sensors
@@ -53,25 +63,27 @@ class HostWatch:
     """The engines' daemons, as they are now."""
     own_cgroup: str
     """Directory of the run's cgroups, where the host has cgroup v2."""
-    pace: Pace = field(default_factory=Pace)
     _kernel_threads: set[int] = field(default_factory=set, init=False)
 
-    def __call__(self) -> Ended:
+    def __call__(self, *, during: bool = False) -> Ended:
         """Look now, and again when what is returned is called."""
         before = self._look()
-        return lambda: self._between(before, self._look())
+        sampler = Sampler(self.clock.now_ns)
+        if during:
+            sampler.start()
+        return lambda: self._between(before, sampler.stop(), self._look())
 
     def _look(self) -> _Look:
-        spin_ns = self.pace.take()
+        spun = (self.clock.now_ns(), settled())
         return _Look(
-            spin_ns=spin_ns,
+            pace=spun,
             frequency_khz=self.sensors.frequency_khz(),  # at once: it falls when idle
             throttles=self.sensors.throttles(),
             processes=others.snapshot(self._kernel_threads),
             counters=counters.take(self.clock.now_ns(), self.own_cgroup),
         )
 
-    def _between(self, before: _Look, after: _Look) -> Pressure:
+    def _between(self, before: _Look, during: Sequence[Reading], after: _Look) -> Pressure:
         me = os.getpid()
         foreign = others.between(before.processes, after.processes, {me, *self.ours()}, me)
         first, last = before.counters, after.counters
@@ -91,8 +103,10 @@ class HostWatch:
             memory_own_ratio=_ratio(first.own_memory_us, last.own_memory_us, elapsed_us),
             other_cpus=min(foreign.ticks / os.sysconf("SC_CLK_TCK") / seconds, cpus),
             others=foreign.names,
-            spin_ns=(before.spin_ns, after.spin_ns),
-            spin_reference_ns=self.pace.fastest_ns,
+            pace=tuple(
+                (at_ns - before.pace[0], took_ns)
+                for at_ns, took_ns in (before.pace, *during, after.pace)
+            ),
             frequency_khz=_both(before.frequency_khz, after.frequency_khz),
             throttle_events=_more(before.throttles, after.throttles),
             hot=self.sensors.hot(),

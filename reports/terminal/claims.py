@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from reports import text
 from reports.view.ledger import part_lines
 from results.contents import Contents
 from results.damage import NAMED
+from results.gating.price import told
 from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
 from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
@@ -103,6 +104,9 @@ def claims_view(ledger: Ledger, outcome: Outcome | None, why_not: str = "") -> l
         if not claim.awaits:
             table.add_row(*_cells(claim, judged.get(claim.id)))
     said: list[RenderableType] = [table, *_waiting(ledger)]
+    if outcome is not None:
+        said += [Text(text.clean(line, 900)) for line in (told(outcome.run.cautions),) if line]
+        said += [Text(text.clean(note, 600)) for note in outcome.run.notes]
     if why_not:
         said.append(Text(why_not))
     if outcome is not None:
@@ -159,6 +163,8 @@ def claims_document(ledger: Ledger, outcome: Outcome | None) -> dict[str, Any]:
     return {
         "ledger": ledger.digest,
         "run_id": outcome.run.run_id if outcome else None,
+        "cautions": [asdict(each) for each in outcome.run.cautions] if outcome else [],
+        "notes": list(outcome.run.notes) if outcome else [],
         "claims": [
             {
                 "id": claim.id,

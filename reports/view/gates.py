@@ -11,6 +11,7 @@ from reports.view.metrics import Key
 from reports.view.model import ArmView, Failure, Gate, MetricView
 from reports.view.prices import SPEEDS
 from reports.view.stopping import stopping_gates
+from results.gating.price import told
 from results.records import GateFinding, Run, Trial, arm_name
 from results.stats.intervals import MINIMUM_TRIALS
 
@@ -28,6 +29,7 @@ def gates(
     """Worst first: what stops a claim, then cautions, then what is good to know."""
     found = [
         *_run_gates(run, arms),
+        *_host_gates(run),
         *_arm_gates(run, trials),
         *_trial_gates(run, trials, also),
         *_findings(trials),
@@ -91,6 +93,17 @@ def _run_gates(run: Run, arms: Mapping[str, ArmView]) -> Iterable[Gate]:
     yield from stopping_gates(run)
     for note in run.notes:
         yield Gate("info", "Note", text.sentence(note, 600))
+
+
+def _host_gates(run: Run) -> Iterable[Gate]:
+    """What the host does to every arm alike: once, with its price."""
+    if run.cautions:
+        yield Gate(
+            "caution",
+            "This host hits every arm alike",
+            text.sentence(told(run.cautions), 900),
+            text.clean("; ".join(dict.fromkeys(each.remedy for each in run.cautions)), 600),
+        )
 
 
 def _arm_gates(run: Run, trials: Iterable[Trial]) -> Iterable[Gate]:

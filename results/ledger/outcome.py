@@ -1,4 +1,4 @@
-"""Judge a stored run and keep the outcome beside it: ``verdicts.json``, and floors in run.json."""
+"""Judge a stored run and keep the outcome: ``verdicts.json``; floors, cautions in run.json."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pandas as pd
 from results.contents import Contents
 from results.errors import StoreError
 from results.frame import load as load_frame
+from results.gating import Judged
+from results.gating.price import priced
 from results.ledger.costs import block_costs
 from results.ledger.judge import Judgement, judge
 from results.ledger.load import load as load_ledger
@@ -36,7 +38,7 @@ class Outcome:
     """A run with its ledger judged."""
 
     run: Run
-    """With its floors."""
+    """With its floors, and the host's cautions."""
     ledger: Ledger
     judgement: Judgement
 
@@ -65,14 +67,24 @@ def judge_run(
     run = directory.run()
     ledger = ledger_of(directory, own=own, known=known)
     samples = load_frame(directory) if frame is None else frame
-    trials = directory.trials()
-    stages = _stages(run, trials, directory.contents())
+    judged = directory.judged()
+    stages = _stages(run, judged.trials, directory.contents())
     judgement = (
-        judge_at(ledger, samples, run, trials, stages)
+        judge_at(ledger, samples, run, judged.trials, stages)
         if stages
-        else judge(ledger, samples, run, costs=block_costs(trials))
+        else judge(ledger, samples, run, costs=block_costs(judged.trials))
     )
-    return Outcome(replace(run, floors=_records(judgement)), ledger, judgement)
+    return Outcome(_completed(run, _records(judgement), judged), ledger, judgement)
+
+
+def _completed(run: Run, floors: tuple[MetricFloor, ...], judged: Judged) -> Run:
+    """run.json with what judging the run as a whole adds to it."""
+    return replace(
+        run,
+        floors=floors,
+        cautions=priced(judged.cautions, floors, run.workloads),
+        notes=tuple(dict.fromkeys([*run.notes, *judged.notes])),
+    )
 
 
 def _stages(run: Run, trials: Sequence[Trial], contents: Contents) -> tuple[Stage, ...]:
@@ -102,7 +114,7 @@ def ledger_of(
 
 
 def keep(directory: RunDirectory, outcome: Outcome) -> Path:
-    """Write ``verdicts.json``, and the floors into run.json once the run is finished.
+    """Write ``verdicts.json``; floors and cautions into run.json once the run is finished.
 
     An unfinished run's run.json belongs to whoever measures.
 
@@ -112,7 +124,7 @@ def keep(directory: RunDirectory, outcome: Outcome) -> Path:
     path = directory.path / VERDICTS
     _write(path, msgspec.json.format(encode(outcome), indent=1))
     before = directory.run()
-    if before.finished_utc and before.floors != outcome.run.floors:
+    if before.finished_utc and before != outcome.run:
         directory.finish(outcome.run)
     return path
 

@@ -112,7 +112,6 @@ def test_other_bits_make_the_trial_invalid(change: dict[str, str], code: str) ->
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"steal_ratio": 0.2}, "steal"),
         ({"swapped_bytes": 4096}, "swap"),
         ({"memory_some_ratio": 0.2, "memory_own_ratio": 0.0}, "memory-pressure"),
     ],
@@ -128,7 +127,9 @@ def test_every_finding_says_why() -> None:
         conditions=frozenset({"emulated", "nested"}),
         outside=LimitsRead(None, None, None),
         program="",
-        pressure=dataclasses.replace(CALM, steal_ratio=1, other_cpus=8.0, swapped_bytes=1),
+        pressure=dataclasses.replace(
+            CALM, throttle_events=1, hot=("package 100 °C",), swapped_bytes=1
+        ),
         host={"clock_source": "acpi_pm", "ksm": True},
     )
     findings = gates.judge(bad)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from harness import gates
-from harness.gates import clocks, disturbance, heat, limits, memory
+from harness.gates import clocks, limits, memory
 from results.records import GateFinding, Pressure
 from results.steady import steadiness
 from runtimes.base import Limits, LimitsRead
@@ -24,8 +24,7 @@ CALM = Pressure(
     swapped_bytes=0,
     memory_own_ratio=0.0,
     other_cpus=0.0,
-    spin_ns=(1_000_000, 1_000_000),
-    spin_reference_ns=1_000_000,
+    pace=((0, 1_000_000), (10_000_000_000, 1_000_000)),
     frequency_khz=(3_000_000, 3_000_000),
     throttle_events=0,
     box_throttled_ns=0,
@@ -78,8 +77,6 @@ def test_a_trial_around_which_nobody_looked_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("field", "per_unit", "caution", "invalid", "code"),
     [
-        ("steal_ratio", 1.0, disturbance.STEAL_CAUTION, disturbance.STEAL_INVALID, "steal"),
-        ("other_cpus", 4.0, disturbance.OTHERS_CAUTION, disturbance.OTHERS_INVALID, "busy-host"),
         (
             "memory_some_ratio",
             1.0,
@@ -106,11 +103,6 @@ def test_the_load_average_is_no_evidence() -> None:
     assert around(load_1m=99.0, cpu_some_ratio=1.0) == ()
 
 
-def test_other_load_is_named() -> None:
-    (finding,) = around(other_cpus=2.0, others=("cc1", "evil\x1b[31m"))
-    assert "2.00 of 4 CPUs: cc1, evil?[31m" in finding.reason
-
-
 def test_what_the_box_itself_waited_for_is_taken_off() -> None:
     assert around(memory_some_ratio=0.5, memory_own_ratio=0.5) == ()
     assert said(around(memory_some_ratio=0.5, memory_own_ratio=0.4)) == [
@@ -128,28 +120,9 @@ def test_one_swapped_page_is_one_too_many() -> None:
     assert said(around(swapped_bytes=4096)) == [("swap", "invalid")]
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_slower_spin_is_drift_before_as_well_as_after(place: int) -> None:
-    def slower(ratio: float) -> list[tuple[str, str]]:
-        spins = [1_000_000, 1_000_000]
-        spins[place] = round(1_000_000 * (1 + ratio))
-        return said(around(spin_ns=tuple(spins)))
-
-    assert slower(heat.DRIFT_CAUTION - 0.001) == []
-    assert slower(heat.DRIFT_CAUTION + 0.001) == [("frequency-drift", "caution")]
-    assert slower(heat.DRIFT_INVALID - 0.001) == [("frequency-drift", "caution")]
-    assert slower(heat.DRIFT_INVALID + 0.001) == [("frequency-drift", "invalid")]
-
-
-@pytest.mark.parametrize("khz", [(3_000_000, 2_000_000), (2_000_000, 3_000_000)])
-def test_a_clock_that_changed_is_drift(khz: tuple[int, int]) -> None:
-    assert said(around(frequency_khz=khz)) == [("frequency-drift", "invalid")]
-    assert around(frequency_khz=(3_000_000, 2_950_000)) == ()
-
-
-def test_where_neither_spin_nor_clock_is_known_nothing_is_said() -> None:
-    assert around(spin_ns=None, frequency_khz=None, spin_reference_ns=None) == ()
-    assert around(frequency_khz=(0, 0)) == ()
+def test_what_shows_only_beside_others_is_not_judged_by_the_trial_alone() -> None:
+    slow = ((0, 9_000_000), (1, 1_000_000))
+    assert around(steal_ratio=1.0, other_cpus=4.0, pace=slow, frequency_khz=(1, 9)) == ()
 
 
 def test_a_throttled_or_hot_processor_makes_the_trial_invalid() -> None:
@@ -253,11 +226,8 @@ def test_a_box_that_saw_much_less_time_than_the_host_is_a_caution() -> None:
 @pytest.mark.parametrize(
     ("changes", "transient"),
     [
-        ({"steal_ratio": 0.5}, True),
-        ({"other_cpus": 4.0}, True),
         ({"swapped_bytes": 1}, True),
         ({"memory_some_ratio": 1.0}, True),
-        ({"spin_ns": (2_000_000, 1_000_000)}, True),
         ({"throttle_events": 3}, True),
         ({"hot": ("package 100 °C",)}, True),
         ({"clock_source": "hpet"}, False),

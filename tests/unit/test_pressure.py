@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import pytest
 from harness.clock import HostClock
 from harness.pinning import pinned
 from harness.pressure import HostWatch, counters, discover
-from harness.pressure.pace import PATIENCE, Pace, timed
+from harness.pressure.pace import PATIENCE, settled, timed
+from harness.pressure.sampling import INTERVAL_S, KEPT, Sampler
 from harness.throttling import held_back_ns, throttled_ns
 
 
@@ -55,20 +59,39 @@ def test_the_fastest_try_counts() -> None:
     assert timed(lambda: None, lambda: next(instants)) == 30
 
 
-def test_a_slow_spin_is_tried_again_before_it_is_believed() -> None:
-    times = iter([100, 200, 150, 101])
-    pace = Pace(lambda: next(times))
-    assert pace.take() == 100
-    assert pace.take() == 101
-    assert pace.fastest_ns == 100
-
-
-def test_a_spin_that_stays_slow_is_believed() -> None:
-    times = iter([100, *range(200, 200 + 1 + PATIENCE)])
-    pace = Pace(lambda: next(times))
-    pace.take()
-    assert pace.take() == 200
+def test_a_clock_that_comes_up_is_waited_for() -> None:
+    times = iter([200, 150, 101, 100])
+    assert settled(lambda: next(times)) == 100
     assert next(times, None) is None
+
+
+def test_a_clock_that_is_slow_is_believed_at_once_whatever_came_before() -> None:
+    times = iter([200, 201, 100])
+    assert settled(lambda: next(times)) == 201
+    assert next(times) == 100
+
+
+def test_a_clock_that_never_settles_is_not_waited_for_for_ever() -> None:
+    times = iter(range(1000, 0, -100))
+    assert settled(lambda: next(times)) == 1000 - 100 * PATIENCE
+
+
+def test_readings_are_taken_while_a_trial_is_at_work_and_thinned_when_it_is_long() -> None:
+    turns, enough = itertools.count(), threading.Event()
+
+    def measure() -> int:
+        if (turn := next(turns)) > 2 * KEPT:
+            enough.set()
+        return turn
+
+    sampler = Sampler(lambda: 7, measure, interval_s=1e-6)
+    sampler.start()
+    assert enough.wait(60)
+    readings = sampler.stop()
+    assert 0 < len(readings) <= KEPT
+    assert [took for _, took in readings] == sorted({took for _, took in readings})
+    done = next(turns)
+    assert next(turns) == done + 1  # it has ended
 
 
 def sysfs(root: Path, **contents: str) -> Path:
@@ -160,5 +183,15 @@ def test_this_host_can_be_watched() -> None:
     assert around.seconds > 0
     assert around.other_cpus is not None
     assert 0 <= around.other_cpus <= (os.cpu_count() or 1)
-    assert around.spin_ns is not None
-    assert min(around.spin_ns) >= (around.spin_reference_ns or 0) > 0
+    assert len(around.pace) == 2
+    assert around.pace[0][0] == 0 < around.pace[1][0]
+    assert all(took_ns > 0 for _, took_ns in around.pace)
+
+
+def test_this_host_can_be_watched_while_something_works() -> None:
+    watch = HostWatch(HostClock(), discover([]), ours=frozenset, own_cgroup="")
+    ended = watch(during=True)
+    time.sleep(4 * INTERVAL_S)
+    pace = ended().pace
+    assert len(pace) > 2
+    assert [at for at, _ in pace] == sorted(at for at, _ in pace)

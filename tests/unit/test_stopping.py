@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.budget import parse_budget
 from harness.errors import UsageFault
-from harness.pressure import NOTHING
+from harness.pressure import NOTHING, Ended
 from results.ledger.outcome import judge_run
 from results.records import Run
 from results.store import RunDirectory
 from runtimes.fake import FakeScript, Fault
 from tests.support.bench_on_paper import DEMO
-from tests.support.budgeted import TRIAL_S, arm, arms, budgeted, claim
+from tests.support.budgeted import TRIAL_S, Budgeted, arm, arms, budgeted, claim
 
 BLOCK_S = 3 * TRIAL_S
 
@@ -178,24 +179,43 @@ def test_where_no_claim_can_be_judged_the_first_look_ends_the_run(tmp_path: Path
         assert "no claim can be judged by this run" in bench.paper.notes
 
 
-def test_while_all_trials_are_disturbed_the_run_waits_for_better_ones(tmp_path: Path) -> None:
-    scripts = arms(arm(500.0))
-    with budgeted(tmp_path, scripts, claims=claim(), maximum=12) as bench:
-        noisy = dataclasses.replace(NOTHING, seconds=1.0, steal_ratio=0.5)
-        bench.paper.context.watch = lambda: lambda: noisy
+def steals(bench: Budgeted, ratio: Callable[[], float]) -> None:
+    """Let the host steal this share of the CPUs, asked for each trial."""
+
+    def watch(*, during: bool = False) -> Ended:
+        del during
+        return lambda: dataclasses.replace(NOTHING, seconds=1.0, steal_ratio=ratio())
+
+    bench.paper.context.watch = watch
+
+
+def test_while_one_arm_alone_is_disturbed_the_run_waits_for_better_trials(tmp_path: Path) -> None:
+    at_work: list[str] = []
+    with budgeted(tmp_path, arms(arm(500.0)), claims=claim(), maximum=12) as bench:
+        steals(bench, lambda: 0.5 if at_work[-1] == "ns" else 0.0)
+        bench.paper.starting = lambda slot, _: at_work.append(slot.arm.name)
         run, _ = bench.go()
-        assert bench.paper.directory.trials()[-1].block == 12
+        trials = bench.paper.directory.trials()
+    assert {each.status for each in trials if each.backend == "ns"} == {"invalid"}
+    assert trials[-1].block == 12
     assert reasons(run) == {"free": ("maximum", 12)}
 
 
-@pytest.mark.parametrize(("budget_s", "repeats"), [(1.5 * BLOCK_S, 0), (10 * BLOCK_S, 1)])
+def test_where_all_trials_are_disturbed_alike_they_count(tmp_path: Path) -> None:
+    with budgeted(tmp_path, arms(arm(500.0)), claims=claim(), maximum=12) as bench:
+        steals(bench, lambda: 0.5)
+        run, tally = bench.go()
+    assert (tally.invalid, tally.repeats) == (0, 0)
+    assert reasons(run) == {"free": ("decided", run.planned_looks[0].blocks)}
+
+
+@pytest.mark.parametrize(("budget_s", "repeats"), [(4.7 * BLOCK_S, 0), (10 * BLOCK_S, 1)])
 def test_a_disturbed_trial_is_repeated_within_the_budget_only(
     tmp_path: Path, budget_s: float, repeats: int
 ) -> None:
     with budgeted(tmp_path, arms(arm(500.0)), claims=claim(), budget_s=budget_s) as bench:
-        noisy = dataclasses.replace(NOTHING, seconds=1.0, steal_ratio=0.5)
         turns = itertools.count()
-        bench.paper.context.watch = lambda: lambda: noisy if next(turns) == 2 else NOTHING
+        steals(bench, lambda: 0.5 if next(turns) == 10 else 0.0)
         _, tally = bench.go()
     assert (tally.invalid, tally.repeats) == (1, repeats)
 

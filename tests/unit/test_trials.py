@@ -97,7 +97,7 @@ def test_an_unsteady_trial_is_repeated_as_a_disturbed_one(tmp_path: Path) -> Non
         conditions=frozenset(), replies={DEMO_ARGV: tuple(Reply(stdout=b"5\n") for _ in range(3))}
     )
     with bench_on_paper(tmp_path, {"a": script, "b": calm}, iterations=15) as paper:
-        run_all(paper.context, paper.slots(blocks=2), paper.directory, paper)
+        run_all(paper.context, paper.slots(blocks=12), paper.directory, paper)
         trials = [each for each in paper.directory.trials() if each.backend == "a"]
     assert [(each.attempt, each.status) for each in trials[:2]] == [(1, "invalid"), (2, "ok")]
     assert trials[0].disturbed
