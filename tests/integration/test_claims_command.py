@@ -86,7 +86,7 @@ def test_claims_lists_the_ledger_with_and_without_a_run(own: Path, out: Path) ->
 def test_explain_goes_down_to_the_trials(out: Path) -> None:
     ended = invoke("explain", "net-small", "--out", str(out))
     assert ended.status == 0, ended.stderr
-    for words in ("✗ refuted", "A/A floor", "signed-rank", "│     3 │", "steal", "left out"):
+    for words in ("✗ refuted", "A/A floor", "signed-rank", "│     3 │", "swap", "left out"):
         assert words in ended.stdout
     document = json.loads(invoke("explain", "net-small", "--as-json", "--out", str(out)).stdout)
     assert len(document["verdict"]["findings"][0]["candidate"]["means"]) >= 10

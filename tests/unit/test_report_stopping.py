@@ -17,7 +17,7 @@ from results.store import RunDirectory
 from tests.support.bench_on_paper import RUN_ID, bench_on_paper
 from tests.support.budgeted import arm, arms, budgeted, claim
 
-FIXED_ROWS = (("blocks", "2, fixed beforehand"),)
+FIXED_ROWS = (("blocks", "100, fixed beforehand"),)
 
 
 def paper_run(tmp_path: Path) -> Run:
