@@ -52,7 +52,7 @@ def run_trial(context: Context, slot: Slot, attempt: int) -> tuple[Trial, list[S
     clock, workload = context.clock, context.workloads[slot.workload]
     _warm(context, workload, slot)
     begun_utc, entered_ns = stamp(clock.utc()), clock.now_ns()
-    ended = context.watch(during=_may_be_looked_at(context, workload))
+    ended = context.watch(during=may_be_looked_at(context, workload))
     outcome = Outcome()
     working_ns = clock.now_ns()
     try:
@@ -92,7 +92,7 @@ def _warm(context: Context, workload: Workload, slot: Slot) -> None:
             _work(context, workload, slot, Outcome())
 
 
-def _may_be_looked_at(context: Context, workload: Workload) -> bool:
+def may_be_looked_at(context: Context, workload: Workload) -> bool:
     """Whether the host's pace can be read while it works without any harm to what it measures.
 
     Not where a box shares the harness's CPU, nor where the harness's own CPU is in the figures: it

@@ -21,6 +21,7 @@ iteration    int64    repeat within the trial, from 1; below: a warm-up, which i
 value        float64  finite, in ``unit``
 valid        bool     may be used in a verdict: its own mark, and its trial is ``ok``
 reasons      category gate codes that hold, joined by ``"; "``; empty when none
+place        int64    of a slice: when it was done in its block, from 0; -1: it is no slice
 ============ ======== =====================================================================
 
 ``load_trials``: one row per recorded trial, with ``status``, ``error``, ``tail``, the findings
@@ -50,7 +51,9 @@ _kind_of = attrgetter(*TEXTS, "block", "attempt", "valid", "reasons")
 COLUMNS = (
     *("run_id", "block", "trial_id", "attempt", "backend", "profile", "arm", "workload"),
     *("resource", "metric", "unit", "direction", "iteration", "value", "valid", "reasons"),
+    "place",
 )
+NO_SLICE = -1
 
 RunLike = RunDirectory | Path | str
 
@@ -151,19 +154,21 @@ def _samples_frame(
     """
     kinds: dict[object, int] = {}
     first_of_kind: list[Sample] = []
-    codes, iterations, values = array("q"), array("q"), array("d")
+    codes, iterations, places, values = array("q"), array("q"), array("q"), array("d")
     for sample in samples:
         code = kinds.setdefault(_kind_of(sample), len(kinds))
         if code == len(first_of_kind):
             first_of_kind.append(sample)
         codes.append(code)
         iterations.append(sample.iteration)
+        places.append(NO_SLICE if sample.place is None else sample.place)
         values.append(sample.value)
     resources = {workload.name: workload.resource for workload in run.workloads}
     rows = [_row(sample, marks, resources) for sample in first_of_kind]
     frame = _typed(pd.DataFrame(rows, columns=list(COLUMNS))).take(codes)
     frame["iteration"] = pd.array(iterations, dtype="int64").to_numpy()
     frame["value"] = pd.array(values, dtype="float64").to_numpy()
+    frame["place"] = pd.array(places, dtype="int64").to_numpy()
     return frame.reset_index(drop=True)
 
 
@@ -176,12 +181,14 @@ def _row(
         "resource": resources.get(sample.workload, sample.workload.partition(".")[0]),
         "valid": valid,
         "reasons": "; ".join(reasons),
+        "place": NO_SLICE,
     }
     return {name: derived.get(name, getattr(sample, name, None)) for name in COLUMNS}
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    numbers = {"block": "int64", "attempt": "int64", "iteration": "int64", "value": "float64"}
+    whole = dict.fromkeys(("block", "attempt", "iteration", "place"), "int64")
+    numbers = {**whole, "value": "float64"}
     labels = dict.fromkeys((*TEXTS, "arm", "resource", "reasons"), "category")
     typed = frame.astype({**numbers, "valid": "bool"})
     for name in labels:

@@ -14,7 +14,7 @@ from harness.context import Context
 from harness.schedule import Slot
 from harness.slices import order
 from harness.slices.seat import Seat
-from harness.trial import judge, record, samples_of
+from harness.trial import judge, may_be_looked_at, record, samples_of
 from results.records import Sample, Trial
 from runtimes.variations import is_cold
 from workloads.base import CommandSlices, SliceWork
@@ -78,10 +78,14 @@ def run_block(context: Context, slots: Sequence[Slot], attempt: Callable[[str], 
     if work is None:
         raise AssertionError(f"{workload.name} cannot be done in slices")
     entered_ns = clock.now_ns()
-    ended = context.watch()
+    ended = context.watch(during=may_be_looked_at(context, workload))
     working_ns = clock.now_ns()
     seats = [Seat(context, workload, work, slot) for slot in slots]
-    _work(context, seats, work)
+    try:
+        _work(context, seats, work)
+    except BaseException:
+        ended()  # whatever looks at the host beside the work ends with it
+        raise
     worked_ns = clock.now_ns()
     around = ended()
     records: Records = []

@@ -1,57 +1,64 @@
 """The order of a block's slices: every arm once in each round, neighbours balanced.  Pure.
 
-After Williams, "Experimental designs balanced for the estimation of residual effects of
-treatments", Australian Journal of Scientific Research A2 (1949): in the rows of his square each
-arm follows each other arm equally often, so that what a slice leaves to the next (caches, the
-clock's boost) meets all arms alike.  One square has as many rows as there are arms, two where
-that number is odd; of fewer rounds the balance is as near as the rows that are drawn allow.
+What a slice leaves to the next (caches, the clock's boost) is to meet all arms alike.  In the
+squares of Williams ("Experimental designs balanced for the estimation of residual effects of
+treatments", Australian Journal of Scientific Research A2, 1949) each arm follows each other arm
+equally often, but never itself, so that what an arm leaves is a part of every difference from it.
+Here a round begins with the arm that ended the one before: each arm then follows each, itself
+included, equally often, and what they leave cancels (strongly balanced designs: Cheng & Wu,
+"Balanced repeated measurements designs", Annals of Statistics 8, 1980).  Rounds are drawn at random
+and kept where they even out the counts, as far as their number allows.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 Row = tuple[int, ...]
 
+DRAWS = 24
+"""Of each round; the one that evens out most is kept."""
+PLACES = 0.1
+"""What an arm's place within its round counts beside its neighbours."""
+
 
 def rounds(arms: int, count: int, generator: random.Random) -> list[Row]:
-    """``count`` rounds, each with the numbers 0 … ``arms`` - 1 in the order of their slices.
-
-    Where a round ends and the next begins two arms are neighbours too: of the rows that are left
-    the next is one that does not begin with the arm before it and whose first pair was seldom
-    there.
-    """
-    names = list(range(arms))
-    generator.shuffle(names)
+    """``count`` rounds, each with the numbers 0 … ``arms`` - 1 in the order of their slices."""
+    followed: Counter[tuple[int, int]] = Counter()
+    placed: Counter[tuple[int, int]] = Counter()
     chosen: list[Row] = []
-    seen: Counter[tuple[int, int]] = Counter()
-    left: list[Row] = []
-    while len(chosen) < count:
-        if not left:
-            left = [tuple(names[place] for place in row) for row in square(arms)]
-            generator.shuffle(left)
-        row = min(left, key=lambda each: _boundary(chosen, each, seen)) if chosen else left[0]
-        left.remove(row)
-        if chosen:
-            seen[chosen[-1][-1], row[0]] += 1
-        seen.update(pairwise(row))
+    first = generator.randrange(arms)
+    for _ in range(count):
+        drawn = [_drawn(arms, first, followed, generator) for _ in range(DRAWS)]
+        row = min(drawn, key=lambda each: _unevenness(each, followed, placed))
+        followed.update(pairwise(row))
+        placed.update(enumerate(row))
+        first = row[-1]
+        followed[first, first] += 1
         chosen.append(row)
     return chosen
 
 
-def square(arms: int) -> Iterator[Row]:
-    """Rows of Williams's square; of both squares for an odd number of arms."""
-    zigzag = [place // 2 if place % 2 == 0 else arms - 1 - place // 2 for place in range(arms)]
-    for shift in range(arms):
-        yield tuple((place + shift) % arms for place in zigzag)
-    if arms % 2:
-        for shift in range(arms):
-            yield tuple((place + shift) % arms for place in reversed(zigzag))
+def _drawn(
+    arms: int, first: int, followed: Counter[tuple[int, int]], generator: random.Random
+) -> Row:
+    """A round that goes from each arm to one that seldom followed it."""
+    row, left = [first], [arm for arm in range(arms) if arm != first]
+    while left:
+        generator.shuffle(left)
+        row.append(left.pop(_least(left, row[-1], followed)))
+    return tuple(row)
 
 
-def _boundary(chosen: Sequence[Row], row: Row, seen: Counter[tuple[int, int]]) -> tuple[bool, int]:
-    pair = chosen[-1][-1], row[0]
-    return pair[0] == pair[1], seen[pair]
+def _least(left: list[int], last: int, followed: Counter[tuple[int, int]]) -> int:
+    return min(range(len(left)), key=lambda place: followed[last, left[place]])
+
+
+def _unevenness(
+    row: Row, followed: Counter[tuple[int, int]], placed: Counter[tuple[int, int]]
+) -> float:
+    """What the squares of the counts grow by."""
+    neighbours = sum(followed[pair] for pair in pairwise(row)) + followed[row[-1], row[-1]]
+    return neighbours + PLACES * sum(placed[place] for place in enumerate(row))

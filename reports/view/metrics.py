@@ -12,6 +12,7 @@ from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, ord
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
 from results.frame import without_warm_ups
 from results.records import Run, Trial, WorkloadRecord
+from results.slices import settled
 from results.stats.intervals import Levels
 
 Key = tuple[str, int]
@@ -33,9 +34,10 @@ def shown_though_invalid(trials: Iterable[Trial]) -> frozenset[Key]:
 def trial_values(samples: pd.DataFrame, also: frozenset[Key]) -> pd.DataFrame:
     """One value per trial and metric: the mean of its iterations, as ``results.stats`` takes it.
 
+    Of slices it is their level, as ``results.slices`` has it.
     Iterations are repeats inside one instance; pooling them over trials would feign certainty.
     """
-    samples = without_warm_ups(samples)
+    samples = settled(without_warm_ups(samples))
     keys = pd.MultiIndex.from_frame(samples[["trial_id", "attempt"]].astype({"trial_id": "str"}))
     chosen = samples[samples["valid"] | keys.isin(list(also))]
     by = ["workload", "metric", "arm", "block", "trial_id", "attempt"]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from results.frame import without_warm_ups
 from results.records import Run, arm_name
+from results.slices import settled
 
 BASELINE = "native"
 AGAIN = "native:aa"
@@ -88,7 +89,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
             were left out.
     """
     conditions = _conditions(frame, run)
-    frame = without_warm_ups(frame)
+    frame = settled(without_warm_ups(frame))
     arms = [arm_name(arm.backend, arm.profile) for arm in run.arms] if run else []
     workloads = [each.name for each in run.workloads] if run else []
     return Evidence(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.frame import COLUMNS
+from results.frame import COLUMNS, NO_SLICE
 from results.ledger.rules import Rule
 from results.ledger.schema import Claim, Ledger, Part
 
@@ -80,6 +80,7 @@ def frame(size: Size, *, noise: float = 0.01, loss: float = 0.01, seed: int = 7)
         "value": 1e6 * np.exp(logs).ravel(),
         "valid": np.ones(workload.size, bool),
         "reasons": _label(np.zeros_like(arm), [""]),
+        "place": np.full(workload.size, NO_SLICE, np.int64),
     }
     return pd.DataFrame(columns, columns=list(COLUMNS))
 
