@@ -87,8 +87,8 @@ def prepared(
     with contextlib.ExitStack() as stack:
         places = equipment.places
         directories.made(places.cache, "TAREBENCH_CACHE")
-        state = directories.made(places.state / plan.run, "TAREBENCH_STATE")
-        state.chmod(0o711)  # root of a user namespace is a stranger here and must get through
+        directories.made(places.state, "TAREBENCH_STATE", walked=True)
+        state = directories.closed(places.state / plan.run, walked=True)
         stack.callback(_remove_state, state, places)
         rootfs, network = _ground(stack, plan, equipment, observer)
         plan = _located(plan, rootfs)
@@ -216,7 +216,7 @@ def _engines(
 
 def _own_site(site: Site, name: str) -> Site:
     directory = site.state / name
-    directory.mkdir(exist_ok=True)
+    directories.closed(directory, walked=True)
     return replace(site, state=directory)
 
 

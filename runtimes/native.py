@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups, ground
+from runtimes import cgroups, directories, ground
 from runtimes.agent import Agent
 from runtimes.base import (
     AGENT_PATH,
@@ -161,7 +161,7 @@ def _prepared(site: Site) -> Iterator[NativeEngine]:
     cgroups.check(hierarchy, site.limits)
     with contextlib.ExitStack() as stack:
         launcher = stack.enter_context(opened(site.cache, site.progress))
-        site.state.mkdir(parents=True, exist_ok=True)
+        directories.closed(site.state)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
         yield NativeEngine(site, launcher, hierarchy, versions)
@@ -184,7 +184,7 @@ def peer_agent(site: Site, cpus: tuple[int, ...]) -> Iterator[Agent]:
     spec = InstanceSpec(name, "peer", limits, lease)
     hierarchy = cgroups.usable()
     with opened(site.cache, site.progress) as launcher, cgroups.held(hierarchy, site.run):
-        site.state.mkdir(parents=True, exist_ok=True)
+        directories.closed(site.state)
         bounds = cgroups.Bounds(cpus)
         network = site.network.peer_netns
         started = _start(launcher, hierarchy, site, spec, bounds=bounds, network=network)

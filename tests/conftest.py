@@ -13,6 +13,7 @@ from harness.limits import allot
 from harness.places import places
 from harness.prepare import recipe_for
 from harness.testbed import Testbed
+from runtimes import directories
 from runtimes.base import Limits, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.rootfs import Rootfs, build
@@ -67,8 +68,8 @@ def site(
     limits: Limits,
 ) -> Iterator[Site]:
     """A site for one module, with a short state directory: socket paths are limited."""
-    state = places().state / run_id / tmp_path_factory.mktemp("s").name
-    state.mkdir(parents=True)
+    base = directories.made(places().state, "TAREBENCH_STATE", walked=True)
+    state = directories.closed(base / run_id / tmp_path_factory.mktemp("s").name, walked=True)
     yield Site(
         run=run_id,
         state=state,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import proc, process, trees
+from runtimes import directories, proc, process, trees
 from runtimes.base import RuntimeFault, Site
 
 READY_S = 30.0
@@ -70,8 +70,9 @@ def started(site: Site) -> Iterator[Daemon]:
     """
     directory, root, log = directory_of(site.run), site.state / "root", site.state / "log"
     sweep(directory)
-    site.state.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o711)
+    directories.closed(site.state, walked=True)
+    directory.mkdir(mode=0o700)  # anew: what was there is swept
+    directories.closed(directory, walked=True)
     file = directory / "config.toml"
     file.write_text(configuration(root, directory))
     argv = ["unshare", "--mount", "--propagation", "slave", "containerd", "--config", str(file)]

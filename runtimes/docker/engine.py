@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, RuntimeFault, Site
 from runtimes.docker import api, image, locate, ours
@@ -185,7 +186,7 @@ def _daemon(site: Site, stack: contextlib.ExitStack) -> Daemon:
     address = locate.choose(site.options, os.environ)
     if address is None:
         return stack.enter_context(private_daemon(site))
-    site.state.mkdir(parents=True, exist_ok=True)
+    directories.closed(site.state)
     (site.state / locate.ADDRESS_FILE).write_text(address)
     stack.callback((site.state / locate.ADDRESS_FILE).unlink, missing_ok=True)
     site.progress(f"docker: using the daemon at {address}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtimes import proc, process
+from runtimes import directories, proc, process
 from runtimes.base import RuntimeFault, Site
 from runtimes.docker import layout, locate, store, sweep
 from runtimes.docker.layout import Layout
@@ -48,7 +48,7 @@ class PrivateDaemon:
         Raises:
             RuntimeFault: either ended or does not answer in time; with the end of its log.
         """
-        self.layout.directory.mkdir(mode=0o700, exist_ok=True)
+        directories.closed(self.layout.directory)
         self.layout.data_root.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._write_configuration()
         self._containerd = self._spawn(
@@ -140,7 +140,7 @@ def private_daemon(site: Site) -> Iterator[PrivateDaemon]:
     leftovers = sweep.private_daemon(site.run, run_goes_on=True)
     if leftovers:
         site.progress(f"docker: removed {len(leftovers)} leftovers of a killed daemon")
-    site.state.mkdir(parents=True, exist_ok=True)
+    directories.closed(site.state)
     with store.data_root(site) as (root, lock):
         paths = Layout(run=site.run, state=site.state, data_root=root)
         daemon = PrivateDaemon(paths, site.network.host_netns, site.network.mtu, lock)

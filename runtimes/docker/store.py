@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtimes import trees
+from runtimes import directories, trees
 from runtimes.base import Site
 
 _CACHE = "docker"
@@ -18,7 +18,7 @@ _CACHE = "docker"
 def data_root(site: Site) -> Iterator[tuple[Path, int | None]]:
     """The cached data root with its lock, or an own one when another run has it."""
     home = site.cache / _CACHE
-    home.mkdir(parents=True, exist_ok=True)
+    directories.closed(home)
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

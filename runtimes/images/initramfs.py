@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.images.compile import compile_static
 from runtimes.images.kernel import Kernel, Module, read_module
 
@@ -101,7 +102,7 @@ def appended(archive: Path, entries: Iterable[Entry], target: Path) -> None:
 
 def _publish(data: bytes, target: Path) -> Path:
     """Write under a temporary name, then rename: a reader never sees half a file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    directories.closed(target.parent)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_bytes(data)
     draft.rename(target)
@@ -119,7 +120,7 @@ def compile_init(cache: Path, source: Path = INIT_SOURCE) -> Path:
     target = cache / f"init-{key.hexdigest()[:16]}"
     if target.exists():
         return target
-    cache.mkdir(parents=True, exist_ok=True)
+    directories.closed(cache)
     draft = cache / f".{target.name}.{os.getpid()}"
     compile_static(source, draft, INIT_FLAGS)
     draft.rename(target)

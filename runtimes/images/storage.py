@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import RuntimeFault
 from runtimes.images.unpack import remove_tree
 
@@ -42,7 +43,7 @@ def building(
     """
     home = entry.parent
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        directories.closed(home)
         with _locked(home / f"{entry.name}.lock", progress, what):
             _remove_leftovers(entry)
             with _scratch(entry, needed_bytes) as scratch:
@@ -100,7 +101,7 @@ def _remove_leftovers(entry: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path, progress: Callable[[str], None], what: str) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

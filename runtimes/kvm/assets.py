@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import RuntimeFault, Site
 from runtimes.images import initramfs
 from runtimes.images.disk import disk_image, empty_image
@@ -182,7 +183,7 @@ def _from_disk(site: Site, architecture: str) -> tuple[Start, str]:
 
 
 def _overlay(image: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    directories.closed(target.parent)
     target.unlink(missing_ok=True)
     hint = "install QEMU's tools: apt-get install qemu-utils"
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image), str(target)]

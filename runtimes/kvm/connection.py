@@ -16,7 +16,7 @@ from pathlib import Path
 
 import libvirt
 
-from runtimes import trees
+from runtimes import directories, trees
 from runtimes.base import RuntimeFault
 from runtimes.kvm.faults import translated
 
@@ -266,11 +266,12 @@ def _open_embedded(root: Path, capabilities: Path) -> Connection:
 def _furnish(root: Path, capabilities: Path) -> None:
     """Make what the driver expects below its root; again, if an earlier run took it away."""
     etc = root / "etc"
+    directories.closed(root)
     etc.mkdir(parents=True, exist_ok=True)
     (etc / "qemu.conf").write_text(QEMU_CONF)
     cache = root / "cache/qemu"
     cache.mkdir(parents=True, exist_ok=True)
-    capabilities.mkdir(parents=True, exist_ok=True)
+    directories.closed(capabilities)
     link = cache / "capabilities"
     if link.is_dir() and not link.is_symlink():
         trees.remove(link)

@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import RuntimeFault
 from runtimes.images.kernel import Kernel
 from runtimes.process import spawn, tail_of
@@ -84,7 +85,7 @@ def _remembered(path: Path) -> Proof | None:
 
 def _remember(path: Path, outcome: Proof) -> None:
     with contextlib.suppress(OSError):  # only costs the next run a probe
-        path.parent.mkdir(parents=True, exist_ok=True)
+        directories.closed(path.parent)
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps(asdict(outcome)))
         draft.rename(path)

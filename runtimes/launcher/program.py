@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import RuntimeFault
 from runtimes.images.compile import compile_static
 from runtimes.launcher.plan import Plan
@@ -49,7 +50,7 @@ def compiled(cache: Path, progress: Callable[[str], None]) -> Path:
     if program.exists():
         return program
     progress("compiling the launcher")
-    directory.mkdir(parents=True, exist_ok=True)
+    directories.closed(directory)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".build-") as building:
         made = Path(building, "launcher")
         compile_static(sorted(SOURCES.glob("*.c")), made, FLAGS)

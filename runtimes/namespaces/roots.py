@@ -120,7 +120,7 @@ def _together(stack: Stack, places: Places, *, user_xattr: bool) -> list[Operati
 def make_directories(places: Places, owner: tuple[int, int]) -> list[Operation]:
     """The instance's directories.  The upper one becomes ``/``, which root owns."""
     return [
-        MakeDirectory(str(places.state), 0o755),
+        MakeDirectory(str(places.state), 0o700),
         MakeDirectory(str(places.upper), 0o755, *owner),
         MakeDirectory(str(places.work), 0o700, *owner),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, directories
 from runtimes.agent import Agent, FdStream
 from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
 from runtimes.cgroups.base import parent_path
@@ -66,6 +66,7 @@ class OciEngine:
         undo.callback(tolerant(lambda: delete(runtime, root, spec.name)))
         try:
             state.mkdir()
+            directories.closed(state)
             bundle.write(state, self.configuration(spec, box, box.places.root))
             started = self._started(spec, box, undo)
         except BaseException:
@@ -210,6 +211,7 @@ def _programs(site: Site, wanted: frozenset[str]) -> dict[str, Path]:
 @contextlib.contextmanager
 def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
     """Everything that is done once per run.  See Runtime.prepare."""
+    directories.closed(site.state, walked=True)
     programs = _programs(site, wanted)
     hierarchy = cgroups.detect()
     versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}

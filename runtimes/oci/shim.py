@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.images.compile import compile_static
 
 SOURCE = Path(__file__).with_name("shim.c")
@@ -26,7 +27,7 @@ def compiled(cache: Path, progress: Callable[[str], None]) -> Path:
     if program.exists():
         return program
     progress("compiling the shim")
-    directory.mkdir(parents=True, exist_ok=True)
+    directories.closed(directory)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".build-") as building:
         made = Path(building, "shim")
         compile_static(SOURCE, made, FLAGS)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from harness.places import places
-from runtimes import process
+from runtimes import directories, process
 from runtimes.namespaces import NamespaceRuntime
 from runtimes.oci.command.life import sweep
 from runtimes.oci.command.state import Store
@@ -116,8 +116,8 @@ def desk() -> Iterator[Desk]:
         pytest.skip(f"ns cannot run here: {why.reason}")
     if missing() or process.find("runc") is None:
         pytest.skip(missing() or "runc is not installed: apt-get install runc")
-    where = places().state / f"test-{secrets.token_hex(3)}"
-    where.mkdir(parents=True)
+    base = directories.made(places().state, "TAREBENCH_STATE", walked=True)
+    where = directories.closed(base / f"test-{secrets.token_hex(3)}", walked=True)
     try:
         yield Desk(where, tiny_rootfs(where / "rootfs").directory)
     finally:

@@ -13,6 +13,7 @@ import pytest
 
 from harness import host_lock, testbed
 from harness.places import places
+from runtimes import directories
 from runtimes.base import InstanceSpec, Limits, Network, Runtime, Site
 from runtimes.ids.rights import is_host_root
 from runtimes.images.rootfs import Rootfs
@@ -52,8 +53,8 @@ def short_directory() -> Iterator[Path]:
     The root of a user namespace must be able to walk to a box's files, and paths of sockets are
     limited.
     """
-    where = places().state / f"test-{secrets.token_hex(3)}"
-    where.mkdir(parents=True)
+    base = directories.made(places().state, "TAREBENCH_STATE", walked=True)
+    where = directories.closed(base / f"test-{secrets.token_hex(3)}", walked=True)
     try:
         yield where
     finally:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.base import PREFIX, RuntimeFault
 from runtimes.ids.rights import is_host_root
 from runtimes.images import storage
@@ -76,8 +77,7 @@ class LayerStore:
         # no holder outlives a loss of power
         self._uses = Drawer(home / "uses", Use, "use", durable=False)
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            home.chmod(0o700)
+            directories.closed(home)
             self.layers_home.mkdir(exist_ok=True)
             self._images.make()
             self._uses.make()

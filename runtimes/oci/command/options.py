@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtimes import directories
 from runtimes.oci.command.state import CONTAINERS
 
 PROGRAM = "tarebench-ns"
@@ -30,7 +30,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def default_root() -> Path:
     """Below the state directory, where ``invoke clean`` looks."""
-    return Path(os.environ.get("TAREBENCH_STATE") or "/var/lib/tarebench", CONTAINERS)
+    return directories.state() / CONTAINERS
 
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001  # the only name of this type

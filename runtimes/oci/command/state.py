@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runtimes import trees
+from runtimes import directories, trees
 from runtimes.base import CGROUP_PARENT, RuntimeFault
 
 VERSION = "1.0.2"
@@ -118,15 +118,18 @@ class Store:
             RuntimeFault: the id is none, or taken.
         """
         directory = self.root / checked(record.id)
-        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if not self.root.exists():
+            directories.closed(self.root)
         try:
-            directory.mkdir(mode=0o711)  # the root of a user namespace walks through it
+            directory.mkdir(mode=0o700)
         except FileExistsError:
             raise RuntimeFault(
                 f"container with id exists: {record.id}", hint="delete it, or choose another id"
             ) from None
         container = Container(directory, record)
-        with (directory / _LOCK).open("wb") as lock:
+        # Whoever may open a file may lock it.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        with os.fdopen(os.open(directory / _LOCK, flags, 0o600), "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.keep(container)
             yield container
