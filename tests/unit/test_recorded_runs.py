@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from support import recorded
 
+from harness.bench import Result
+from harness.commands.bench import _summarise as summarise
+from harness.loop import Tally
 from reports.terminal.claims import claims_document, claims_view
 from reports.view import build
 from results.frame import load
@@ -127,3 +130,15 @@ def test_a_floor_without_any_pair_is_a_ratio_without_a_proof(tmp_path: Path) -> 
     unpaired = [each.floor for each in view.metrics if each.floor and each.floor.n == 0]
     assert unpaired
     assert all(floor.ratio >= 1 and not floor.proven for floor in unpaired)
+
+
+def test_bench_ends_with_the_hosts_cautions_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = recorded.copied(recorded.CRASHED, tmp_path)
+    keep(directory, judge_run(directory))
+    summarise(Result(directory.path, directory.path / "report.html", Tally(ok=290)))
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [each for each in lines if each.startswith("this host: ")]
+    assert "the clock here has two speeds 20 % apart" in line
+    assert line.endswith(" %, depending on the workload.")

@@ -48,7 +48,7 @@ def test_a_fixed_design_says_so_and_has_no_looks(tmp_path: Path) -> None:
     assert stopping_tables(run) == ()
     assert list(stopping_gates(run)) == []
     assert levels_of(run) is None
-    assert blocks_words(run) == "in 2 blocks of random order"
+    assert blocks_words(run) == "in 100 blocks of random order"
 
 
 def test_every_claim_is_told_why_it_stopped_and_what_it_lacks(tmp_path: Path) -> None:
