@@ -41,6 +41,10 @@ class Weight:
     available_bytes: int
     disk_bytes: int
     processes: int
+    guest_bytes: int | None = None
+    """Of VMs: memory of their guests; None where there is none."""
+    translation_bytes: int = 0
+    """Of VMs that are emulated: translated code."""
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
@@ -84,6 +88,7 @@ def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
     stats = [instance.stats() for instance in instances]
     charges = [each.cgroup_memory_bytes for each in stats]
     known = [charge for charge in charges if charge is not None]
+    guests = [each.guest_bytes for each in stats if each.guest_bytes is not None]
     return Weight(
         pss_bytes=pss_bytes({pid for each in stats for pid in each.pids}),
         daemon_bytes=pss_bytes(daemons),
@@ -91,6 +96,8 @@ def _read(instances: Sequence[Instance], daemons: Iterable[int]) -> Weight:
         available_bytes=host.available_bytes(),
         disk_bytes=sum(each.disk_bytes for each in stats),
         processes=sum(len(each.pids) for each in stats),
+        guest_bytes=sum(guests) if len(guests) == len(stats) else None,
+        translation_bytes=sum(each.translation_bytes for each in stats),
     )
 
 
@@ -109,4 +116,9 @@ def _readings(first: Weight, several: Weight, more: int) -> list[Reading]:
     }
     if first.cgroup_bytes is not None and several.cgroup_bytes is not None:
         values["cgroup_bytes_marginal"] = (several.cgroup_bytes - first.cgroup_bytes) / more
+    if first.guest_bytes is not None and several.guest_bytes is not None:
+        values["guest_bytes_marginal"] = (several.guest_bytes - first.guest_bytes) / more
+    if several.translation_bytes:
+        grown = several.translation_bytes - first.translation_bytes
+        values["translation_bytes_marginal"] = grown / more
     return [(name, 1, value) for name, value in values.items()]

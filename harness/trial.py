@@ -14,11 +14,20 @@ from harness.clock import stamp
 from harness.context import Context
 from harness.errors import HarnessFault, describe
 from harness.schedule import Slot
-from results.records import WARM_UP, GateFinding, Pressure, Sample, Status, Trial
+from results.records import (
+    AT_LEAST,
+    EMULATED,
+    WARM_UP,
+    GateFinding,
+    Pressure,
+    Sample,
+    Status,
+    Trial,
+)
 from results.steady import Steadiness, steadiness
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.variations import is_cold
-from workloads.base import CommandWork, StartupWork, Workload, WorkloadFault
+from workloads.base import CommandWork, Metric, StartupWork, Workload, WorkloadFault
 
 FAULTS = (RuntimeFault, WorkloadFault, HarnessFault, OSError, TimeoutError)
 """What may go wrong in a trial without being our own mistake: the trial fails, the run goes on."""
@@ -213,6 +222,12 @@ def record(
     )
 
 
+def _bounding(metric: Metric, trial: Trial) -> tuple[str, ...]:
+    """The mark of a sample that bounds though it does not count; see results.frame, too."""
+    emulated = any(finding.code == EMULATED for finding in trial.findings)
+    return (AT_LEAST,) if emulated and metric.if_emulated == AT_LEAST else ()
+
+
 def samples_of(workload: Workload, trial: Trial, outcome: Outcome) -> list[Sample]:
     """Every reading; those from before the steady state are marked, and count nowhere."""
     metrics = {metric.name: metric for metric in workload.metrics}
@@ -233,7 +248,9 @@ def samples_of(workload: Workload, trial: Trial, outcome: Outcome) -> list[Sampl
             iteration=iteration,
             value=value,
             valid=trial.status == "ok" and iteration >= settled_from,
-            reasons=reasons if iteration >= settled_from else (*reasons, WARM_UP),
+            reasons=(*reasons, WARM_UP)
+            if iteration < settled_from
+            else (*reasons, *_bounding(metrics[name], trial)),
             place=outcome.neighbours.get(iteration, (None, ""))[0],
             after=outcome.neighbours.get(iteration, (None, ""))[1],
         )

@@ -23,6 +23,12 @@ Design = Literal["trials", "slices"]
 WARM_UP = "warm-up"
 """Reason of a sample from before its trial had settled: recorded, counted nowhere."""
 
+AT_LEAST = "at-least"
+"""Reason of a sample that is not valid and bounds: what it stands for is at least so much."""
+EMULATED = "emulated"
+"""Condition of an arm, and reason, that tells nothing of speed and keeps what bounds from counting
+as more than a bound."""
+
 
 def arm_name(backend: str, profile: str) -> str:
     """``docker`` for the default profile, else ``docker:host-net``."""

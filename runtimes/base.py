@@ -246,6 +246,11 @@ class InstanceStats:
     cgroup_cpu_ns: int | None
     disk_bytes: int
     """Bytes on disk that exist only because of this instance (writable layer, state files)."""
+    guest_bytes: int | None = None
+    """Of a VM: the PSS of its guest's own memory, which is the same whether its CPU is emulated;
+    None where there is no guest, or it was not told apart."""
+    translation_bytes: int = 0
+    """Of a VM whose CPU is emulated: the PSS of translated code, which emulation alone adds."""
 
 
 class Instance(Protocol):

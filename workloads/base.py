@@ -52,6 +52,9 @@ class Metric:
     direction: Direction
     primary: bool = False
     """The one figure that stands for the workload in the report's first chart."""
+    if_emulated: Literal["", "at-least"] = ""
+    """``at-least``: of a box whose CPU is emulated it is still so much, and bounds from below what
+    the same box takes where it is not.  Empty: then it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

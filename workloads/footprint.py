@@ -21,6 +21,9 @@ METRICS = (
     Metric("cgroup_bytes_marginal", "B", "lower"),
     Metric("available_bytes_marginal", "B", "lower"),  # fall of MemAvailable per box
     Metric("unexplained_bytes_marginal", "B", "lower"),  # that fall, less PSS and daemons
+    # Of VMs: the guest's own memory, without QEMU's; and what an emulator has translated.
+    Metric("guest_bytes_marginal", "B", "lower", if_emulated="at-least"),
+    Metric("translation_bytes_marginal", "B", "lower"),
     Metric("disk_bytes_marginal", "B", "lower"),
     Metric("processes_marginal", "1", "lower"),
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.gates.evidence import Evidence, Severity
-from results.records import GateFinding
+from results.records import EMULATED, GateFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Condition:
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "emulated": Condition(
+    EMULATED: Condition(
         "invalid",
         "the VM's CPU is emulated in software (TCG), not virtualised",
         "run on a host whose /dev/kvm boots a guest",

@@ -62,7 +62,7 @@ def forest_charts(forests: Iterable[Forest]) -> dict[str, tuple[Chart, ...]]:
 def _axis(scale: Scale, forests: Sequence[Forest]) -> Axis:
     reach = list(LEAST[scale])
     for row in (row for forest in forests if forest.scale == scale for row in forest.rows):
-        reach += [row.ratio, *(row.ends or ())]
+        reach += [each for each in (row.ratio, *(row.ends or ())) if 0.0 < each < math.inf]
         reach += [end for end in row.claimed if 0.0 < end < math.inf]
     least, most = LIMITS[scale]
     low, high = max(least, min(reach)), min(most, max(reach))

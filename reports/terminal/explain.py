@@ -141,12 +141,17 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str]]:
 
 def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     yield "ratio", f"{found.ratio:.5g} (candidate ÷ baseline)"
-    narrow = _interval(found.equivalence_low, found.equivalence_high)
+    low, high = found.equivalence_low, found.equivalence_high
+    narrow = _interval(low, high)
+    if finding.bound and low is not None and high is not None:
+        end = low if finding.bound == "at-least" else high
+        narrow = f"{finding.bound.replace('-', ' ')} {end:.5g}: a bound, its other end is open"
     looked = " at the level of its look, so that all looks together hold it"
     at = looked if finding.decided_at is not None else ""
     holds = "" if found.equivalence_low is None else f"; each end holds with 95 %{at}"
     yield "90 % interval", f"{narrow}{holds}"
-    yield "95 % interval", _interval(found.low, found.high)
+    if not finding.bound:
+        yield "95 % interval", _interval(found.low, found.high)
     trials = f"{found.n_baseline} and {found.n_candidate} trials"
     each = f", each the mean of up to {finding.iterations} iterations"
     unit = "blocks" if found.method.startswith("paired") else "trials"

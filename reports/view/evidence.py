@@ -79,7 +79,10 @@ def _comparison(finding: Finding) -> tuple[str, ...]:
         )
     interval = "too few trials"
     if found.equivalence_low is not None and found.equivalence_high is not None:
-        interval = f"{text.times(found.equivalence_low)} – {text.times(found.equivalence_high)}"
+        ends = text.times(found.equivalence_low), text.times(found.equivalence_high)
+        interval = {"at-least": f"{ends[0]} at least", "at-most": f"{ends[1]} at most"}.get(
+            finding.bound or "", f"{ends[0]} – {ends[1]}"
+        )
     floor = text.NOTHING if finding.floor is None else f"±{text.percent(finding.floor, 1)}"
     return (
         f"{text.name(finding.part)} ({finding.rule.words})",

@@ -10,6 +10,7 @@ from typing import Literal
 from reports import text
 from reports.view.arms import BASELINE, unplanned
 from reports.view.model import ArmView
+from results.ledger.decide import opened
 from results.ledger.findings import Finding
 from results.ledger.rules import SHARES
 from results.ledger.schema import Claim
@@ -63,19 +64,25 @@ def _row(finding: Finding, scale: str, arms: Mapping[str, ArmView]) -> ForestRow
     if found is None or finding.direction not in ("higher", "lower"):
         return None
     ratio, low, high = found.ratio, found.equivalence_low, found.equivalence_high
+    if low is not None and high is not None:
+        low, high = opened(low, high, finding.bound)
+        ratio = {"at-least": low, "at-most": high}.get(finding.bound or "", ratio)
     claimed = finding.rule.claimed("higher" if finding.direction == "higher" else "lower")
-    if scale == "speed" and finding.direction == "lower":
+    turned = scale == "speed" and finding.direction == "lower"
+    if turned:
         ratio, claimed = 1.0 / ratio, _turned(claimed)
-        low, high = (None if end is None else 1.0 / end for end in (high, low))
+        low, high = (None if end is None else _inverse(end) for end in (high, low))
     name = finding.candidate.arm
     against = (
         "" if finding.baseline.arm == BASELINE else f" ÷ {text.name(finding.baseline.arm, 16)}"
     )
     label = f"{text.name(name, 20)}{against}, {_short(finding.part)}"
-    figure = text.times(ratio) if scale == "times" else text.percent(ratio)
+    figure = _SIGNS[finding.bound or "", turned] + _figure(ratio, scale)
     interval = "too few trials for an interval"
     if low is not None and high is not None:
         interval = f"{_figure(low, scale)} to {_figure(high, scale)}, each end 95 % certain"
+        if finding.bound:
+            interval = "a bound, 95 % certain: an arm of the two was emulated"
     return ForestRow(
         label=label,
         arm=arms.get(name) or unplanned(name),
@@ -86,6 +93,21 @@ def _row(finding: Finding, scale: str, arms: Mapping[str, ArmView]) -> ForestRow
         tip=f"{label} against {text.name(finding.baseline.arm, 24)}: {figure} ({interval}). "
         f"{finding.verdict}",
     )
+
+
+_SIGNS = {
+    ("", False): "",
+    ("", True): "",
+    ("at-least", False): "≥ ",
+    ("at-most", False): "≤ ",
+    ("at-least", True): "≤ ",
+    ("at-most", True): "≥ ",
+}
+"""Before a figure that is a bound; turned around with its scale."""
+
+
+def _inverse(end: float) -> float:
+    return math.inf if end == 0.0 else 0.0 if math.isinf(end) else 1.0 / end
 
 
 def _short(part: str) -> str:

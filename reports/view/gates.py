@@ -123,11 +123,14 @@ def _why_emulated(versions: Mapping[str, str]) -> str:
     return f" Why it was not virtualised: {text.sentence(why)}" if emulated else ""
 
 
+BOUNDS = "Only its guest’s own memory counts, as the least that a real one takes."
+
+
 def _unjudged(label: str, code: str, finding: GateFinding | None, why: str) -> Gate:
     remedy = text.clean(finding.remedy, 300) if finding else ""
     drawn = "It shows that everything works. Its figures are drawn hollow and judged by nobody"
     if code == "emulated":
-        vms = f"{drawn}: nothing in this report says how fast a VM is.{why}"
+        vms = f"{drawn}: nothing in this report says how fast a VM is. {BOUNDS}{why}"
         return Gate("stop", f"{label} ran on an emulated CPU", vms, remedy)
     reason = text.sentence(finding.reason) if finding else "Nothing of it is real."
     return Gate("stop", f"{label} was {code}", f"{reason} {drawn}.", remedy)

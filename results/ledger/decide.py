@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from results.ledger.findings import Verdict
+from results.ledger.findings import Bound, Verdict
 from results.ledger.floors import AaFloor
 from results.ledger.rules import Direction, Rule, as_margin
 from results.stats import Comparison, trials_needed
@@ -13,6 +13,7 @@ from results.stats.intervals import MINIMUM_TRIALS
 
 ROUNDING = 1e-12
 """Ratios this close to a limit are on it."""
+UNDECIDED = "a bound is all there is, and it does not reach the limit"
 MOST_BLOCKS = 1e6
 """Beyond it, repetition is no answer."""
 
@@ -27,22 +28,31 @@ class Decision:
 
 
 def decide(
-    found: Comparison, rule: Rule, direction: Direction, floor: AaFloor, *, needs_floor: bool
+    found: Comparison,
+    rule: Rule,
+    direction: Direction,
+    floor: AaFloor,
+    *,
+    needs_floor: bool,
+    bound: Bound | None = None,
 ) -> Decision:
     """Whether ``found`` lies inside what ``rule`` claims, outside of it, or cannot say.
 
     A verdict that calls an effect small needs a floor below the limit; one that calls it large
-    needs an effect above the floor.
+    needs an effect above the floor.  Of a ratio that is a bound one end counts: the other is open.
     """
     low, high = found.equivalence_low, found.equivalence_high
     if low is None or high is None:
         lacking = max(1, MINIMUM_TRIALS - found.n_units)
         return Decision("inconclusive", _too_few(found), lacking)
+    low, high = opened(low, high, bound)
     least, greatest = rule.claimed(direction)
     if _at_least(low, least) and _at_least(greatest, high):
         verdict: Verdict = "supported"
     elif high < least * (1.0 - ROUNDING) or low > greatest * (1.0 + ROUNDING):
         verdict = "refuted"
+    elif bound:
+        return Decision("not evaluable", UNDECIDED)
     else:
         why = f"the interval holds {_turns(found, rule, direction)}"
         return Decision("inconclusive", why, more_blocks(found, rule, direction))
@@ -50,6 +60,11 @@ def decide(
         unknown = f"the smallest effect this machine can show is not known: {floor.reason}"
         return Decision("inconclusive", unknown) if needs_floor else Decision(verdict)
     return _above_floor(found, rule, direction, verdict, floor)
+
+
+def opened(low: float, high: float, bound: Bound | None) -> tuple[float, float]:
+    """An interval's ends, open on the side on which a bound says nothing."""
+    return 0.0 if bound == "at-most" else low, math.inf if bound == "at-least" else high
 
 
 def more_blocks(found: Comparison, rule: Rule, direction: Direction) -> int | None:

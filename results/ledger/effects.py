@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from results.ledger import words
 from results.ledger.findings import Finding
 from results.ledger.rules import SHARES
+from results.stats import Comparison
 
 CERTAIN = "with 95 % certainty"
 MANY = 2.0
@@ -46,8 +47,8 @@ def effect(finding: Finding) -> str:
     found = finding.comparison
     if found is None:
         return finding.why
-    if finding.rule.kind not in SHARES:
-        return _factor(finding)
+    if finding.bound or finding.rule.kind not in SHARES:
+        return _bound(finding, found) if finding.bound else _factor(finding)
     where = f"in {finding.part}, {finding.candidate.arm}"
     base = named(finding.baseline.arm)
     low, high = found.worse_by_at_least, found.worse_by_at_most
@@ -80,6 +81,8 @@ def brief(finding: Finding) -> str:
     where = f"{finding.candidate.arm} in {finding.part}"
     if found is None:
         return where
+    if finding.bound:
+        return f"{where} ({finding.bound.replace('-', ' ')} {words.times(found.ratio)} as much)"
     if finding.rule.kind not in SHARES:
         return f"{where} ({words.times(found.ratio)} {named(finding.baseline.arm)})"
     return f"{where} ({_size(finding)})"
@@ -92,6 +95,8 @@ def so_far(finding: Finding) -> str:
     base = named(finding.baseline.arm)
     if found is None:
         return where
+    if finding.bound:
+        return _bound(finding, found)
     if finding.rule.kind not in SHARES:
         return f"{where} has {words.times(found.ratio)} as much as {base}"
     return f"{where} {_did(finding)} {_than(finding)} {base}"
@@ -104,6 +109,8 @@ def interval(finding: Finding) -> str:
     base = named(finding.baseline.arm)
     if found is None or found.equivalence_low is None or found.equivalence_high is None:
         return where
+    if finding.bound:
+        return _bound(finding, found)
     if finding.rule.kind not in SHARES:
         ends = words.number(found.equivalence_low), words.times(found.equivalence_high)
         return f"{where} has {ends[0]} to {ends[1]} as much as {base}"
@@ -132,6 +139,26 @@ def _size(finding: Finding) -> str:
         return f"{words.times(1.0 + loss)} as much"
     more = (loss > 0.0) == (finding.direction == "lower")
     return f"{words.percent(abs(loss))} {'more' if more else 'less'}"
+
+
+def _bound(finding: Finding, found: Comparison) -> str:
+    """``in memory … kvm stands at 122 MiB or more beside 3.9 MiB of docker: at least 31 times …``.
+
+    The side that is a bound was emulated; the end of the interval that it opens is not told.
+    """
+    base, other = finding.baseline, finding.candidate
+    least = finding.bound == "at-least"
+    where = f"in {finding.part}, {other.arm}"
+    if base.median is not None and other.median is not None:
+        ours, theirs = (words.quantity(side.median or 0.0, finding.unit) for side in (other, base))
+        ours, theirs = (f"{ours} or more", theirs) if least else (ours, f"{theirs} or more")
+        where = f"{where} stands at {ours} beside {theirs} of {named(base.arm)}"
+    end = found.equivalence_low if least else found.equivalence_high
+    word = "at least" if least else "at most"
+    certain = f", {CERTAIN}" if end is not None else " so far"
+    much = words.times(found.ratio if end is None else end)
+    arm = other.arm if least else base.arm
+    return f"{where}: {word} {much} as much{certain} (a bound, for {arm} was emulated)"
 
 
 def _factor(finding: Finding) -> str:

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.frame import without_warm_ups
-from results.records import Run, arm_name
+from results.records import AT_LEAST, EMULATED, Run, arm_name
 from results.slices import settled
 
 BASELINE = "native"
 AGAIN = "native:aa"
 
 HOPELESS: Mapping[str, str] = {
-    "emulated": "ran on an emulated CPU, which says nothing of real VMs",
+    EMULATED: "ran on an emulated CPU, which says nothing of real VMs",
     "simulated": "did not run at all: its figures are made up",
 }
 """Conditions on which no performance claim can rest, whatever the samples' own marks say."""
@@ -57,6 +57,8 @@ class Evidence:
     arms: tuple[str, ...]
     workloads: tuple[str, ...]
     values: Mapping[Key, Values]
+    bounds: Mapping[Key, Values]
+    """Of samples that are not valid and bound: what they stand for is at least so much."""
     invalid: Mapping[Key, Mapping[str, int]]
     """Trials left out → how many, by reason."""
     metrics: Mapping[tuple[str, str], Metric]
@@ -96,6 +98,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
         arms=tuple(dict.fromkeys([*arms, *_present(frame["arm"])])),
         workloads=tuple(dict.fromkeys([*workloads, *_present(frame["workload"])])),
         values=_values(frame[frame["valid"]]),
+        bounds=_values(_bounding(frame)),
         invalid=_invalid(frame[~frame["valid"]]),
         metrics=_metrics(frame),
         cautions=_cautions(frame[frame["valid"]]),
@@ -108,6 +111,17 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
 
 def _present(column: pd.Series[str]) -> list[str]:
     return [str(name) for name in column.unique()]
+
+
+def _bounding(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that do not count and bound.
+
+    Of what anything else made invalid the frame has taken the mark away.
+    """
+    codes = {str(text): {*str(text).split("; ")} for text in frame["reasons"].unique()}
+    wanted, worse = {AT_LEAST, EMULATED}, HOPELESS.keys() - {EMULATED}
+    marked = [text for text, said in codes.items() if wanted <= said and not worse & said]
+    return frame[~frame["valid"] & frame["reasons"].isin(marked)]
 
 
 def _conditions(frame: pd.DataFrame, run: Run | None) -> dict[str, str]:

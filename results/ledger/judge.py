@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.ledger import combine, sentences
+from results.ledger.bounding import WARNING, bounded
 from results.ledger.costs import Costs
 from results.ledger.decide import Decision, decide
 from results.ledger.evidence import HOPELESS, Evidence, Values, gather
@@ -157,8 +158,10 @@ def _absent(names: Sequence[str], skipped: Mapping[str, str]) -> str:
 
 def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
     evidence = court.evidence
+    bound = bounded(part, baseline, candidate, evidence)
+    known_by = {bound.arm: bound.least} if bound else {}
     for arm in (candidate, baseline):
-        if arm in evidence.hopeless:
+        if arm in evidence.hopeless and arm not in known_by:
             why = f"{arm} {HOPELESS[evidence.hopeless[arm]]}"
             return _unjudged(part, why, baseline=baseline, candidate=candidate)
     known = evidence.metrics.get((part.workload, part.metric))
@@ -167,7 +170,10 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         problem = f"{part.workload} has no {part.metric} in this run"
     elif len(known.units) > 1 or len(known.directions) > 1:
         problem = f"{part.metric} comes in mixed units ({', '.join(known.units)})"
-    base, other = (evidence.of(part.workload, part.metric, arm) for arm in (baseline, candidate))
+    base, other = (
+        known_by.get(arm) or evidence.of(part.workload, part.metric, arm)
+        for arm in (baseline, candidate)
+    )
     for arm, values in ((baseline, base), (candidate, other)):
         if not problem and not values.means.size:
             problem = f"{arm} has no valid trial of {part.workload}"
@@ -180,7 +186,10 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         why = f"its values allow no ratio: {error}"
         return _unjudged(part, why, court=court, baseline=baseline, candidate=candidate)
     floor = court.floors[part.workload, part.metric]
-    decision = decide(compared, part.rule, direction, floor, needs_floor=evidence.has_floor)
+    ratio = bound.ratio if bound else None
+    decision = decide(
+        compared, part.rule, direction, floor, needs_floor=evidence.has_floor, bound=ratio
+    )
     cost = court.costs.get(part.workload)
     return Finding(
         part=part.name,
@@ -191,15 +200,17 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         rule=part.rule,
         verdict=decision.verdict,
         why=decision.why,
-        baseline=_side(part, baseline, court),
-        candidate=_side(part, candidate, court),
+        baseline=_side(part, baseline, court, base),
+        candidate=_side(part, candidate, court, other),
         comparison=compared,
+        bound=ratio,
         floor=floor.effect,
         more=decision.more,
         more_s=None if cost is None or decision.more is None else cost * decision.more,
         warnings=(
             *_warnings(compared, decision, floor),
             *_cautions(part, (baseline, candidate), evidence),
+            *(WARNING.format(arm=arm, metric=part.bound_by) for arm in known_by),
         ),
         iterations=max(base.iterations, other.iterations),
     )
@@ -235,8 +246,7 @@ def _cautions(part: Part, arms: Sequence[str], evidence: Evidence) -> Iterator[s
             yield f"trials of {arm} that count carry a caution: {', '.join(codes)}"
 
 
-def _side(part: Part, arm: str, court: _Court) -> Side:
-    values = court.evidence.of(part.workload, part.metric, arm)
+def _side(part: Part, arm: str, court: _Court, values: Values) -> Side:
     invalid = court.evidence.invalid.get((part.workload, part.metric, arm), {})
     median = float(np.median(values.means)) if values.means.size else None
     return Side(
@@ -259,7 +269,9 @@ def _unjudged(
     awaited: bool = False,
 ) -> Finding:
     sides = [
-        _side(part, arm, court) if court else Side(arm, None, (), (), (), {})
+        _side(part, arm, court, court.evidence.of(part.workload, part.metric, arm))
+        if court
+        else Side(arm, None, (), (), (), {})
         for arm in (baseline, candidate)
     ]
     return Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import libvirt
@@ -13,6 +13,7 @@ import libvirt
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group, stats
+from runtimes.kvm import weighing
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
@@ -110,11 +111,15 @@ class KvmInstance:
     def stats(self) -> InstanceStats:
         """QEMU, its kernel threads, its virtiofsd, its cgroup and its files."""
         pid = self.hypervisor.pid
-        return stats(
+        with translated(f"ask for the memory of {self.spec.name}"):
+            memory_bytes = self.domain.maxMemory() * 1024
+        own = weighing.shares(pid, memory_bytes)
+        seen = stats(
             self.group,
             (pid, *vhost_threads(pid), *processes(self.server)),
             sum(map(allocated_bytes, self.files.own())),
         )
+        return replace(seen, guest_bytes=own.guest_bytes, translation_bytes=own.translation_bytes)
 
     def durations_ns(self) -> Mapping[str, int]:
         """See OwnClock; nothing of a guest that has not booted, or has another init than ours."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.footprint import pss_bytes
 from runtimes import netns, process
 from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault
 from tests.support.kvm_boxes import LIMITS, RUNTIME, booted, kvm_ground, marks, spec_of, why_no
@@ -58,7 +59,9 @@ def guest(engine: KvmEngine, spec: InstanceSpec) -> Iterator[KvmInstance]:
     ],
     indirect=True,
 )
-def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec) -> None:
+def test_a_guest_works_and_stops_in_order(
+    guest: KvmInstance, spec: InstanceSpec, engine: KvmEngine
+) -> None:
     done = guest.agent.run(["echo", "weighed"], timeout_s=20)
     assert (done.status, done.stdout) == (0, b"weighed\n")
     assert guest.agent.facts()["hostname"] == spec.name
@@ -68,6 +71,10 @@ def test_a_guest_works_and_stops_in_order(guest: KvmInstance, spec: InstanceSpec
     stats = guest.stats()
     assert stats.pids[0] == guest.hypervisor.pid
     assert stats.disk_bytes > 0
+    assert stats.guest_bytes is not None
+    assert 16 << 20 < stats.guest_bytes <= LIMITS.memory_bytes
+    assert stats.guest_bytes + stats.translation_bytes < pss_bytes([guest.hypervisor.pid])
+    assert bool(stats.translation_bytes) == ("emulated" in engine.conditions(spec.profile))
     guest.stop(20)
     assert guest.wait(0) == 0
     assert "guest_off" in guest.marks, "it was killed, not switched off"

@@ -124,6 +124,13 @@ def test_without_a_proof_the_guest_is_emulated() -> None:
     assert attribute(parsed(accelerator="tcg"), "cpu", "mode") == "maximum"
 
 
+def test_an_emulators_room_for_translated_code_is_fixed_and_kvm_has_none() -> None:
+    cache = parsed(accelerator="tcg").find("features/tcg/tb-cache")
+    assert cache is not None
+    assert (cache.text, cache.attrib["unit"]) == ("128", "MiB")
+    assert parsed(accelerator="kvm").find("features/tcg") is None
+
+
 def test_with_a_proof_the_guest_has_the_hosts_cpu() -> None:
     assert parsed(accelerator="kvm").attrib["type"] == "kvm"
     assert attribute(parsed(accelerator="kvm"), "cpu", "mode") == "host-passthrough"

@@ -47,3 +47,11 @@ def test_an_arm_that_can_never_count_is_shown_in_the_first_blocks_alone() -> Non
     assert did["kvm", "cpu.sysbench"] == 1
     assert did["ns", "cpu.sysbench"] == 5
     assert did["kvm", "startup.http"] == 2
+
+
+def test_an_arm_that_bounds_takes_part_as_often_as_an_interval_needs() -> None:
+    """An emulated guest's memory is memory: one trial of it would bound nothing with certainty."""
+    hopeless = frozenset({Arm("kvm")})
+    assert pairs(Request(), hopeless)["kvm", "footprint.idle"] == 5
+    assert pairs(Request(suite="standard"), hopeless)["kvm", "footprint.idle"] == 5
+    assert pairs(Request(suite="full"), hopeless)["kvm", "cpu.sysbench"] == 5

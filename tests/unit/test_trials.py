@@ -13,8 +13,10 @@ from results.ledger.evidence import gather
 from results.records import WARM_UP
 from runtimes.base import LimitsRead, RuntimeFault
 from runtimes.fake import DEMO_ARGV, FakeInstance, FakeScript, Fault, Reply
+from runtimes.fake_script import IDLE as IDLE_STATS
 from tests.support.bench_on_paper import DEMO, bench_on_paper
 from workloads.base import Command, CommandWork
+from workloads.footprint import IDLE as FOOTPRINT
 from workloads.startup import STARTUP_IDLE
 
 GOOD = FakeScript(conditions=frozenset())
@@ -197,6 +199,22 @@ def test_an_invalid_trial_keeps_its_samples_and_marks_them(tmp_path: Path) -> No
     assert tally.invalid == 1
     assert samples
     assert all(not sample.valid and sample.reasons == ("emulated",) for sample in samples)
+
+
+def test_an_emulated_guests_memory_is_a_bound_unless_something_else_is_wrong(
+    tmp_path: Path,
+) -> None:
+    stats = dataclasses.replace(IDLE_STATS, guest_bytes=122 << 20, translation_bytes=57 << 20)
+    script = FakeScript(conditions=frozenset({"emulated"}), stats=stats)
+    worse = dataclasses.replace(script, program_digest="ee" * 32)
+    with bench_on_paper(tmp_path, {"vm": script, "other": worse}, FOOTPRINT) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        evidence = gather(load(paper.directory))
+    key = (FOOTPRINT.name, "guest_bytes_marginal")
+    assert evidence.bounds[*key, "vm"].means.tolist() == [122 << 20]
+    assert set(evidence.bounds) == {(*key, "vm")}
+    assert not evidence.values
+    assert (FOOTPRINT.name, "translation_bytes_marginal", "vm") in evidence.invalid
 
 
 def test_limits_that_are_not_enforced_are_found(tmp_path: Path) -> None:
