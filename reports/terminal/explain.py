@@ -104,6 +104,8 @@ def _combined(claim: Claim) -> str:
 
 def part_row(part: PartVerdict) -> str:
     """A part with its verdict, and with what was found or why nothing was."""
+    if part.awaited and part.said.startswith("not yet measured"):
+        return f"{part.name}: {part.said}"
     said = f": {part.said}" if part.said else ""
     return f"{part.name}: {part_word(part)}{said}"
 
@@ -145,7 +147,7 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     narrow = _interval(low, high)
     if finding.bound and low is not None and high is not None:
         end = low if finding.bound == "at-least" else high
-        narrow = f"{finding.bound.replace('-', ' ')} {end:.5g}: a bound, its other end is open"
+        narrow = f"{finding.bound.replace('-', ' ')} {end:.5g}, a bound whose other end is open"
     looked = " at the level of its look, so that all looks together hold it"
     at = looked if finding.decided_at is not None else ""
     holds = "" if found.equivalence_low is None else f"; each end holds with 95 %{at}"
