@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -58,8 +59,17 @@ def pass_on(data: bytes, stream: TextIO) -> None:
 
 
 def encode_json(document: object) -> str:
-    """JSON for people and programs."""
-    return printable_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
+    """JSON for people and programs; a number that is none (JSON has no word for it) is null."""
+    return printable_json(json.dumps(_finite(document), indent=2, ensure_ascii=False)) + "\n"
+
+
+def _finite(value: object) -> object:
+    """The same with None where a number is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tell(error: BaseException) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-import numpy as np
 import pandas as pd
 
 from results.ledger.evidence import AGAIN, BASELINE, Evidence, Values, gather
 from results.records import ArmRecord, Run, WorkloadRecord, arm_name
 from results.stats import Direction, StatsError, compare, floor, shift
+from results.stats.values import middle
 
 CONFIDENCE = 0.95
 MARGIN = 0.02
@@ -186,7 +186,7 @@ def _steps(measure: _Measure, ladder: tuple[Rung, ...], smallest: float | None) 
         change = None if before is None else measure.change(before[1], values)
         yield Step(
             rung=rung,
-            median=float(np.median(values.means)),
+            median=middle(values.means),
             n=int(values.means.size),
             together=1 if before is None else place - before[0],
             change=change,

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from reports import text
 from reports.charts import theme
-from reports.charts.svg import Chart, Marks, in_two_widths, render, require_drawable
+from reports.charts.svg import Chart, Declined, Marks, in_two_widths, render, require_drawable
 from reports.view.waterfall_rows import Fall, FallRow, signed
 
 WIDE_PX, NARROW_PX = 960, 350
@@ -58,6 +58,8 @@ def waterfall_chart(fall: Fall, name: str) -> Chart | None:
 
 def _draw(name: str, fall: Fall, said: tuple[str, str]) -> str:
     require_drawable(end for row in fall.rows for end in (row.begin, row.end, row.median))
+    if min(row.median for row in fall.rows) <= 0:
+        raise Declined("a step whose boxes took no time has no place in it.")
     narrow = name.endswith("narrow")
     own = [row for row in fall.rows if not row.tier]
     tiers = [row for row in fall.rows if row.tier]

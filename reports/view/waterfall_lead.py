@@ -35,10 +35,10 @@ def lead(fall: Fall) -> str:
     engines = [f"{row.label} {at[row.label]}" for row in tiers]
     if engines:
         said.append(f"Other engines take longer for the same box: {text.listed(engines)}.")
-        share = last.median / tiers[-1].median
-        if share < 1:
+        if 0 < last.median < tiers[-1].median:
+            share = text.percent(last.median / tiers[-1].median)
             said.append(
-                f"All of the kernel's mechanisms together are {text.percent(share)} of what "
+                f"All of the kernel's mechanisms together are {share} of what "
                 f"{tiers[-1].label} takes."
             )
     return " ".join(said)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from results.comparison.family import survivors
 from results.comparison.model import CONFIDENCE, MARGIN, Change, Comparisons, Side, Verdict
 from results.comparison.pairs import Pair, arms_of, pairs_of
@@ -18,7 +16,7 @@ from results.ledger.floors import AaFloor, floors
 from results.stats import Comparison, Floor, StatsError, above_floor
 from results.stats.compare import ROUNDING, compare_at
 from results.stats.intervals import Levels
-from results.stats.values import fraction
+from results.stats.values import fraction, middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ def _floors(a: Side, b: Side) -> Mapping[tuple[str, str], AaFloor]:
 
 def _change(case: _Case, alone: Comparison, verdict: tuple[Verdict, str]) -> Change:
     pair = case.pair
-    medians = [float(np.median(values.means)) for values in pair.values]
+    medians = [middle(values.means) for values in pair.values]
     return Change(
         workload=pair.workload,
         metric=pair.metric,

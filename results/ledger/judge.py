@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
 import pandas as pd
 
 from results.ledger import combine, sentences
@@ -24,6 +23,7 @@ from results.records import Run
 from results.stats import Comparison, StatsError
 from results.stats.compare import compare_at
 from results.stats.intervals import Levels
+from results.stats.values import middle
 
 CONFIDENCE = 0.95
 
@@ -248,7 +248,7 @@ def _cautions(part: Part, arms: Sequence[str], evidence: Evidence) -> Iterator[s
 
 def _side(part: Part, arm: str, court: _Court, values: Values) -> Side:
     invalid = court.evidence.invalid.get((part.workload, part.metric, arm), {})
-    median = float(np.median(values.means)) if values.means.size else None
+    median = middle(values.means) if values.means.size else None
     return Side(
         arm=arm,
         median=median,

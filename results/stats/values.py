@@ -178,3 +178,12 @@ def _number(value: object, argument: str, index: tuple[int, ...]) -> float:
     if not math.isfinite(number):
         raise StatsError(f"{number} is not a finite number", argument=argument, index=index)
     return number
+
+
+def middle(values: npt.NDArray[np.float64]) -> float:
+    """The median of ``values``, not empty.  Halves before it adds: no two of them overflow."""
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    if len(ordered) % 2:
+        return float(ordered[half])
+    return float(ordered[half - 1]) / 2 + float(ordered[half]) / 2
