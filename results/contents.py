@@ -249,7 +249,7 @@ class _Reading:
             return "" if same else "its record or its samples are not as they were written"
         if self.run.digests:
             return "its record lacks the digest"
-        return "it ended well, and none of its samples is there" if _empty(trial, there) else ""
+        return "it did not fail, and none of its samples is there" if _empty(trial, there) else ""
 
     def _sort_orphans(self) -> tuple[Key, ...]:
         """Tell what a kill leaves from samples that lost their record; name these."""
@@ -278,7 +278,7 @@ class _Reading:
 
 
 def _empty(trial: Trial, samples: int) -> bool:
-    return trial.status == "ok" and not samples
+    return trial.status != "failed" and not samples
 
 
 def _samples(count: int) -> str:
