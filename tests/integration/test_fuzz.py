@@ -25,6 +25,9 @@ def test_nothing_is_found(name: str) -> None:
 DEEP = {
     "agent-frames": 0.9,
     "agent-program": 0.5,
+    "image-blobs": 0.7,
+    "image-documents": 0.9,
+    "image-layers": 0.6,
     "importers": 0.1,
     "journals": 0.5,
     "launcher-plan": 0.9,

@@ -199,7 +199,8 @@ class _Layer:
         target_parent = self._resolve(target_name)
         target, path = target_parent.of(target_base), parent.of(base)
         found = self._sight.at(target_parent, target_base)
-        if found is None or found.is_directory or target == path:
+        replaces_it = target == path or target.startswith(f"{path}/")
+        if found is None or found.is_directory or replaces_it:
             raise HostileArchive(
                 f"{member.name!r}: hard link to {member.link!r}, which is not a file before it"
             )

@@ -38,6 +38,9 @@ Target = Callable[[random.Random, float, Path], Report]
 TARGETS: dict[str, str] = {
     "agent-frames": "tests.support.fuzz.agent_frames",
     "agent-program": "tests.support.fuzz.agent_program",
+    "image-blobs": "tests.support.fuzz.image_blobs",
+    "image-documents": "tests.support.fuzz.image_documents",
+    "image-layers": "tests.support.fuzz.image_layers",
     "importers": "tests.support.fuzz.importers",
     "journals": "tests.support.fuzz.journals",
     "launcher-plan": "tests.support.fuzz.launcher_plan",

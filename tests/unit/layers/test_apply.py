@@ -228,6 +228,7 @@ def test_a_hard_link_through_a_link_stays_inside(stack: Stack, tmp_path: Path) -
         ([Member("x", "character", device=(0, 0))], "would be a whiteout"),
         ([Member("x", "block", device=(8, 0))], "block device 8:0 is refused"),
         ([Member("x", "file", size=5, pieces=(b"abc",))], "3 bytes instead of 5"),
+        ([f("a/b", b"x"), hard("a", "a/b")], "hard link to 'a/b', which is not a file before it"),
     ],
 )
 def test_what_cannot_be_in_a_layer_is_refused_by_name(
