@@ -129,7 +129,8 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "file system",
     (Execute, errno.ENOEXEC): "built for another architecture, or not a program",
     (Execute, errno.EACCES): "not executable for the box's user",
-    (Execute, errno.E2BIG): "arguments and environment are too long",
+    (Execute, errno.E2BIG): "arguments and environment are too long together: they may have a "
+    "quarter of the stack's limit (ulimit -s), 6 MiB at most",
     (Veth, errno.ENODEV): "the bridge is not in the host-side namespace: the testbed is gone",
     (Veth, errno.EEXIST): "an interface of that name is left from a killed run: invoke clean",
     (Veth, errno.EOPNOTSUPP): "modprobe veth bridge",
@@ -166,6 +167,7 @@ _GENERAL: dict[int, str] = {
     errno.ENOSPC: "the file system is full",
     errno.EROFS: "the file system is mounted read-only",
     errno.ENOMEM: "out of memory, or the box's memory limit is too small to start in",
+    errno.ENAMETOOLONG: "a path may have 4,095 bytes, each name in it 255",
     errno.EMFILE: "too many open files: ulimit -n",
     errno.ENFILE: "too many open files on this host: /proc/sys/fs/file-max",
 }

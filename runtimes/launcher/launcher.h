@@ -14,6 +14,8 @@
 #define TAREBENCH_LAUNCHER_H
 
 #define _GNU_SOURCE
+#include "limits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -23,7 +25,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MAX_NUMBERS = 8, MAX_STRINGS = 4096, MAX_PASSED = 64, MAX_HELD = 64, STREAMS = 3 };
+enum { STREAMS = 3 };
 
 /* Exit status, and the errno on top, of a launcher that cannot begin. */
 enum { NOT_BEGUN = 64 };

@@ -3,14 +3,20 @@
  *   "TBPL" | u32 step count | step…
  *   step: u16 code | u16 side (and 0x8000: the last one of its stage) | u16 numbers | u16 strings | u64… | (u32 length | bytes | NUL)…
  *
- * The plan comes from the harness over a socket; it is trusted, and still bounded.  What is
- * read points into the message and into one arena, which the next plan overwrites.
+ * The plan comes from the harness over a socket; it is trusted, and still bounded (limits.h).  What
+ * is read points into the message and into one arena, which the next plan overwrites.
  */
 #include "launcher.h"
 
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 1 << 20, MAX_STEPS = 4096 };
+/* Nothing that fits into a message needs more: a string takes at least its length and an end there,
+ * a pointer and a length here; each step's two arrays have an end and are rounded up. */
+enum { ROUNDED = 15, LEAST_STRING = sizeof(uint32_t) + 1, ENTRY = sizeof(char *) + sizeof(uint32_t) };
+enum {
+    ARENA_BYTES = MESSAGE_BYTES / LEAST_STRING * ENTRY +
+                  (MAX_STEPS + 2) * (int)(sizeof(struct step) + ENTRY + 2 * ROUNDED)
+};
 
 static char arena[ARENA_BYTES] __attribute__((aligned(16)));
 static size_t arena_used;
@@ -72,7 +78,8 @@ static int take_step(struct cursor *cursor, struct step *step)
     step->ends_stage = head[1] >> 15;
     step->number_count = head[2];
     step->string_count = head[3];
-    if (step->number_count > MAX_NUMBERS || step->string_count > MAX_STRINGS)
+    _Static_assert(MAX_STRINGS == UINT16_MAX, "the wire counts no more strings");
+    if (step->number_count > MAX_NUMBERS)
         return -EBADMSG;
     if (take(cursor, step->numbers, step->number_count * sizeof *step->numbers))
         return -EBADMSG;

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
+from runtimes.launcher import limits
 from runtimes.launcher.operations import Operation
 
 MAGIC = b"TBPL"
@@ -62,7 +63,12 @@ class Plan:
         return cls(steps, b"".join([part.packed for part in parts]))
 
     def pack(self) -> bytes:
-        """The plan as the launcher reads it."""
+        """The plan as the launcher reads it.
+
+        Raises:
+            RuntimeFault: it holds more than a plan may.
+        """
+        limits.check_count(len(self.steps))
         body = self._body or b"".join(_pack(step, ends=True) for step in self.steps)
         return MAGIC + struct.pack("=I", len(self.steps)) + body
 
@@ -90,15 +96,22 @@ _ENDS_STAGE = 0x8000
 
 def _pack(step: Step, *, ends: bool) -> bytes:
     operation = step.operation
-    numbers, strings = operation.numbers(), operation.strings()
+    numbers, strings = operation.numbers(), [_encoded(text) for text in operation.strings()]
+    limits.check_step(operation, numbers, strings)
     side = step.side | (_ENDS_STAGE if ends else 0)
     parts = [_HEAD.pack(operation.CODE, side, len(numbers), len(strings))]
     if numbers:
         unsigned = [number & 0xFFFF_FFFF_FFFF_FFFF for number in numbers]
         parts.append(struct.pack(f"={len(unsigned)}Q", *unsigned))
-    for text in strings:
-        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-        if isinstance(text, str) and b"\0" in data:
-            raise ValueError(f"NUL in {text!r}")
+    for data in strings:
         parts += (_LENGTH.pack(len(data)), data, b"\0")
     return b"".join(parts)
+
+
+def _encoded(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    if b"\0" in data:
+        raise ValueError(f"NUL in {text!r}")
+    return data

@@ -11,8 +11,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { MESSAGE_BYTES = 4 << 20 };
-
 /* Untouched pages cost nothing, here and in the child. */
 static char message[MESSAGE_BYTES] __attribute__((aligned(16)));
 

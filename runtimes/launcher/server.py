@@ -6,7 +6,6 @@ pipe.  It ends when our end of the socket closes, in whatever way we end.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import signal
@@ -17,9 +16,9 @@ from collections.abc import Sequence
 
 from runtimes import process
 from runtimes.base import RuntimeFault
+from runtimes.launcher import limits
 
 BUFFER_BYTES = 8 << 20
-MESSAGE_BYTES = 4 << 20
 _SO_SNDBUFFORCE = 32
 _CLOSE_S = 5.0
 _FATE_S = 1.0
@@ -33,8 +32,10 @@ class Server:
     def __init__(self, program_fd: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            with contextlib.suppress(PermissionError):
+            try:
                 ours.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, BUFFER_BYTES)
+            except PermissionError:  # a plain user: as much as net.core.wmem_max allows
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
             self._socket = ours
             self._child: subprocess.Popen[bytes] = process.spawn(
                 [f"/proc/self/fd/{program_fd}", str(theirs.fileno())],
@@ -64,22 +65,21 @@ class Server:
             named: descriptors that the plan's steps call by number.
 
         Raises:
-            RuntimeFault: the plan is too long.
+            RuntimeFault: the plan is too long, or has too many descriptors.
             BrokenPipeError: the launcher is dead.
         """
         descriptors = (*streams, *named)
         head = struct.pack(f"=I{len(descriptors)}i", len(descriptors), *descriptors)
         message = head + plan
-        if len(message) > MESSAGE_BYTES:
-            raise RuntimeFault(
-                f"a plan of {len(message)} bytes is too long",
-                hint="arguments and environment together may have 4 MiB",
-            )
+        limits.check_descriptors(len(descriptors))
+        limits.check_message(len(message))
         try:
             socket.send_fds(self._socket, [message], descriptors)
         except OSError as error:
             if error.errno in (errno.ECONNRESET, errno.ENOTCONN):
                 raise BrokenPipeError(error.errno, os.strerror(error.errno)) from None
+            if error.errno in (errno.EMSGSIZE, errno.ENOBUFS):
+                raise _too_long(len(message), error.errno) from None
             raise
 
     def fate(self) -> str:
@@ -109,3 +109,12 @@ class Server:
         self._socket.close()
         self._child.kill()
         self._child.wait()
+
+
+def _too_long(length: int, code: int) -> RuntimeFault:
+    """For this host or user, though not for a plan."""
+    hint = "raise /proc/sys/net/core/wmem_max, or run as root"
+    return RuntimeFault(
+        f"a plan of {length} bytes does not fit into a socket: {os.strerror(code)}",
+        hint=hint if code == errno.EMSGSIZE else "free memory",
+    )

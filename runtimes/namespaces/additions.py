@@ -16,14 +16,13 @@ from pathlib import Path
 
 from runtimes.arguments import size_bytes
 from runtimes.base import RuntimeFault
+from runtimes.launcher import limits
 from runtimes.launcher.operations import AttachInRoot, CloneTree, MountInRoot, Operation
 from runtimes.launcher.operations.base import NODEV, NOSUID, RDONLY
 from runtimes.namespaces.view import DEVICES, FIRST_NODE_SLOT
 
 _FIRST_SLOT = FIRST_NODE_SLOT + len(DEVICES)
-_SLOTS = 64
-"""Of the launcher."""
-MOST_BINDS = _SLOTS - _FIRST_SLOT
+MOST_BINDS = limits.MAX_HELD - _FIRST_SLOT
 
 _LONGEST = 4094
 _MODE = re.compile(r"[01]?[0-7]{3}")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from runtimes.base import RuntimeFault
 from runtimes.cgroups import Creation
+from runtimes.launcher.limits import MAX_HELD
 from runtimes.launcher.operations import (
     AttachInRoot,
     Bind,
@@ -40,8 +41,8 @@ from runtimes.oci.mounts import PROPAGATION, is_bind, options
 
 _FIRST_SLOT = view.SYS_SLOT
 """Slots from here on hold bind mounts; those below are the root and /dev."""
-_SLOTS, _OTHERS = 64, 14
-"""Of the launcher; and those for cgroups, /proc and /sys."""
+_OTHERS = 14
+"""Slots for cgroups, /proc and /sys."""
 _ATTRIBUTES = kernel.RDONLY | kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
 _CGROUPS = "/sys/fs/cgroup"
 _REMOUNT = 0x20
@@ -54,7 +55,7 @@ def check(one: Configuration) -> None:
     Raises:
         RuntimeFault: naming it.
     """
-    most = _SLOTS - _FIRST_SLOT - _OTHERS
+    most = MAX_HELD - _FIRST_SLOT - _OTHERS
     if len(_binds(one)) > most or len(_early(one)) > _OTHERS // 2:
         raise RuntimeFault(f"ns takes at most {most} bind mounts from a bundle")
     if any(each.destination == _CGROUPS and "ro" not in each.options for each in one.mounts):
@@ -172,7 +173,7 @@ def _binds(one: Configuration) -> list[tuple[int, MountPoint]]:
 def _early(one: Configuration) -> list[tuple[int, MountPoint]]:
     """From the last slot down."""
     made = [each for each in one.mounts if each.kind in ("proc", "sysfs") and not is_bind(each)]
-    return list(zip(range(_SLOTS - 1, 0, -1), dict.fromkeys(made), strict=False))
+    return list(zip(range(MAX_HELD - 1, 0, -1), dict.fromkeys(made), strict=False))
 
 
 def _is_file(source: str) -> bool:

@@ -5,18 +5,31 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from runtimes import process
 from runtimes.images.compile import compile_static
-from runtimes.launcher import Launcher, LaunchFault, Plan, Side, Step, compiled
+from runtimes.launcher import Launcher, LaunchFault, Plan, Side, Step, compiled, limits
 from runtimes.launcher import operations as ops
 from runtimes.launcher.program import FLAGS, SOURCES
 from runtimes.launcher.server import Server
+
+DONE = 5
+"""Of status records, in launcher.h."""
+
+
+class Nine(ops.Post):
+    """A step of more numbers than one may have."""
+
+    def numbers(self) -> tuple[int, ...]:
+        return (0,) * 9
+
 
 STRICT = ("-Werror", "-Wshadow", "-Wconversion", "-Wstrict-prototypes")
 
@@ -71,6 +84,38 @@ def test_a_torn_plan_does_nothing(launcher: Launcher, tmp_path: Path, cut: int) 
     told = answer(launcher, Plan((step,)).pack()[:cut])
     assert errno.EBADMSG.to_bytes(8, "little") in told
     assert not (tmp_path / "made").exists()
+
+
+def skipped(*operations: ops.Operation) -> bytes:
+    """A plan that is read whole, and of which the launcher does nothing: all is the child's."""
+    return Plan(tuple(Step(Side.CHILD, "x", one) for one in operations)).pack()
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [ops.Post()] * limits.MAX_STEPS,
+        [ops.Execute(("",) * (limits.MAX_STRINGS - 1), (), init=True)] * 12,
+        [ops.Execute(("a" * limits.argument_bytes(),) * 31, (), init=True)],
+        [ops.Capabilities(1, 2, 3, 4, 5)] * limits.MAX_STEPS,
+    ],
+    ids=["steps", "strings", "bytes", "numbers"],
+)
+def test_whatever_may_be_sent_is_read(launcher: Launcher, operations: list[ops.Operation]) -> None:
+    told = answer(launcher, skipped(*operations))
+    assert struct.unpack_from("=I", told, len(told) - 24)[0] == DONE
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("MAX_STEPS", [ops.Post()] * (limits.MAX_STEPS + 1)), ("MAX_NUMBERS", [Nine()])],
+)
+def test_the_launcher_refuses_one_above_the_limit_as_well(
+    launcher: Launcher, name: str, more: list[ops.Operation]
+) -> None:
+    with mock.patch.object(limits, name, 10_000):
+        packed = skipped(*more)
+    assert errno.EBADMSG.to_bytes(8, "little") in answer(launcher, packed)
 
 
 def test_an_unknown_operation_is_refused(launcher: Launcher) -> None:

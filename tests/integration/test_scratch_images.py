@@ -135,6 +135,26 @@ def test_binds_scratch_space_and_a_working_directory_are_made_too(bench: Bench) 
     assert {"/a/b", "/etc/one", "/tmp"} < set(mounts)
 
 
+MANY = 3_000
+
+
+def test_arguments_and_variables_are_not_counted_by_the_thousand(bench: Bench) -> None:
+    root = bench.root()
+    shutil.copy(BUSYBOX, root / "busybox")
+    script = "echo $# ${#9}; /busybox env | /busybox grep -c ^V"
+    variables = [f"--env=V{number}=x" for number in range(MANY)]
+    words = ["--", "/busybox", "sh", "-c", script, "-", *["123"] * (2 * MANY)]
+    done = bench.run(root, *variables, *words)
+    assert done.stdout.split() == [str(2 * MANY), "3", str(MANY)], done.stderr
+
+
+def test_too_many_arguments_are_told_by_their_number(bench: Bench) -> None:
+    done = bench.run(bench.root(), "--", "/scratch", *["a"] * 70_000)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "arguments and variables, and a plan takes at most 65535" in done.stderr
+    assert "in a file" in done.stderr
+
+
 def image(bench: Bench, name: str, settings: Execution, members: list[Member]) -> str:
     pack.pack([members], bench.home / "images", pack.Description(name, settings), "none")
     return f"{bench.home}/images:{name}"
