@@ -85,11 +85,16 @@ class Arena:
 
     @contextlib.contextmanager
     def box(
-        self, profile: str = "default", *, limits: Limits = LIMITS, volume: Path | None = None
+        self,
+        profile: str = "default",
+        *,
+        limits: Limits = LIMITS,
+        volume: Path | None = None,
+        slot: int = 0,
     ) -> Iterator[LaunchedInstance]:
         """A greeted box."""
-        lease = self.bed.lease(0)
-        spec = InstanceSpec(f"tb-{RUN}-0", profile, limits, lease, volume=volume)
+        lease = self.bed.lease(slot)
+        spec = InstanceSpec(f"tb-{RUN}-{slot}", profile, limits, lease, volume=volume)
         instance = self.engine.start(spec)
         try:
             instance.agent.hello(10)

@@ -57,4 +57,67 @@ static long fill(int argc, char **argv)
     return result;
 }
 
-const struct entry RESOURCES[] = {{"forks", forks}, {"memory", memory}, {"fill", fill}, {0}};
+/* descriptors-until COUNT: opened, in processes of as many as each may have; notes how many there
+ * were when the kernel gave no more. */
+static long descriptor_bomb(int argc, char **argv)
+{
+    long wanted = number(argc, argv, 0), made = 0, result = 0;
+    int ends[2], told[2];
+    char byte;
+    if (pipe(ends) || pipe(told))
+        return -errno;
+    while (made < wanted && !result) {
+        long opened = 0;
+        pid_t pid = fork();
+        if (pid < 0) {
+            result = -errno;
+            break;
+        }
+        if (pid == 0) {
+            close(ends[1]);
+            while (opened < wanted - made && dup(ends[0]) >= 0)
+                opened++;
+            long report[2] = {opened, opened < wanted - made ? errno : 0};
+            _exit(write(told[1], report, sizeof report) < 0 || read(ends[0], &byte, 1));
+        }
+        long report[2];
+        if (read(told[0], report, sizeof report) != sizeof report)
+            return -EIO;
+        made += report[0];
+        if (!report[0])
+            result = -report[1];
+    }
+    close(ends[1]);
+    close(ends[0]);
+    while (wait(NULL) > 0)
+        ;
+    note("%ld", made);
+    return result;
+}
+
+/* files DIRECTORY COUNT: empty ones, removed again; notes how many there were. */
+static long files(int argc, char **argv)
+{
+    char path[256];
+    long wanted = number(argc, argv, 1), made = 0, result = 0;
+    for (; made < wanted; made++) {
+        snprintf(path, sizeof path, "%s/tarebench-%ld", argc ? argv[0] : "/tmp", made);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        if (fd < 0) {
+            result = -errno;
+            break;
+        }
+        close(fd);
+    }
+    for (long i = 0; i < made; i++) {
+        snprintf(path, sizeof path, "%s/tarebench-%ld", argc ? argv[0] : "/tmp", i);
+        unlink(path);
+    }
+    note("%ld", made);
+    return result;
+}
+
+const struct entry RESOURCES[] = {
+    {"forks", forks}, {"memory", memory}, {"fill", fill}, {"descriptor-bomb", descriptor_bomb},
+    {"files", files}, {0},
+};
