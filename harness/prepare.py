@@ -187,7 +187,10 @@ def _ground(
         return paper.rootfs(), paper.network()
     rootfs = build(recipe_for(equipment.workloads), equipment.places.cache, observer.doing)
     observer.doing("laying the wire between boxes and peer")
-    return rootfs, stack.enter_context(testbed(plan.run))
+    bed = stack.enter_context(testbed(plan.run))
+    if bed.unguarded:
+        observer.note(f"on the bridge a box can take another's address: {bed.unguarded}")
+    return rootfs, bed
 
 
 def _engines(

@@ -11,7 +11,8 @@
       MASQUERADE to the wire
 
 Boxes reach the peer through NAT and are reached through a published port, as Docker's default
-bridge does it.  The native arm lives in the host side itself.  All of it vanishes with the
+bridge does it.  Each port of the bridge takes frames of its own box's addresses only (guard.py).
+The native arm lives in the host side itself.  All of it vanishes with the
 namespaces; the user's own interfaces, routes and firewall are never touched.
 
 Addresses are from 198.18.0.0/15, reserved for benchmarks of network devices (RFC 2544).
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 
+from harness import guard
 from runtimes import process
 from runtimes.base import BOX_PORT, Lease
 from runtimes.ids.rights import is_host_root
@@ -59,6 +61,8 @@ class Testbed:
     range_length: int = 15
     slots: int = SLOTS
     wire: str = field(init=False)
+    unguarded: str = ""
+    """Why a box can take another's address on the bridge; empty where it cannot."""
     _uplink: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +150,8 @@ def _build(bed: Testbed, host: str, peer: str) -> None:
         timeout_s=_TIMEOUT_S,
         hint=_HINT,
     )
+    leases = [bed.lease(slot) for slot in range(SLOTS)]
+    bed.unguarded = guard.install(inside, guard.rules(bed.run, leases), _TIMEOUT_S)
 
 
 def _boxes(bed: Testbed) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtimes import ports
 from runtimes.base import InstanceSpec
 from runtimes.images.kernel import CONSOLES
 from runtimes.kvm.config import (
@@ -212,8 +213,8 @@ def _sharing(shape: Shape) -> Sharing | None:
 
 
 def tap_name(run: str, slot: int) -> str:
-    """Name of a slot's tap; unique in the host-side namespace, at most 15 characters."""
-    return f"tb{run}v{slot}"
+    """Name of a slot's tap."""
+    return ports.name(run, ports.Kind.VM, slot)
 
 
 def machine(

@@ -33,9 +33,12 @@ static int place(int root, const char *path, bool file)
 {
     char part[4096];
     size_t length = strlen(path);
-    int directory = dup(root);
+    int there = look(root, path);
+    if (there != -ENOENT)
+        return there;
     if (length >= sizeof part)
         return -ENAMETOOLONG;
+    int directory = dup(root);
     for (size_t end = 0; end < length && directory >= 0;) {
         size_t begin = end + strspn(path + end, "/");
         end = begin + strcspn(path + begin, "/");

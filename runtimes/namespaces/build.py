@@ -295,7 +295,17 @@ def _leave() -> list[Operation]:
 def _veth(attachment: Attachment) -> list[Operation]:
     one = attachment
     routed = one.address if one.routed else ""
-    return [Wait(), Veth(one.bridge, one.outside, INSIDE, one.mtu, one.mac, routed), Post()]
+    veth = Veth(one.bridge, one.outside, INSIDE, one.mtu, one.mac, routed)
+    return [Wait(), veth, *([_own_source(one)] if one.routed else []), Post()]
+
+
+def _own_source(attachment: Attachment) -> Operation:
+    """No bridge looks at its frames.
+
+    So the host side takes a packet only from where the route leads back to its sender (ip-sysctl,
+    rp_filter).
+    """
+    return WriteFile(f"/proc/sys/net/ipv4/conf/{attachment.outside}/rp_filter", "1")
 
 
 def _address(attachment: Attachment) -> list[Operation]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups, trees
+from runtimes import cgroups, ports, trees
 from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
 from runtimes.ids.maps import BoxIds, own_boxes
 from runtimes.ids.rights import is_host_root
@@ -53,7 +53,7 @@ class NamespaceEngine:
         profile = CATALOGUE[spec.profile]
         places = Places(self.site.state / spec.name, stage(self.site.state, profile.depth))
         group = self.hierarchy.group(self.site.run, spec.name)
-        outside = f"tb{self.site.run}n{spec.lease.slot}"
+        outside = ports.name(self.site.run, ports.Kind.NS, spec.lease.slot)
         if spec.volume is not None and profile.user:  # the box's root must be able to write
             os.chown(spec.volume, *self.ids.root)
         undo = contextlib.ExitStack()

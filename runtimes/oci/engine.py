@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups, directories
+from runtimes import cgroups, directories, ports
 from runtimes.agent import Agent, FdStream
 from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
 from runtimes.cgroups.base import parent_path
@@ -184,7 +184,7 @@ def give_volume(spec: InstanceSpec, box: Box) -> None:
 
 def _outside(run: str, spec: InstanceSpec) -> str:
     """The bridge's end of the pair; ``ns`` boxes of the run have other names."""
-    return f"tb{run}o{spec.lease.slot}"
+    return ports.name(run, ports.Kind.OCI, spec.lease.slot)
 
 
 def _end(started: Started, control: socket.socket, group: cgroups.Group) -> None:

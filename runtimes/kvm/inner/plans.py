@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups
+from runtimes import cgroups, ports
 from runtimes.base import AGENT_PATH, VOLUME_PATH, InstanceSpec, Limits
 from runtimes.cgroups.base import parent_path
 from runtimes.cgroups.v2 import USED, V2
@@ -107,12 +107,6 @@ def inner_limits(limits: Limits) -> Limits:
     return replace(limits, cpus=tuple(range(len(limits.cpus))))
 
 
-def other_mac(mac: str) -> str:
-    """A hardware address beside ``mac``: the guest's card keeps that, on the same bridge."""
-    first, _, rest = mac.partition(":")
-    return f"{int(first, 16) ^ 0x04:02x}:{rest}"
-
-
 def _prologue(run: str, *, volume: bool) -> Plan:
     """The parents of the box's cgroup, as V2.prepare makes them; the volume is the box's root's."""
     steps: list[Operation] = []
@@ -152,7 +146,7 @@ def _attachment(spec: InstanceSpec, wire: Wire) -> Attachment:
         address=str(ipaddress.IPv4Address(spec.lease.address)),
         prefix_length=wire.prefix_length,
         gateway=wire.gateway,
-        mac=other_mac(spec.lease.mac),
+        mac=ports.second_mac(spec.lease.mac),
         mtu=wire.mtu,
     )
 

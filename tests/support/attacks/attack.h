@@ -27,7 +27,7 @@ struct entry {
     attack *run;
 };
 
-extern const struct entry CALLS[], FILES[], PROCESSES[], NETWORK[], RESOURCES[];
+extern const struct entry CALLS[], FILES[], PROCESSES[], NETWORK[], FRAMES[], RESOURCES[];
 
 static inline long outcome(long result)
 {
