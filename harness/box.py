@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -132,11 +133,12 @@ def limits_inside(facts: dict[str, str], host_memory_bytes: int) -> LimitsRead:
     if memory is None:
         total = _number(facts, "memory_total_bytes")
         memory = None if total is None or total >= host_memory_bytes else total
-    quota = _number(facts, "cgroup_cpu_max")
+    quota, free = _number(facts, "cgroup_cpu_max"), _number(facts, "disk_free_bytes")
     return LimitsRead(
         cpus=_cpus(facts.get("affinity", "")),
         cpu_quota=quota,
         memory_bytes=None if memory is None else int(memory),
+        disk_bytes=None if free is None else int(free),
     )
 
 
@@ -155,12 +157,15 @@ def _number(facts: dict[str, str], name: str) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
         raise HarnessFault(
             f"the box reports {name}={text[:40]!r}, which is no number",
             hint="the agent in the box is not ours: invoke clean --cache",
-        ) from None
+        )
+    return value
 
 
 def _keep_diagnostics(error: Exception, instance: Instance) -> None:

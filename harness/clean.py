@@ -16,6 +16,7 @@ from harness import host_lock, layer_store
 from harness.testbed import NETNS_DIRECTORY, remove_testbed
 from runtimes import trees
 from runtimes.base import CGROUP_PARENT, Runtime
+from runtimes.disk import project
 from runtimes.ids.rights import is_host_root
 from runtimes.oci.command import life as containers
 from runtimes.oci.command.state import CONTAINERS, Store
@@ -50,6 +51,7 @@ def traces(state: Path) -> set[str]:
 def clean_run(run: str, state: Path, runtimes: Mapping[str, Runtime]) -> list[str]:
     """Remove everything of one dead run; a line for each thing removed."""
     removed: list[str] = []
+    project.forget_below(state / run)
     for name, runtime in runtimes.items():
         removed += runtime.clean(state / run / name, run)
     removed += remove_testbed(run)

@@ -14,6 +14,7 @@ from harness.limits import Allotment
 from harness.plan import Plan
 from harness.progress import duration
 from harness.schedule import Arm
+from runtimes.base import Limits
 from runtimes.cpu_list import format_cpus
 from runtimes.variations import is_cold
 
@@ -46,8 +47,12 @@ def _limits(allotment: Allotment) -> str:
     box = allotment.box
     return (
         f"Each box: CPU {format_cpus(box.cpus)}, {box.cpu_quota:g} CPU of time, "
-        f"{box.memory_bytes >> 20} MiB, {box.pids_max} processes."
+        f"{box.memory_bytes >> 20} MiB, {box.pids_max} processes, {_disk(box)}."
     )
+
+
+def _disk(box: Limits) -> str:
+    return f"{box.disk_bytes >> 20} MiB of disk" if box.disk_bytes else "no limit of disk"
 
 
 def _by_workload(forecast: Forecast) -> Table:

@@ -10,10 +10,14 @@ from harness.errors import UsageFault
 from harness.tuning.isolation import usable_cpus
 from runtimes.base import Limits
 from runtimes.cpu_list import format_cpus, parse_cpus
+from runtimes.disk.keeper import LARGEST as LARGEST_DISK
+from runtimes.disk.keeper import SMALLEST as SMALLEST_DISK
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SMALLEST_MEMORY = 128 << 20
 DEFAULT_MEMORY = "512M"
+DEFAULT_DISK_BYTES = 4 << 30
+"""Where the file system has project quotas, so that the limit costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,37 @@ def parse_memory(text: str) -> int:
     Raises:
         UsageFault: not a size, or too small for a guest to boot.
     """
-    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UsageFault(f"--memory {text!r} is not a size", hint="write it as 512M or 2G")
-    size = int(match[1]) * _UNITS[match[2].upper()]
+    size = _parse_size("--memory", text)
     if size < _SMALLEST_MEMORY:
         raise UsageFault(
             f"--memory {text} is less than a guest needs to boot",
             hint=f"at least {_SMALLEST_MEMORY >> 20}M",
         )
     return size
+
+
+def parse_disk(text: str | None, default: int) -> int:
+    """``10G`` → bytes; ``None`` → ``default``.
+
+    Raises:
+        UsageFault: not a size, or none that a file system can have.
+    """
+    if text is None:
+        return default
+    size = _parse_size("--disk", text)
+    if not SMALLEST_DISK <= size <= LARGEST_DISK:
+        raise UsageFault(
+            f"--disk {text} is not what a file system can be limited to",
+            hint=f"from {SMALLEST_DISK >> 20}M to {LARGEST_DISK >> 40}T",
+        )
+    return size
+
+
+def _parse_size(option: str, text: str) -> int:
+    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise UsageFault(f"{option} {text!r} is not a size", hint="write it as 512M or 2G")
+    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def parse_cpuset(text: str) -> tuple[int, ...]:
@@ -66,6 +91,7 @@ def allot(
     cpuset: str | None,
     memory: str | None,
     *,
+    disk_bytes: int = 0,
     allowed: frozenset[int] | None = None,
 ) -> Allotment:
     """Divide the host: the highest CPUs for the box, the others for harness and peer.
@@ -75,6 +101,7 @@ def allot(
             at most 4.
         cpuset: the box's CPUs by number; default the highest ones.
         memory: memory limit; default ``512M``.
+        disk_bytes: what the box may write to its root and to its volume; 0: no limit.
         allowed: CPUs for harness and box; default this process's, and those kept for boxes.
 
     Raises:
@@ -94,7 +121,8 @@ def allot(
     if quota > len(chosen):
         raise UsageFault(f"{quota:g} CPUs of time do not fit on {len(chosen)} CPUs")
     rest = tuple(cpu for cpu in available if cpu not in chosen)
-    limits = Limits(chosen, quota, parse_memory(memory or DEFAULT_MEMORY))
+    memory_bytes = parse_memory(memory or DEFAULT_MEMORY)
+    limits = Limits(chosen, quota, memory_bytes, disk_bytes=disk_bytes)
     return Allotment(limits, rest or tuple(available), shared=not rest)
 
 

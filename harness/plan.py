@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from harness import selection
 from harness.budget import most_blocks, parse_budget
 from harness.errors import HarnessFault, UsageFault
-from harness.limits import Allotment, allot
+from harness.limits import DEFAULT_DISK_BYTES, Allotment, allot, parse_disk
 from harness.schedule import Arm, Slot, schedule
 from harness.suites import Suite, choose, suite
 from results.records import Skipped
 from results.store import new_run_id
+from runtimes import directories
 from runtimes.base import Capability, Runtime
+from runtimes.disk import has_quotas
 from runtimes.variations import capabilities
 from workloads.base import Size, Workload
 
@@ -39,6 +41,8 @@ class Request:
     cpus: str | None = None
     cpuset: str | None = None
     memory: str | None = None
+    disk: str | None = None
+    """``None``: the usual limit where it costs nothing, else none."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Backend options: ``libvirt_uri``, ``docker_host``."""
     command: tuple[str, ...] = ()
@@ -162,7 +166,9 @@ def make_plan(
         blocks = most_blocks(request.blocks)
     if not 1 <= blocks <= LARGEST_BLOCKS:
         raise UsageFault(f"--blocks {blocks} is not between 1 and {LARGEST_BLOCKS}")
-    allotment = allot(request.cpus, request.cpuset, request.memory)
+    usual = DEFAULT_DISK_BYTES if has_quotas(directories.state()) else 0
+    disk_bytes = parse_disk(request.disk, usual)
+    allotment = allot(request.cpus, request.cpuset, request.memory, disk_bytes=disk_bytes)
     skipped = _unavailable(arms, runtimes, request.options)
     for each in skipped:
         if each.backend in named or not tolerant:

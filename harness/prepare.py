@@ -19,7 +19,7 @@ from harness.progress import Observer
 from harness.schedule import Arm
 from harness.testbed import testbed
 from results.records import ArmRecord, Skipped, WaterfallStep
-from runtimes import directories, trees, variations
+from runtimes import directories, disk, trees, variations
 from runtimes.base import Capability, Engine, Runtime, RuntimeFault, Site
 from runtimes.images.recipe import ProgramSource, Recipe, host_distribution
 from runtimes.images.rootfs import Rootfs, build
@@ -107,6 +107,7 @@ def prepared(
         hopeless = frozenset(
             arm for arm in plan.arms if gates.hopeless(context.conditions(arm.backend, arm.profile))
         )
+        _tell_of_disk(plan, context, state, observer)
         records = _arm_records(plan, context, equipment.runtimes)
         yield Prepared(plan, context, rootfs, records, dict(context.host), hopeless)
 
@@ -215,6 +216,20 @@ def _engines(
             observer.note(f"{backend} is left out: {message}")
             plan = plan.without(backend, Skipped(backend, message, hint))
     return engines, plan
+
+
+def _tell_of_disk(plan: Plan, context: Context, state: Path, observer: Observer) -> None:
+    """Say which boxes may write more than was asked for."""
+    loose = [
+        arm.name
+        for arm in plan.arms
+        if disk.keeper.UNENFORCED in context.conditions(arm.backend, arm.profile)
+    ]
+    if loose:
+        why = disk.choose(state, context.limits.disk_bytes).why
+        observer.note(
+            f"no limit of disk for {', '.join(loose)}: {why or 'their files are elsewhere'}"
+        )
 
 
 def _own_site(site: Site, name: str) -> Site:

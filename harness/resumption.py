@@ -18,6 +18,7 @@ from results.damage import printable
 from results.records import Run
 from results.store import RunDirectory
 from runtimes.base import PIDS_MAX, Runtime
+from runtimes.disk.keeper import LARGEST as LARGEST_DISK
 from workloads.base import Size, Workload
 
 LARGEST_TRIALS = 10_000_000
@@ -36,6 +37,8 @@ class _Limits:
     cpu_quota: Annotated[float, Meta(ge=0.01, le=65_536.0)]
     memory_bytes: Annotated[int, Meta(ge=1, le=MOST)]
     pids_max: Annotated[int, Meta(ge=1, le=MOST)] = PIDS_MAX
+    disk_bytes: Annotated[int, Meta(ge=0, le=LARGEST_DISK)] = 0
+    """Runs before there was a limit of disk have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,9 @@ def _allotment(run: Run) -> Allotment:
     limits = _shaped(run, "limits", run.limits, _Limits)
     cpuset = ",".join(str(cpu) for cpu in limits.cpus)
     try:
-        return allot(str(limits.cpu_quota), cpuset, str(limits.memory_bytes))
+        return allot(
+            str(limits.cpu_quota), cpuset, str(limits.memory_bytes), disk_bytes=limits.disk_bytes
+        )
     except UsageFault as fault:
         raise HarnessFault(
             f"run {run.run_id} cannot go on with its limits here: {fault}",

@@ -7,6 +7,8 @@ import math
 import re
 
 from runtimes.cpu_list import parse_cpus
+from runtimes.disk.keeper import LARGEST as LARGEST_DISK
+from runtimes.disk.keeper import SMALLEST as SMALLEST_DISK
 
 _UNITS = ("", "k", "m", "g", "t")
 _SIZE = re.compile(r"([0-9]{1,18})([kmgt]?)", re.IGNORECASE | re.ASCII)
@@ -28,6 +30,14 @@ def size_bytes(text: str) -> int:
             f"{text!r:.40} is not a number of bytes, as 67108864 or 64m"
         )
     return int(match[1]) << 10 * _UNITS.index(match[2].lower())
+
+
+def disk_bytes(text: str) -> int:
+    """As ``size_bytes``, and enough for a file system.  For argparse."""
+    size = size_bytes(text)
+    if not SMALLEST_DISK <= size <= LARGEST_DISK:
+        raise argparse.ArgumentTypeError(f"{text:.40} is not between 16m and 4t")
+    return size
 
 
 def count(text: str) -> int:

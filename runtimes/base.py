@@ -134,6 +134,8 @@ class Limits:
     memory_bytes: int
     pids_max: int = PIDS_MAX
     """Processes and threads at once."""
+    disk_bytes: int = 0
+    """What it may write to its own root, and again to its volume; 0: as much as there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,9 @@ class LimitsRead:
     """CPUs' worth of time per period; ``None`` also for unlimited."""
     memory_bytes: int | None
     pids_max: int | None = None
+    disk_bytes: int | None = None
+    """Of the box's own root: outside the limit, inside what was free at the beginning; 0: there is
+    nothing that it could write to."""
 
 
 @dataclass(frozen=True, slots=True)

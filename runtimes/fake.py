@@ -124,7 +124,11 @@ class FakeInstance:
     def _limits(self) -> LimitsRead:
         asked = self.spec.limits
         return self._script.limits or LimitsRead(
-            asked.cpus, asked.cpu_quota, asked.memory_bytes, asked.pids_max
+            asked.cpus,
+            asked.cpu_quota,
+            asked.memory_bytes,
+            asked.pids_max,
+            asked.disk_bytes or None,
         )
 
     def _facts(self) -> Mapping[str, str]:
@@ -133,6 +137,7 @@ class FakeInstance:
             "affinity": None if limits.cpus is None else ",".join(map(str, limits.cpus)),
             "cgroup_cpu_max": limits.cpu_quota,
             "cgroup_memory_max_bytes": limits.memory_bytes,
+            "disk_free_bytes": limits.disk_bytes,
         }
         return {
             "protocol": str(PROTOCOL_VERSION),

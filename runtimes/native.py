@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups, directories, ground
+from runtimes import cgroups, directories, disk, ground
 from runtimes.agent import Agent
 from runtimes.base import (
     AGENT_PATH,
@@ -31,10 +31,12 @@ from runtimes.base import (
     RuntimeFault,
     Site,
 )
+from runtimes.disk import DISK_KIND, NO_LIMIT, Keeper, Spaces
 from runtimes.launcher import Launcher, Plan, Side, Step, instance
 from runtimes.launcher.instance import LaunchedInstance, tolerant
 from runtimes.launcher.operations import (
     Bind,
+    Capabilities,
     Chroot,
     Clone,
     EnterNamespace,
@@ -42,16 +44,21 @@ from runtimes.launcher.operations import (
     MakeDirectory,
     Mount,
     Operation,
+    Unmount,
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.launcher.program import opened, source_digest
-from runtimes.namespaces import view
+from runtimes.namespaces import capabilities, view
 from runtimes.namespaces.build import cgroup_steps, join_steps
 from runtimes.namespaces.engine import read_digest, remove_tree
 from runtimes.process import ENVIRONMENT
 
 _peers = itertools.count(1)
 HELLO_S = 10.0
+SCRATCH = "scratch"
+UNKEPT = Keeper(0)
+QUOTA_KEEPING = capabilities.mask(capabilities.NUMBERS) & ~capabilities.mask(("SYS_RESOURCE",))
+"""All but the one that writes past a quota (capabilities(7), CAP_SYS_RESOURCE)."""
 
 
 def plan(
@@ -59,16 +66,24 @@ def plan(
     rootfs: Path,
     creation: cgroups.Creation,
     network: Path,
+    *,
     volume: Path | None = None,
+    spaces: Spaces = NO_LIMIT,
+    keeps_limit: bool = False,
 ) -> Plan:
-    """The steps of a native start."""
+    """The steps of a native start.
+
+    ``spaces`` limit the scratch directory and the volume; where anything does, ``state`` and the
+    former are there already.  ``keeps_limit``: root here is not to write past a quota.
+    """
     root = state / "root"
+    disks = _disks(state / SCRATCH, volume, spaces)
     # Without a cgroup nothing else says which processes are the box's, nor ends them as a whole.
     own_pids = 0 if creation.directories else kernel.CLONE_NEWPID
-    directories = (state, root, state / "scratch")
     parts: list[tuple[Side, str, list[Operation]]] = [
         (Side.LAUNCHER, "cgroups", cgroup_steps(creation)),
-        (Side.LAUNCHER, "directories", [MakeDirectory(str(each)) for each in directories]),
+        (Side.LAUNCHER, "directories", _directories(state)),
+        (Side.LAUNCHER, "disk", [Mount(device, str(on), DISK_KIND) for device, on in disks]),
         (
             Side.LAUNCHER,
             "cloned",
@@ -79,6 +94,7 @@ def plan(
                 )
             ],
         ),
+        (Side.LAUNCHER, "unmounted", [Unmount(str(on)) for _, on in disks]),
         (Side.CHILD, "joined", [*join_steps(creation), EnterNamespace(str(network))]),
         (
             Side.CHILD,
@@ -87,14 +103,30 @@ def plan(
                 Mount("", "/", "", kernel.REC_PRIVATE),
                 Bind(str(rootfs), str(root), recursive=False, attributes=kernel.RDONLY),
                 *view.furnished(root),
-                Bind(str(state / "scratch"), f"{root}{ROOT_SCRATCH}"),
+                Bind(str(state / SCRATCH), f"{root}{ROOT_SCRATCH}"),
                 *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),
             ],
         ),
+        (Side.CHILD, "confined", [Capabilities(QUOTA_KEEPING)] if keeps_limit else []),
         (Side.CHILD, "executed", [Execute((AGENT_PATH,), tuple(ENVIRONMENT.items()), init=False)]),
     ]
     return Plan(tuple(Step(side, stage, one) for side, stage, many in parts for one in many))
+
+
+def _directories(state: Path) -> list[Operation]:
+    return [
+        MakeDirectory(str(state), may_exist=True),
+        MakeDirectory(str(state / "root")),
+        MakeDirectory(str(state / SCRATCH), may_exist=True),
+    ]
+
+
+def _disks(scratch: Path, volume: Path | None, spaces: Spaces) -> list[tuple[str, Path]]:
+    pairs = [(spaces.layer.device, scratch)]
+    if volume is not None:
+        pairs.append((spaces.volume.device, volume))
+    return [(device, on) for device, on in pairs if device]
 
 
 def _start(
@@ -105,6 +137,7 @@ def _start(
     *,
     bounds: cgroups.Bounds,
     network: Path,
+    keeper: Keeper = UNKEPT,
 ) -> LaunchedInstance:
     state = site.state / spec.name
     group = hierarchy.group(site.run, spec.name)
@@ -112,15 +145,31 @@ def _start(
     undo.callback(tolerant(lambda: remove_tree(state)))
     undo.callback(tolerant(group.remove))
     creation = hierarchy.creation(site.run, spec.name, bounds)
+    try:
+        if keeper.keeps:
+            state.mkdir()
+        spaces = keeper.spaces(undo, state / SCRATCH, spec.volume)
+    except BaseException:
+        undo.close()
+        raise
     return instance.start(
         launcher,
         spec,
-        plan(state, site.rootfs.directory, creation, network, spec.volume),
+        plan(
+            state,
+            site.rootfs.directory,
+            creation,
+            network,
+            volume=spec.volume,
+            spaces=spaces,
+            keeps_limit=keeper.how == "quota",
+        ),
         group,
         undo=undo,
         endpoint=(site.network.host_address, BOX_PORT),
-        writable=state,
+        writable=state / SCRATCH if spaces.layer.device else state,
         pass_fds=(),
+        spaces=spaces,
     )
 
 
@@ -132,13 +181,20 @@ class NativeEngine:
     launcher: Launcher
     hierarchy: cgroups.Hierarchy
     versions: Mapping[str, str]
+    disk: Keeper
 
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
         network = self.site.network.host_netns
         bounds = cgroups.bounds(spec.limits)
         return _start(
-            self.launcher, self.hierarchy, self.site, spec, bounds=bounds, network=network
+            self.launcher,
+            self.hierarchy,
+            self.site,
+            spec,
+            bounds=bounds,
+            network=network,
+            keeper=self.disk,
         )
 
     def daemon_pids(self) -> tuple[int, ...]:
@@ -148,7 +204,7 @@ class NativeEngine:
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
         del profile
-        return cgroups.conditions(self.hierarchy)
+        return cgroups.conditions(self.hierarchy) | self.disk.conditions
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
@@ -164,7 +220,8 @@ def _prepared(site: Site) -> Iterator[NativeEngine]:
         directories.closed(site.state)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         versions = {"launcher": source_digest()[:16], "cgroups": hierarchy.version}
-        yield NativeEngine(site, launcher, hierarchy, versions)
+        keeper = disk.choose(site.state, site.limits.disk_bytes)
+        yield NativeEngine(site, launcher, hierarchy, versions, keeper)
 
 
 @contextlib.contextmanager

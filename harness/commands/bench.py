@@ -46,6 +46,8 @@ DEFAULT_SUITE = "quick"
         "cpuset": "the box's CPUs by number, e.g. 2-3",
         "memory": "memory limit of each box; default 512M",
         "design": "auto (default): steady work in slices, all boxes of a block up; or trials",
+        "disk": "what each box may write to its root, and to its volume; default 4G where the file "
+        "system has project quotas, else no limit",
         "claims": "TOML file with claims of your own, to be judged beside the built-in ones",
         "out": "directory for results; default results/runs",
         "resume": "go on with this run, which was killed or interrupted",
@@ -67,6 +69,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
     cpuset: str | None = None,
     memory: str | None = None,
     design: str | None = None,
+    disk: str | None = None,
     claims: str | None = None,
     out: str | None = None,
     resume: str | None = None,
@@ -88,6 +91,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         "--cpuset": cpuset,
         "--memory": memory,
         "--design": design,
+        "--disk": disk,
         "--claims": claims,
     }
     if resume is not None:
@@ -103,6 +107,7 @@ def bench(  # noqa: PLR0917  # invoke passes options by name
         cpuset=cpuset,
         memory=memory,
         design="auto" if design is None else design,
+        disk=disk,
         options=options(libvirt_uri, docker_host),
         command=("invoke", *sys.argv[1:]),
         claims=own_claims.checked(claims, names()),

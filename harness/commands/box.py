@@ -29,6 +29,7 @@ from harness.terminal import pass_on, stderr, warn
         "cpus": "CPUs' worth of time for the box",
         "cpuset": "the box's CPUs by number",
         "memory": "memory limit of the box; default 512M",
+        "disk": "what the box may write to its root; default as of bench",
         **HOST_HELP,
     },
 )
@@ -43,6 +44,7 @@ def box(  # noqa: PLR0917  # invoke passes options by name
     cpus: str | None = None,
     cpuset: str | None = None,
     memory: str | None = None,
+    disk: str | None = None,
     libvirt_uri: str | None = None,
     docker_host: str | None = None,
     wait: bool = False,
@@ -61,6 +63,7 @@ def box(  # noqa: PLR0917  # invoke passes options by name
         cpus=cpus,
         cpuset=cpuset,
         memory=memory,
+        disk=disk,
         options=options(libvirt_uri, docker_host),
     )
     observer = TerminalObserver(stderr, equipment.clock)

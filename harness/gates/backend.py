@@ -49,6 +49,11 @@ CONDITIONS: Mapping[str, Condition] = {
         "delegated is not limited, in every arm",
         "run as root for limits, or have them delegated",
     ),
+    "disk-unenforced": Condition(
+        "caution",
+        "nothing here keeps the limit of disk: the box may write as much as there is",
+        "run as root, with TAREBENCH_STATE on a file system with project quotas, or loop devices",
+    ),
     "unflushed": Condition(
         "caution",
         "the box's root never syncs: a write to it that is called flushed may be in memory only",

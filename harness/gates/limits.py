@@ -9,11 +9,15 @@ from harness.context import UNENFORCED, UNLIMITED
 from harness.gates.evidence import Evidence
 from results.records import GateFinding
 from runtimes.base import Limits, LimitsRead
+from runtimes.disk.keeper import UNENFORCED as DISK_UNENFORCED
 
 QUOTA_TOLERANCE = 0.02
 """A quota is whole microseconds of a period, and what is read back is rounded likewise."""
 GUEST_MEMORY_SHARE = 0.80
 """A guest's kernel keeps some of its memory for itself: MemTotal is at least this share."""
+DISK_TOLERANCE = 0.02
+DISK_SLACK_BYTES = 4 << 20
+"""A file system's own tables and journal are estimated before it is made."""
 HELD_BACK_CAUTION = 0.01
 """Where the quota is all of the box's CPUs it should never bind, but the kernel hands it out in
 slices of 5 ms per CPU: a hundredth of the time is its rounding."""
@@ -38,6 +42,7 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
             wrong.append(f"memory {where}: {seen.memory_bytes}, planned {planned.memory_bytes}")
         if seen.pids_max is not None and seen.pids_max != planned.pids_max:
             wrong.append(f"processes {where}: {seen.pids_max}, planned {planned.pids_max}")
+    wrong += _wrong_disk(evidence)
     wrong += [
         f"{what} could not be read back"
         for what, read in (
@@ -56,6 +61,29 @@ def limits_enforced(evidence: Evidence) -> GateFinding | None:
         "limits are not enforced as planned: " + "; ".join(wrong),
         "see invoke doctor for the cgroup controllers of this host",
     )
+
+
+def _wrong_disk(evidence: Evidence) -> list[str]:
+    """The limit of disk: outside as set, inside what was free when the box began.
+
+    0 outside is a box that has nothing to write to.
+    """
+    planned, outside, inside = evidence.planned, evidence.outside, evidence.inside
+    if not planned.disk_bytes or DISK_UNENFORCED in evidence.conditions:
+        return []
+    if outside.disk_bytes is None:
+        return ["the limit of disk could not be read back"]
+    if not outside.disk_bytes:
+        return []
+    return [
+        f"disk {where}: {seen}, planned {planned.disk_bytes}"
+        for where, seen in (("outside", outside.disk_bytes), ("inside", inside.disk_bytes))
+        if seen is not None and not _disk_fits(seen, planned.disk_bytes)
+    ]
+
+
+def _disk_fits(seen: int, planned: int) -> bool:
+    return abs(seen - planned) <= DISK_TOLERANCE * planned + DISK_SLACK_BYTES
 
 
 def _to_be_judged(evidence: Evidence) -> tuple[LimitsRead, LimitsRead]:

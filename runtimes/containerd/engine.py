@@ -9,10 +9,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from runtimes import process
+from runtimes import directories, process
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, RuntimeFault, Site
 from runtimes.cgroups import Group
@@ -23,7 +24,7 @@ from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.operations import Attach, Clone, EnterNamespace, Execute, Operation
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import view
-from runtimes.namespaces.build import Box
+from runtimes.namespaces.build import Box, volume_mounts
 from runtimes.namespaces.engine import remove_tree
 from runtimes.oci import bundle, nest, rtnetlink
 from runtimes.oci.engine import OciEngine, give_volume
@@ -54,9 +55,13 @@ class ContainerdEngine:
         undo.callback(tolerant(lambda: self.oci.unlink(spec)))
         undo.callback(tolerant(group.remove))
         undo.callback(tolerant(lambda: self._unmount(state / "rootfs")))
+        if spec.volume is not None and self.oci.disk.how == "image":
+            undo.callback(tolerant(partial(self._unmount, spec.volume)))
         give_volume(spec, box)
         try:
-            (state / "rootfs").mkdir(parents=True)
+            box = replace(box, spaces=self.oci.spaces(spec, box, undo))
+            directories.closed(state, walked=True)
+            (state / "rootfs").mkdir()
             bundle.write(state, self.oci.configuration(spec, box, state / "rootfs"))
             marks = {"mounted": self._mount(box, state / "rootfs")}
             return self._run(spec, box, group, marks, undo)
@@ -71,11 +76,13 @@ class ContainerdEngine:
             (Side.LAUNCHER, Clone(0)),
             (Side.CHILD, EnterNamespace(str(self.daemon.mounts), kernel.CLONE_NEWNS)),
             (Side.CHILD, Attach(view.ROOT_SLOT, str(target))),
+            *((Side.CHILD, each) for each in volume_mounts(box)),
             (Side.CHILD, Execute(("/bin/true",), tuple(ENVIRONMENT.items()), init=False)),
         ]
         plan = Plan(tuple(Step(side, "mounted", operation) for side, operation in steps))
         done = self.oci.launcher.start(plan)
         done.wait(KILL_S)
+        box.spaces.mounted()
         return time.monotonic_ns()
 
     def _unmount(self, target: Path) -> None:
@@ -126,7 +133,7 @@ class ContainerdEngine:
         endpoint = (self.site.network.host_address, spec.lease.port)
         return ContainerdInstance(
             spec, agent, marks, client, os.pidfd_open(pid), _parent(pid), group, endpoint, state,
-            log_fd, undo,
+            log_fd, undo, box.spaces,
         )  # fmt: skip
 
     def _argv(self, spec: InstanceSpec, state: Path) -> list[str]:

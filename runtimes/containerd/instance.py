@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead
 from runtimes.cgroups import Group, stats
+from runtimes.disk import Spaces
 from runtimes.launcher.instance import KILL_S, disk_bytes
 from runtimes.proc import readable
 from runtimes.process import tail_of, tail_of_file
@@ -36,17 +37,19 @@ class ContainerdInstance:
     state: Path
     log_fd: int
     undo: contextlib.ExitStack
+    spaces: Spaces
     _status: int | None = field(default=None, init=False)
     _removed: bool = field(default=False, init=False)
 
     def limits(self) -> LimitsRead:
         """See Instance."""
-        return self.group.limits()
+        return replace(self.group.limits(), disk_bytes=self.spaces.layer.limit_bytes())
 
     def stats(self) -> InstanceStats:
         """See Instance.  The shim is outside of the box's cgroup, and part of its price."""
         helper = () if self._status is not None else (self.shim,)
-        return stats(self.group, (*self.group.pids(), *helper), disk_bytes(self.state))
+        used = disk_bytes(self.state) + (self.spaces.layer.used_bytes() or 0)
+        return stats(self.group, (*self.group.pids(), *helper), used)
 
     def address(self) -> tuple[str, int]:
         """See Instance."""

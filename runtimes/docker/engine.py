@@ -13,10 +13,12 @@ from pathlib import Path
 from runtimes import directories
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.docker import api, image, locate, ours
+from runtimes.disk import Spaces
+from runtimes.docker import api, image, limiting, locate, ours
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon, UserDaemon
 from runtimes.docker.instance import DockerInstance
+from runtimes.docker.limiting import Limiter
 from runtimes.docker.private import private_daemon
 from runtimes.docker.request import Place, container_config
 from runtimes.docker.starting import Starting
@@ -33,6 +35,7 @@ class DockerEngine:
     place: Place
     data_root: Path
     versions: Mapping[str, str]
+    limiter: Limiter
 
     def start(self, spec: InstanceSpec) -> DockerInstance:
         """Create, attach, start; return at the first byte or the daemon's answer."""
@@ -42,6 +45,8 @@ class DockerEngine:
             identifier = self._create(spec, config)
             undo.callback(self._discard, identifier)
             marks["created"] = time.monotonic_ns()
+            held = undo.enter_context(contextlib.ExitStack())
+            spaces = self._limited(spec, identifier, held)
             stream = self._attach(spec, identifier)
             undo.callback(stream.close)
             marks["attached"] = time.monotonic_ns()
@@ -60,6 +65,8 @@ class DockerEngine:
             starting=starting,
             agent=Agent(stream),
             marks=marks,
+            spaces=spaces,
+            held=held,
         )
 
     def daemon_pids(self) -> tuple[int, ...]:
@@ -67,9 +74,9 @@ class DockerEngine:
         return self.daemon.pids()
 
     def conditions(self, profile: str) -> frozenset[str]:
-        """None: a container is never emulated."""
+        """A container is never emulated."""
         del profile
-        return frozenset()
+        return self.limiter.keeper.conditions
 
     def bits(self) -> Mapping[str, str]:
         """The image's label, and the image's own digest."""
@@ -93,6 +100,13 @@ class DockerEngine:
         if not identifier.isalnum():
             raise RuntimeFault(f"create container {spec.name}: Docker names no container")
         return identifier
+
+    def _limited(self, spec: InstanceSpec, identifier: str, held: contextlib.ExitStack) -> Spaces:
+        if not self.limiter.keeper.keeps:
+            return Spaces()
+        with api.speaking(f"inspect container {spec.name}", self.daemon.log_tail):
+            inspected = self.client.inspect_container(identifier)
+        return self.limiter.limited(spec, inspected, held)
 
     def _attach(self, spec: InstanceSpec, identifier: str) -> AttachStream:
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -154,14 +168,19 @@ def prepared(site: Site) -> Iterator[DockerEngine]:
         with api.speaking("ask Docker for its versions"):
             version, info = client.version(), client.info()
         address = site.network.host_address if daemon.private else site.network.root_uplink()
+        data_root = Path(api.text(info, "DockerRootDir") or "/var/lib/docker")
+        keeper = limiting.keeper_for(
+            daemon, data_root, api.text(info, "Driver"), site.limits.disk_bytes
+        )
         yield DockerEngine(
             run=site.run,
             daemon=daemon,
             client=client,
             image=made,
             place=Place(address),
-            data_root=Path(api.text(info, "DockerRootDir") or "/var/lib/docker"),
+            data_root=data_root,
             versions=versions(version, info),
+            limiter=Limiter(daemon, keeper, site.state),
         )
 
 

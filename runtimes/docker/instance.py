@@ -8,13 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes import proc
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group, stats
+from runtimes.disk import NO_LIMIT, Spaces
 from runtimes.docker import api, cgroup, disk
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon
@@ -41,6 +42,10 @@ class DockerInstance:
     marks: Mapping[str, int]
     """``created``, ``attached``; ``started`` comes when the daemon answers, which may be after
     the first byte."""
+    spaces: Spaces = NO_LIMIT
+    """What limits its layer and its volume."""
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is undone once it is removed."""
     _pid: int = 0
     _pidfd: int = -1
     _shim_pidfd: int = -1
@@ -49,16 +54,17 @@ class DockerInstance:
 
     def limits(self) -> LimitsRead:
         """From the container's cgroup files."""
-        return self._group().limits()
+        return replace(self._group().limits(), disk_bytes=self.spaces.layer.limit_bytes())
 
     def stats(self) -> InstanceStats:
         """Its processes, its shim and its port proxies; its cgroup; its layers."""
         group = self._group()
         shims = proc.matching(lambda argv: is_shim(argv, self.identifier))
+        layers = disk.container_bytes(self.identifier, self._pid, self.data_root)
         return stats(
             group,
             sorted({*group.pids(), *shims, *self._proxies()}),
-            disk.container_bytes(self.identifier, self._pid, self.data_root),
+            layers + (self.spaces.layer.used_bytes() or 0),
         )
 
     def address(self) -> tuple[str, int]:
@@ -123,6 +129,7 @@ class DockerInstance:
             self._forgive(fault)
         self._await_end()
         self._let_go()
+        self.held.close()
         self._removed = True
 
     def _forgive(self, fault: RuntimeFault) -> None:

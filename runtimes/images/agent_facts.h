@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
@@ -152,6 +153,15 @@ static void facts_machine(void)
     fact("cpus_online", "%ld", sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* What can still be written to the box's own root; a limit of disk is seen as that. */
+static void facts_disk(void)
+{
+    struct statvfs status;
+    if (statvfs("/var/tmp", &status) == 0 && !(status.f_flag & ST_RDONLY))
+        fact("disk_free_bytes", "%llu",
+             (unsigned long long)status.f_bavail * (unsigned long long)status.f_frsize);
+}
+
 /* The bracketed word of "always [madvise] never". */
 static void facts_thp(void)
 {
@@ -174,6 +184,7 @@ static void facts_send(uint32_t job, int protocol)
     fact("uid", "%u", (unsigned)getuid());
     facts_affinity();
     facts_machine();
+    facts_disk();
     facts_cgroup();
     facts_status();
     facts_namespaces();

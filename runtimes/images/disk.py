@@ -10,12 +10,14 @@ but for the change times of its inodes (mke2fs copies them from the directory).
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from runtimes import process
 from runtimes.base import RuntimeFault
+from runtimes.disk.image import free_bytes, withheld_bytes
 from runtimes.images import storage
 from runtimes.images.canonical import EPOCH_S
 from runtimes.images.rootfs import Rootfs
@@ -32,10 +34,13 @@ _TIMEOUT_S = 300.0
 _BLOCK_BYTES = 4096
 _PER_FILE_BYTES = 2 * _BLOCK_BYTES
 """Rounding up to a block, and the inode with its share of tables."""
-_SPARE_BYTES = 4 << 30
-"""What a box may write to its root; a container has its host's free space."""
+SPARE_BYTES = 4 << 30
+"""What a box may write to its root where nothing else is asked for."""
 _JOURNAL_MIB = 32
 _EMPTY_BYTES = 8 << 20
+_FITS = 3
+_FITTING_BYTES = 2 << 20
+"""A group of blocks more or less takes as much for its own tables."""
 
 _PACKAGES: Mapping[Kind, str] = {
     "ext4": "e2fsprogs",
@@ -49,15 +54,19 @@ def disk_image(
     cache: Path,
     kind: Kind = "ext4",
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    limit_bytes: int = 0,
 ) -> Path:
     """Image of ``rootfs`` as a file system of ``kind``; from the cache, else made in about 1 s.
 
     The image is shared by every guest: attach it read-only, or below a copy-on-write layer.
+    ``limit_bytes`` is what can be written to an ext4 so attached; 0: about ``SPARE_BYTES``.
 
     Raises:
         RuntimeFault: the tool is missing or failed, or there is no space.
     """
-    name = f"{rootfs.digest.removeprefix('sha256:')}-{FORMAT}.{kind}"
+    limit = f"-{limit_bytes}" if limit_bytes else ""
+    name = f"{rootfs.digest.removeprefix('sha256:')}-{FORMAT}{limit}.{kind}"
     entry = cache / "disks" / name
     if _whole(entry):
         storage.mark_used(entry)
@@ -70,13 +79,19 @@ def disk_image(
         progress(f"making the {kind} image")
         image = scratch / "image"
         _make(rootfs, image, kind)
+        if limit_bytes:
+            fit(image, limit_bytes)
         image.chmod(0o444)
         storage.publish(image, entry)
     return entry
 
 
 def empty_image(
-    directories: Sequence[str], cache: Path, progress: Callable[[str], None] = lambda _: None
+    directories: Sequence[str],
+    cache: Path,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    limit_bytes: int = 0,
 ) -> Path:
     """Image of a file system with nothing but ``directories``; from the cache, or made at once.
 
@@ -86,7 +101,8 @@ def empty_image(
         RuntimeFault: as ``disk_image``.
     """
     named = hashlib.sha256("\n".join(directories).encode()).hexdigest()
-    entry = cache / "disks" / f"empty-{named[:16]}-{FORMAT}.ext4"
+    limit = f"-{limit_bytes}" if limit_bytes else ""
+    entry = cache / "disks" / f"empty-{named[:16]}-{FORMAT}{limit}.ext4"
     if _whole(entry):
         storage.mark_used(entry)
         return entry
@@ -96,7 +112,9 @@ def empty_image(
         for name in directories:
             (scratch / "tree" / name).mkdir(parents=True)
         image = scratch / "image"
-        tree_image(scratch / "tree", _SPARE_BYTES, image)
+        tree_image(scratch / "tree", SPARE_BYTES, image)
+        if limit_bytes:
+            fit(image, limit_bytes)
         image.chmod(0o444)
         storage.publish(image, entry)
     return entry
@@ -109,6 +127,36 @@ def tree_image(tree: Path, size_bytes: int, image: Path) -> None:
         RuntimeFault: as ``disk_image``.
     """
     _run(_ext4(tree, size_bytes, image), "ext4")
+
+
+def fit(image: Path, limit_bytes: int) -> None:
+    """Grow or shrink an ext4 until ``limit_bytes`` can be written to it.
+
+    Raises:
+        RuntimeFault: as ``disk_image``.
+    """
+    for _ in range(_FITS):
+        size = fitting_bytes(image, limit_bytes)
+        if size == image.stat().st_size:
+            return
+        argv = ["resize2fs", "-f", str(image), f"{size // 1024}k"]
+        process.run(argv, timeout_s=_TIMEOUT_S, env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)})
+        os.truncate(image, size)
+
+
+def fitting_bytes(image: Path, limit_bytes: int, offset: int = 0) -> int:
+    """Size that an image would need, in MiB that are whole, for ``limit_bytes`` to be written.
+
+    ``offset``: where in it its ext4, which takes all the rest, begins.
+    """
+    size = image.stat().st_size
+    fd = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        free = free_bytes(fd, offset) - withheld_bytes(size - offset)
+    finally:
+        os.close(fd)
+    wanted = size + limit_bytes - free
+    return wanted + -wanted % (1 << 20) if abs(limit_bytes - free) > _FITTING_BYTES else size
 
 
 def _whole(entry: Path) -> bool:
@@ -149,7 +197,7 @@ def _ext4(tree: Path, size_bytes: int, image: Path) -> list[str]:
 def _ext4_size_bytes(rootfs: Rootfs) -> int:
     """Sparse, so being generous costs nothing on the host's disk."""
     files = sum(1 for _ in rootfs.directory.rglob("*"))
-    size = rootfs.size_bytes + files * _PER_FILE_BYTES + _SPARE_BYTES
+    size = rootfs.size_bytes + files * _PER_FILE_BYTES + SPARE_BYTES
     return size + -size % (1 << 20)
 
 

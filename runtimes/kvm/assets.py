@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from runtimes import directories
 from runtimes.base import RuntimeFault, Site
+from runtimes.disk.image import free_bytes, withheld_bytes
 from runtimes.images import initramfs
 from runtimes.images.disk import disk_image, empty_image
 from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
@@ -62,6 +64,8 @@ class Prepared:
     """qcow2 over ``start.image``, 200 kB."""
     kernel: str
     """Release of the kernel that they run."""
+    taken_bytes: int = 0
+    """What of the root's disk can not be written to any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
     for name in sorted(profiles):
         start, release = _start(site, SHAPES[name], kernel, architecture)
         overlay = _overlay(start.image, site.state / f"empty-{name}.qcow2")
-        made[name] = Prepared(start, overlay, release)
+        made[name] = Prepared(start, overlay, release, _taken_bytes(start))
     return Assets(kernel, initramfs.build_probe(cache), made)
 
 
@@ -102,6 +106,17 @@ def _start(site: Site, shape: Shape, kernel: Kernel, architecture: str) -> tuple
         return _quick(site, kernel, needed(shape), firmware)
     drivers = needed(shape)
     return _direct(site, kernel if drivers == NEEDED else kernel_for(shape), drivers)
+
+
+def _taken_bytes(start: Start) -> int:
+    """Read back from the image: its files, and what the file system has for itself."""
+    size = start.image.stat().st_size
+    fd = os.open(start.image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        free = free_bytes(fd, start.offset_bytes)
+    finally:
+        os.close(fd)
+    return size - free + withheld_bytes(size - start.offset_bytes)
 
 
 def needed(shape: Shape) -> tuple[str, ...]:
@@ -129,7 +144,9 @@ def kernel_for(shape: Shape) -> Kernel:
 
 def _direct(site: Site, kernel: Kernel, drivers: tuple[str, ...]) -> tuple[Start, str]:
     modules = resolve(read_index(kernel.modules), drivers)
-    image = disk_image(site.rootfs, site.cache, "ext4", site.progress)
+    image = disk_image(
+        site.rootfs, site.cache, "ext4", site.progress, limit_bytes=site.limits.disk_bytes
+    )
     made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress)
     return Start(image, kernel.image, made), kernel.release
 
@@ -154,7 +171,9 @@ def _around_ns(site: Site, kernel: Kernel) -> tuple[Start, str]:
     programs = [initramfs.regular("launcher", launcher.read_bytes(), 0o755)]
     made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress, programs)
     lower = disk_image(site.rootfs, site.cache, "ext4", site.progress)
-    empty = empty_image(plans.directories(), site.cache, site.progress)
+    empty = empty_image(
+        plans.directories(), site.cache, site.progress, limit_bytes=site.limits.disk_bytes
+    )
     return Start(empty, kernel.image, made, lower=lower), kernel.release
 
 
@@ -173,7 +192,9 @@ def _with_docker(site: Site, kernel: Kernel) -> tuple[Start, str]:
 
 
 def _from_disk(site: Site, architecture: str) -> tuple[Start, str]:
-    stock = stock_image(site.rootfs, architecture, site.cache, site.progress)
+    stock = stock_image(
+        site.rootfs, architecture, site.cache, site.progress, limit_bytes=site.limits.disk_bytes
+    )
     release = stock.kernel.rsplit("vmlinuz-", 1)[-1]
     if stock.firmware.kind == "bios":
         return Start(stock.disk, offset_bytes=stock.offset_bytes), release

@@ -127,6 +127,8 @@ class KvmEngine:
             detach=partial(taps.detach, network, config.nic),
             stream=stream,
             orders=told,
+            disk=config.disks[0].target,
+            taken_bytes=self.assets.profiles[spec.profile].taken_bytes,
             server=server,
         )
         self._made = [*(each for each in self._made if not each.removed), instance]
@@ -161,7 +163,7 @@ class KvmEngine:
     def _make_disks(self, files: Files, overlay: Path) -> None:
         _copy(overlay, files.overlay)
         if files.volume is not None:
-            volume.make(files.volume)
+            volume.make(files.volume, self.site.limits.disk_bytes)
 
     def check_machines(self) -> None:
         """Try what this host's libvirt or kernel may not have, before the first guest.

@@ -80,6 +80,10 @@ class KvmInstance:
     """Removes what of its interface does not go with its QEMU."""
     stream: FdStream
     orders: Orders
+    disk: str
+    """Its root's, as libvirt calls it."""
+    taken_bytes: int
+    """What of that cannot be written to any more when a guest begins."""
     server: Hypervisor | None = None
     """virtiofsd, where the guest's volume is shared by it."""
     agent: Agent = field(init=False)
@@ -95,14 +99,19 @@ class KvmInstance:
     def limits(self) -> LimitsRead:
         """CPU set, quota and threads from the cgroup that QEMU is in; memory as the guest got it.
 
-        Of a container in the guest: the least of these and of its own, which init reads back.
+        Disk as QEMU offers it.  Of a container in the guest: the least of these and of its own,
+        which init reads back.
         """
         if self.hypervisor.pid not in self.group.pids():
             raise RuntimeFault(f"QEMU of {self.spec.name} is not in its cgroup")
         enforced = self.group.limits()
         with translated(f"ask for the memory of {self.spec.name}"):
             memory_bytes = self.domain.maxMemory() * 1024
-        read = LimitsRead(enforced.cpus, enforced.cpu_quota, memory_bytes, enforced.pids_max)
+        with translated(f"ask for the disk of {self.spec.name}"):
+            disk_bytes = self.domain.blockInfo(self.disk)[0] - self.taken_bytes
+        read = LimitsRead(
+            enforced.cpus, enforced.cpu_quota, memory_bytes, enforced.pids_max, disk_bytes
+        )
         if not self.orders.is_inner:
             return read
         self.console.complete.wait(SAID_S)

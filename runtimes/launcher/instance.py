@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Account, Group, stats
 from runtimes.cgroups.absent import Processes
+from runtimes.disk import Spaces
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
 from runtimes.launcher.started import Started
@@ -64,20 +65,19 @@ class LaunchedInstance:
     log_fd: int
     undo: contextlib.ExitStack
     """What is to be removed, in reverse of how it came to be."""
+    spaces: Spaces = field(default_factory=Spaces)
+    """What limits its writable layer and its volume."""
     _removed: bool = field(default=False, init=False)
     _paused: bool = field(default=False, init=False)
 
     def limits(self) -> LimitsRead:
         """See Instance."""
-        return self.group.limits()
+        return replace(self.group.limits(), disk_bytes=self.spaces.layer.limit_bytes())
 
     def stats(self) -> InstanceStats:
         """See Instance."""
-        return stats(
-            self.group,
-            self.group.pids(),
-            0 if self.writable is None else disk_bytes(self.writable),
-        )
+        used = 0 if self.writable is None else disk_bytes(self.writable)
+        return stats(self.group, self.group.pids(), used + (self.spaces.layer.used_bytes() or 0))
 
     def address(self) -> tuple[str, int]:
         """See Instance.
@@ -163,11 +163,13 @@ def start(
     writable: Path | None,
     pass_fds: tuple[int, ...],
     root: HeldRoot | None = None,
+    spaces: Spaces | None = None,
 ) -> LaunchedInstance:
     """Start ``plan``, whose program is the agent, and connect to it.
 
     ``undo`` already removes what the plan makes on the host; on any error it is closed, with
-    the processes ended first.  ``root`` is to hold the box's root mount, and is closed by it too.
+    the processes ended first.  ``root`` is to hold the box's root mount, and is closed by it too,
+    as ``spaces`` are.
 
     Raises:
         RuntimeFault: see Launcher.start.
@@ -194,8 +196,10 @@ def start(
     except BaseException:
         undo.close()
         raise
+    spaces = Spaces() if spaces is None else spaces
+    spaces.mounted()
     return LaunchedInstance(
-        spec, agent, started.marks(), started, group, endpoint, writable, log_fd, undo
+        spec, agent, started.marks(), started, group, endpoint, writable, log_fd, undo, spaces
     )
 
 

@@ -81,6 +81,7 @@ operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_pro
 operation op_children_in, op_make_mount, op_device_filter, op_affinity;
 operation op_ask, op_await_start, op_hook, op_terminal, op_make_place, op_attach_in_root;
 operation op_mount_in_root;
+operation op_unmount;
 
 /* plan.c */
 int plan_read(char *text, size_t length, struct step **steps, uint32_t *count);

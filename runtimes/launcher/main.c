@@ -60,6 +60,7 @@ static const struct entry TABLE[] = {
     [54] = {op_make_place, 1, 1},
     [55] = {op_attach_in_root, 2, 1},
     [56] = {op_mount_in_root, 1, 4},
+    [57] = {op_unmount, 0, 1},
 };
 
 static int run_step(struct context *context, const struct step *step)

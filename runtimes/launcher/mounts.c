@@ -59,6 +59,13 @@ int op_mount(struct context *context, const struct step *step)
     return negative(mount(or_null(s[0]), s[1], or_null(s[2]), step->numbers[0], or_null(s[3])));
 }
 
+/* strings: where.  An overlay has a mount of its own of what its layers are on. */
+int op_unmount(struct context *context, const struct step *step)
+{
+    (void)context;
+    return negative(umount2(step->strings[0], MNT_DETACH | UMOUNT_NOFOLLOW));
+}
+
 /* numbers: user namespace descriptor, further attributes; strings: source, target */
 int op_bind_idmapped(struct context *context, const struct step *step)
 {

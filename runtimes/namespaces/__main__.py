@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         additions=(*options.bind, *options.tmpfs),
         read_only=options.read_only,
         published=tuple(options.publish),
+        disk_bytes=options.disk,
         state=directories.state(),
         cache=directories.cache(),
         progress=_tell,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import alive, cgroups, directories
+from runtimes import alive, cgroups, directories, disk
 from runtimes.base import PIDS_MAX, RuntimeFault
 from runtimes.ids.maps import own_boxes
 from runtimes.ids.rights import is_host_root
@@ -61,6 +61,8 @@ class Wanted:
     additions: tuple[Addition, ...] = ()
     read_only: bool = False
     published: tuple[Port, ...] = ()
+    disk_bytes: int = 0
+    """What it may write to its root; 0: as much as there is."""
 
 
 @contextlib.contextmanager
@@ -87,6 +89,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
     with contextlib.ExitStack() as undo:
         undo.callback(_remove_state, own)
         _check(wanted, hierarchy)
+        keeper = disk.required(wanted.state, wanted.disk_bytes)
         listeners = undo.enter_context(publish.listening(wanted.published))
         directories.made(wanted.state, "TAREBENCH_STATE", walked=True)
         directories.closed(own)
@@ -109,6 +112,8 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
             pids_max=wanted.pids_max or PIDS_MAX,
             controllers=profile.controllers,
         )
+        layer = places.state if profile.overlay else None
+        spaces = keeper.spaces(undo, layer, None)
         box = Box(
             profile=profile,
             hostname=wanted.hostname,
@@ -126,8 +131,11 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
             own_root=own_root,
             additions=wanted.additions,
             read_only=wanted.read_only and profile.overlay,
+            spaces=spaces,
+            made=keeper.keeps,
         )
         started = launcher.start(build.plan(box), pass_fds=(box.lifeline_fd,))
+        spaces.mounted()
         pass_on(started)
         publish.forward(listeners, wanted.published, started.pid)
         return started.wait(YEARS_S)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runtimes.cgroups import Creation
+from runtimes.disk import DISK_KIND, NO_LIMIT, Spaces
 from runtimes.ids.maps import BoxIds, lines
 from runtimes.launcher import Plan, Segment, Side, fixed, segment
 from runtimes.launcher.operations import (
@@ -26,11 +27,13 @@ from runtimes.launcher.operations import (
     LeaveOldRoot,
     Loopback,
     MakeDirectory,
+    Mount,
     NoNewPrivileges,
     Operation,
     PivotRoot,
     Post,
     Seccomp,
+    Unmount,
     Unshare,
     Veth,
     Wait,
@@ -94,6 +97,10 @@ class Box:
     account: Account = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
+    spaces: Spaces = NO_LIMIT
+    """What limits its layer and its volume."""
+    made: bool = False
+    """Whether its state directory is there already."""
     additions: tuple[Addition, ...] = ()
     """What is attached in the root besides."""
     read_only: bool = False
@@ -135,7 +142,7 @@ def plan(box: Box) -> Plan:
         fixed(Side.LAUNCHER, "mapped", _map, box.ids) if profile.user else None,
         segment(Side.LAUNCHER, "root", _root(box, owner)),
         segment(Side.LAUNCHER, "devices", [view.host_sysfs()]) if _shows_host_sysfs(box) else None,
-        segment(Side.LAUNCHER, "devices", [view.volume(box.volume)]) if box.volume else None,
+        segment(Side.LAUNCHER, "devices", _held_volume(box, box.volume)) if box.volume else None,
         fixed(Side.LAUNCHER, "devices", view.devices, owner, box.own_root)
         if profile.pivot
         else None,
@@ -185,12 +192,10 @@ def _root(box: Box, owner: tuple[int, int]) -> list[Operation]:
     if not profile.overlay:
         root = roots.read_only_root(box.depth, places, mapped=mapped, user_xattr=box.own_root)
         return [root] if profile.pivot else []
-    return [
-        *roots.make_directories(places, owner),
-        roots.overlay(
-            box.depth, places, mapped=mapped, volatile=profile.volatile, user_xattr=box.own_root
-        ),
-    ]
+    overlay = roots.overlay(
+        box.depth, places, mapped=mapped, volatile=profile.volatile, user_xattr=box.own_root
+    )
+    return roots.writable(overlay, places, owner, made=box.made, device=box.spaces.layer.device)
 
 
 def _clone(box: Box) -> list[Operation]:
@@ -201,6 +206,26 @@ def _clone(box: Box) -> list[Operation]:
         # HOST: the child inherits it.  Else rtnetlink speaks to the bridge's namespace.
         steps.append(EnterNamespace(str(box.attachment.namespace)))
     return [*steps, Clone(namespaces(profile) & ~OWN_MAKING, born_in)]
+
+
+def _has_volume_disk(box: Box) -> bool:
+    return box.volume is not None and bool(box.spaces.volume.device)
+
+
+def volume_mounts(box: Box) -> list[Operation]:
+    """The volume's disk on its directory, for as long as nobody else has it."""
+    if not _has_volume_disk(box):
+        return []
+    return [Mount(box.spaces.volume.device, str(box.volume), DISK_KIND)]
+
+
+def volume_unmounts(box: Box) -> list[Operation]:
+    """The box's own copy is all that is left of it."""
+    return [Unmount(str(box.volume))] if _has_volume_disk(box) else []
+
+
+def _held_volume(box: Box, directory: Path) -> list[Operation]:
+    return [*volume_mounts(box), view.volume(directory), *volume_unmounts(box)]
 
 
 def _shows_host_sysfs(box: Box) -> bool:

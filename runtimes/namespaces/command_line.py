@@ -59,6 +59,13 @@ def _limits(group: argparse._ArgumentGroup) -> None:
         help="bytes, or 64m; no limit by default",
     )
     group.add_argument(
+        "--disk",
+        type=arguments.disk_bytes,
+        default=0,
+        metavar="SIZE",
+        help="what can be written to the root, e.g. 1g; as much as there is by default",
+    )
+    group.add_argument(
         "--pids", type=arguments.count, metavar="N", help="processes and threads; 2048 by default"
     )
 

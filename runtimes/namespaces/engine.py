@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups, ports, trees
+from runtimes import cgroups, disk, ports, trees
 from runtimes.base import AGENT_PATH, BOX_PORT, InstanceSpec, RuntimeFault, Site
+from runtimes.disk import Keeper
 from runtimes.ids.maps import BoxIds, own_boxes
 from runtimes.ids.rights import is_host_root
 from runtimes.ids.subordinate import boxes_of_root
@@ -47,6 +48,7 @@ class NamespaceEngine:
     """See build.Box."""
     depths: Mapping[int, int]
     """A profile's depth → layers that are staged for it."""
+    disk: Keeper
 
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
@@ -63,17 +65,24 @@ class NamespaceEngine:
         undo.callback(tolerant(group.remove))
         if profile.network in build.LINKED:
             undo.callback(tolerant(lambda: self.links.remove(outside)))
-        plan = build.plan(self._box(spec, profile, places, outside))
+        try:
+            layer = places.state if profile.overlay else None
+            spaces = self.disk.spaces(undo, layer, spec.volume, self._owner(profile))
+        except BaseException:
+            undo.close()
+            raise
+        box = replace(self._box(spec, profile, places, outside), spaces=spaces)
         return instance.start(
             self.launcher,
             spec,
-            plan,
+            build.plan(box),
             group,
             undo=undo,
             endpoint=self._endpoint(spec, profile.network),
             writable=places.state,
             pass_fds=(self.lifeline_fd,),
             root=root if profile.overlay else None,
+            spaces=spaces,
         )
 
     def execute(
@@ -121,6 +130,9 @@ class NamespaceEngine:
         bounds = replace(cgroups.bounds(spec.limits), controllers=profile.controllers)
         return self.hierarchy.creation(self.site.run, spec.name, bounds)
 
+    def _owner(self, profile: Profile) -> tuple[int, int]:
+        return self.ids.root if profile.user else (0, 0)
+
     def _box(self, spec: InstanceSpec, profile: Profile, places: Places, outside: str) -> Box:
         network = self.site.network
         return Box(
@@ -147,6 +159,7 @@ class NamespaceEngine:
             lifeline_fd=self.lifeline_fd,
             filter=self.filter,
             volume=spec.volume,
+            made=self.disk.keeps,
             own_root=self.own_root,
         )
 
@@ -163,7 +176,7 @@ class NamespaceEngine:
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
         unflushed = {"unflushed"} if CATALOGUE[profile].volatile else set[str]()
-        return cgroups.conditions(self.hierarchy) | unflushed
+        return cgroups.conditions(self.hierarchy) | unflushed | self.disk.conditions
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
@@ -211,6 +224,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
             ids=ids,
             own_root=own_root,
             depths=depths,
+            disk=disk.choose(site.state, site.limits.disk_bytes),
         )
 
 

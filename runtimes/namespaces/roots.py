@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.base import RuntimeFault
+from runtimes.disk import DISK_KIND
 from runtimes.launcher import Launcher, Plan, Side, Step
 from runtimes.launcher.operations import (
     Attach,
@@ -19,7 +20,9 @@ from runtimes.launcher.operations import (
     CloneTree,
     MakeDirectory,
     MakeOverlay,
+    Mount,
     Operation,
+    Unmount,
 )
 from runtimes.launcher.operations.base import NODEV, RDONLY
 from runtimes.namespaces.view import ROOT_SLOT, Places
@@ -115,6 +118,28 @@ def _together(stack: Stack, places: Places, *, user_xattr: bool) -> list[Operati
         return [Bind(layer, plain, recursive=False, attributes=RDONLY | NODEV)]
     together = _read_only(places, places.own, stack.depth, user_xattr=user_xattr)
     return [together, Attach(ROOT_SLOT, str(places.plain))]
+
+
+def writable(
+    overlay: Operation, places: Places, owner: tuple[int, int], *, made: bool, device: str
+) -> list[Operation]:
+    """The instance's directories and, over them, its root.
+
+    Args:
+        overlay: makes the root.
+        places: the instance's.
+        owner: root of the box, outside.
+        made: its state directory is there already.
+        device: what is mounted on that meanwhile, or empty.  The overlay keeps it.
+    """
+    state, *layer = make_directories(places, owner)
+    return [
+        *(() if made else (state,)),
+        *((Mount(device, str(places.state), DISK_KIND),) if device else ()),
+        *layer,
+        overlay,
+        *((Unmount(str(places.state)),) if device else ()),
+    ]
 
 
 def make_directories(places: Places, owner: tuple[int, int]) -> list[Operation]:

@@ -7,13 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups, directories, ports
+from runtimes import cgroups, directories, disk, ports
 from runtimes.agent import Agent, FdStream
 from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
 from runtimes.cgroups.base import parent_path
+from runtimes.disk import Keeper, Spaces
 from runtimes.ids.subordinate import boxes_of_root
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import KILL_S, tolerant
@@ -51,6 +52,7 @@ class OciEngine:
     hierarchy: cgroups.Hierarchy
     links: Links
     versions: Mapping[str, str]
+    disk: Keeper
 
     def start(self, spec: InstanceSpec) -> OciInstance:
         """See Engine."""
@@ -65,14 +67,23 @@ class OciEngine:
         undo.callback(tolerant(group.remove))
         undo.callback(tolerant(lambda: delete(runtime, root, spec.name)))
         try:
-            state.mkdir()
-            directories.closed(state)
+            box = replace(box, spaces=self.spaces(spec, box, undo))
             bundle.write(state, self.configuration(spec, box, box.places.root))
             started = self._started(spec, box, undo)
         except BaseException:
             undo.close()
             raise
         return started
+
+    def spaces(self, spec: InstanceSpec, box: Box, undo: contextlib.ExitStack) -> Spaces:
+        """Make the instance's directory, limited as its volume is."""
+        if not box.profile.overlay or not self.disk.keeps:
+            box.places.state.mkdir()
+        layer = box.places.state if box.profile.overlay else None
+        owner = box.ids.root if box.profile.user else (0, 0)
+        spaces = self.disk.spaces(undo, layer, spec.volume, owner)
+        directories.closed(box.places.state)
+        return spaces
 
     def configuration(self, spec: InstanceSpec, box: Box, root: Path) -> Configuration:
         """What the runtime is told: the configuration of the ``ns`` box, mounted at ``root``."""
@@ -114,9 +125,11 @@ class OciEngine:
                 ) from None
             raise
         endpoint = (self.site.network.host_address, spec.lease.port)
+        box.spaces.mounted()
         return OciInstance(
-            spec, agent, marks, started, group, endpoint, box.places.state, channel, log_fd, undo
-        )
+            spec, agent, marks, started, group, endpoint, box.places.state, channel, log_fd, undo,
+            box.spaces,
+        )  # fmt: skip
 
     def _create_and_start(self, control: Control, box: Box, marks: dict[str, int]) -> None:
         pid = control.told("created")
@@ -169,7 +182,7 @@ class OciEngine:
     def conditions(self, profile: str) -> frozenset[str]:
         """See Engine."""
         del profile
-        return frozenset()
+        return self.disk.conditions
 
     def bits(self) -> Mapping[str, str]:
         """See Engine."""
@@ -232,4 +245,5 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         ids = userns.mapped(launcher, boxes_of_root()) if needs_user else None
         mapped = None if ids is None else stack.enter_context(ids)
         roots.prepare(launcher, roots.of(site.rootfs.directory), places, mapped)
-        yield OciEngine(site, launcher, program, programs, hierarchy, links, versions)
+        keeper = disk.choose(site.state, site.limits.disk_bytes)
+        yield OciEngine(site, launcher, program, programs, hierarchy, links, versions, keeper)

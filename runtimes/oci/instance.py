@@ -7,13 +7,14 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes import process
 from runtimes.agent import Agent
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group, stats
+from runtimes.disk import Spaces
 from runtimes.launcher.instance import KILL_S, disk_bytes
 from runtimes.launcher.started import Started
 from runtimes.proc import readable
@@ -80,16 +81,18 @@ class OciInstance:
     log_fd: int
     undo: contextlib.ExitStack
     """What is to be removed, in reverse of how it came to be."""
+    spaces: Spaces
     _removed: bool = field(default=False, init=False)
 
     def limits(self) -> LimitsRead:
         """See Instance."""
-        return self.group.limits()
+        return replace(self.group.limits(), disk_bytes=self.spaces.layer.limit_bytes())
 
     def stats(self) -> InstanceStats:
         """See Instance.  The shim is outside of the box's cgroup, and part of its price."""
         helper = () if self.shim.ended() else (self.shim.pid,)
-        return stats(self.group, (*self.group.pids(), *helper), disk_bytes(self.state))
+        used = disk_bytes(self.state) + (self.spaces.layer.used_bytes() or 0)
+        return stats(self.group, (*self.group.pids(), *helper), used)
 
     def address(self) -> tuple[str, int]:
         """See Instance."""

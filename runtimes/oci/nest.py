@@ -8,27 +8,26 @@ the shim's own, so that it is gone when shim and container are, and never seen b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.operations import (
     Attach,
     Clone,
     Execute,
-    MakeDirectory,
     Mount,
     Operation,
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.namespaces import roots, view
-from runtimes.namespaces.build import Box
+from runtimes.namespaces.build import Box, volume_mounts, volume_unmounts
 
 
 def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
     """Run ``argv`` (the shim) where ``box``'s root is mounted at ``box.places.root``."""
     parts: list[tuple[Side, str, Sequence[Operation]]] = [
-        (Side.LAUNCHER, "root", root_steps(box)),
+        (Side.LAUNCHER, "root", [*root_steps(box), *volume_mounts(box)]),
         (Side.LAUNCHER, "cloned", [Clone(kernel.CLONE_NEWNS)]),
+        (Side.LAUNCHER, "unmounted", volume_unmounts(box)),
         (
             Side.CHILD,
             "nested",
@@ -44,22 +43,9 @@ def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
 
 def root_steps(box: Box) -> list[Operation]:
     """The launcher's part: the writable layer, and the root as a detached mount."""
-    return [*_directories(box), _root(box)]
-
-
-def _directories(box: Box) -> list[Operation]:
-    """As roots.make_directories, in an instance's directory that is there already."""
-    owner = box.ids.root if box.profile.user else (0, 0)
-    made = roots.make_directories(box.places, owner) if box.profile.overlay else []
-    return [
-        one
-        for one in made
-        if not (isinstance(one, MakeDirectory) and Path(one.path) == box.places.state)
-    ]
-
-
-def _root(box: Box) -> Operation:
-    profile = box.profile
-    if profile.overlay:
-        return roots.overlay(box.depth, box.places, mapped=profile.user, volatile=profile.volatile)
-    return roots.read_only_root(box.depth, box.places, mapped=profile.user)
+    profile, places = box.profile, box.places
+    if not profile.overlay:
+        return [roots.read_only_root(box.depth, places, mapped=profile.user)]
+    overlay = roots.overlay(box.depth, places, mapped=profile.user, volatile=profile.volatile)
+    owner = box.ids.root if profile.user else (0, 0)
+    return roots.writable(overlay, places, owner, made=True, device=box.spaces.layer.device)

@@ -14,10 +14,12 @@ import requests.exceptions
 from runtimes.agent import PROTOCOL_VERSION, AgentFault
 from runtimes.agent_frames import Frame
 from runtimes.base import InstanceSpec, RuntimeFault
+from runtimes.disk import Keeper
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.engine import DockerEngine, versions
 from runtimes.docker.image import Image
 from runtimes.docker.instance import DockerInstance, is_proxy, is_shim
+from runtimes.docker.limiting import Limiter
 from runtimes.docker.request import Place
 from runtimes.docker.starting import Starting
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
@@ -68,6 +70,7 @@ def engine(client: FakeClient, daemon: FakeDaemon | UserDaemon | None = None) ->
         place=Place("198.18.0.1"),
         data_root=Path("/nowhere"),
         versions={},
+        limiter=Limiter(daemon or FakeDaemon(), Keeper(0), Path("/nowhere")),
     )
 
 

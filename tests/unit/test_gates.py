@@ -65,6 +65,42 @@ def test_limits_that_it_has_must_still_be_as_planned() -> None:
     assert codes(wrong) == {"limits"}
 
 
+DISK = dataclasses.replace(GOOD, planned=dataclasses.replace(PLANNED, disk_bytes=1 << 30))
+
+
+def with_disk(outside: int | None, inside: int | None, *conditions: str) -> gates.Evidence:
+    return dataclasses.replace(
+        DISK,
+        outside=dataclasses.replace(DISK.outside, disk_bytes=outside),
+        inside=dataclasses.replace(DISK.inside, disk_bytes=inside),
+        conditions=frozenset(conditions),
+    )
+
+
+@pytest.mark.parametrize(
+    ("outside", "inside"), [(1 << 30, 1 << 30), ((1 << 30) + (2 << 20), None), (0, 72 << 30)]
+)
+def test_a_limit_of_disk_as_planned_or_nothing_to_write_to_is_fine(
+    outside: int, inside: int | None
+) -> None:
+    assert codes(with_disk(outside, inside)) == set()
+
+
+@pytest.mark.parametrize(
+    ("outside", "inside"), [(None, 1 << 30), (2 << 30, 1 << 30), (1 << 30, 72 << 30)]
+)
+def test_a_limit_of_disk_that_is_not_kept_is_invalid(
+    outside: int | None, inside: int | None
+) -> None:
+    assert codes(with_disk(outside, inside)) == {"limits"}
+
+
+def test_a_limit_of_disk_that_nothing_here_can_keep_is_a_caution() -> None:
+    loose = with_disk(None, 72 << 30, "disk-unenforced")
+    assert codes(loose) == set()
+    assert codes(loose, "caution") == {"disk-unenforced"}
+
+
 def test_an_unknown_condition_is_a_caution_and_not_lost() -> None:
     assert codes(dataclasses.replace(GOOD, conditions=frozenset({"odd"})), "caution") == {"odd"}
 

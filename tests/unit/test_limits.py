@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageFault
-from harness.limits import allot, parse_cpuset, parse_memory
+from harness.limits import allot, parse_cpuset, parse_disk, parse_memory
 from runtimes.cpu_list import format_cpus
 
 EIGHT = frozenset(range(8))
@@ -21,6 +21,17 @@ def test_memory_is_written_as_people_write_it(text: str, size: int) -> None:
 def test_a_memory_limit_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageFault):
         parse_memory(text)
+
+
+@pytest.mark.parametrize(("text", "size"), [("64M", 64 << 20), ("10g", 10 << 30), (None, 7)])
+def test_a_limit_of_disk_is_a_size_or_the_usual_one(text: str | None, size: int) -> None:
+    assert parse_disk(text, 7) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "15M", "5T", "1.5G", "-1G", "lots", "٣G"])
+def test_a_limit_of_disk_that_no_file_system_can_have_is_refused(text: str) -> None:
+    with pytest.raises(UsageFault, match="--disk"):
+        parse_disk(text, 0)
 
 
 @given(st.sets(st.integers(0, 4095), min_size=1, max_size=64))

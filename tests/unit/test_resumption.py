@@ -105,6 +105,21 @@ def test_a_finished_run_that_is_whole_has_nothing_to_resume(tmp_path: Path) -> N
         plan_of(directory, RUNTIMES, WORKLOADS, {})
 
 
+def test_a_resumed_run_has_the_limit_of_disk_that_it_had(tmp_path: Path) -> None:
+    directory = begun(tmp_path)
+    assert plan_of(directory, RUNTIMES, WORKLOADS, {}).allotment.box.disk_bytes == 0
+    path = directory.path / "run.json"
+    for size, fits in ((64 << 20, True), (-1, False), (1 << 60, False)):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "limits": {**record["limits"], "disk_bytes": size}}))
+        again = RunDirectory.open(directory.path, tmp_path)
+        if fits:
+            assert plan_of(again, RUNTIMES, WORKLOADS, {}).allotment.box.disk_bytes == size
+            continue
+        with pytest.raises(HarnessFault, match="disk_bytes"):
+            plan_of(again, RUNTIMES, WORKLOADS, {})
+
+
 def test_a_finished_run_that_lost_something_goes_on(tmp_path: Path) -> None:
     directory = synthetic.write(tmp_path, blocks=2)
     path = directory.path / "run.json"

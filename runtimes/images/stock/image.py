@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtimes import process
 from runtimes.images import storage
+from runtimes.images.disk import fitting_bytes
 from runtimes.images.kernel import CONSOLES
 from runtimes.images.rootfs import Rootfs
 from runtimes.images.stock import bootable, files, tree
@@ -40,7 +41,12 @@ class Stock:
 
 
 def stock_image(
-    rootfs: Rootfs, architecture: str, cache: Path, progress: Callable[[str], None]
+    rootfs: Rootfs,
+    architecture: str,
+    cache: Path,
+    progress: Callable[[str], None],
+    *,
+    limit_bytes: int = 0,
 ) -> Stock:
     """The disk of the full VM around ``rootfs``'s packages.
 
@@ -49,12 +55,14 @@ def stock_image(
         architecture: ``x86_64`` or ``aarch64``.
         cache: directory kept between runs.
         progress: told what is being done.
+        limit_bytes: what can be written to its root; 0: about ``SPARE_BYTES``.
 
     Raises:
         RuntimeFault: see tree and bootable.
     """
     firmware = bootable.firmware_for(architecture)
-    entry = cache / "stock" / _key(rootfs, firmware)
+    key = _key(rootfs, firmware)
+    entry = cache / "stock" / (f"{key}-{limit_bytes}" if limit_bytes else key)
     ready = _load(entry, firmware)
     if ready is not None:
         storage.mark_used(entry)
@@ -69,7 +77,7 @@ def stock_image(
         whole.mkdir()
         root = tree.build(rootfs, cache, scratch, progress)
         progress("making the full VM's disk")
-        _make(root, firmware, whole, scratch)
+        _make(root, firmware, whole, scratch, limit_bytes)
         storage.publish(whole, entry)
     made = _load(entry, firmware)
     assert made is not None  # noqa: S101  # published a moment ago, under its lock
@@ -100,7 +108,21 @@ def _load(entry: Path, firmware: bootable.Firmware) -> Stock | None:
         return None
 
 
-def _make(root: Path, firmware: bootable.Firmware, whole: Path, scratch: Path) -> None:
+def _fit(
+    root: Path, disk: Path, firmware: bootable.Firmware, limit_bytes: int, scratch: Path
+) -> None:
+    """Make the disk again, with what the file system turned out to need for itself."""
+    offset = firmware.root_offset_bytes
+    missing = fitting_bytes(disk, limit_bytes, offset) - disk.stat().st_size
+    if missing:
+        size = disk.stat().st_size - offset - bootable.ALIGNMENT_BYTES + missing
+        disk.unlink()
+        bootable.make(root, disk, size - size % bootable.ALIGNMENT_BYTES, firmware, scratch)
+
+
+def _make(
+    root: Path, firmware: bootable.Firmware, whole: Path, scratch: Path, limit_bytes: int
+) -> None:
     kernel = tree.newest(root, "boot/vmlinuz-*")
     menu = files.grub_menu(
         kernel, tree.newest(root, "boot/initrd.img-*"), CONSOLES[firmware.architecture]
@@ -109,8 +131,10 @@ def _make(root: Path, firmware: bootable.Firmware, whole: Path, scratch: Path) -
     (root / "boot/grub/grub.cfg").write_text(menu)
     disk = whole / "disk.raw"
     used = process.run(["du", "-s", "-B", "1", str(root)], timeout_s=60).stdout.split()[0]
-    size = int(used) + SPARE_BYTES
+    size = int(used) + (limit_bytes or SPARE_BYTES)
     bootable.make(root, disk, size - size % bootable.ALIGNMENT_BYTES, firmware, scratch)
+    if limit_bytes:
+        _fit(root, disk, firmware, limit_bytes, scratch)
     remove_tree(root)
     disk.chmod(0o444)
     meta = {"kernel": kernel, "bytes": disk.stat().st_size}

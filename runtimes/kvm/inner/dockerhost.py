@@ -20,7 +20,7 @@ from runtimes.docker.private import PrivateDaemon
 from runtimes.docker.request import REPOSITORY, image_tag
 from runtimes.images import apt_sources, mmdebstrap, recipe, storage
 from runtimes.images.contents import DIGEST_FILE
-from runtimes.images.disk import tree_image
+from runtimes.images.disk import fit, tree_image
 from runtimes.images.recipe import Recipe
 from runtimes.images.rootfs import Rootfs
 from runtimes.images.unpack import remove_tree
@@ -81,7 +81,8 @@ def docker_host(site: Site) -> DockerHost:
     Raises:
         RuntimeFault: a package, a tool or space is missing, or the daemon refuses the image.
     """
-    entry = site.cache / "dockerhost" / _key(site.rootfs)
+    key, limit_bytes = _key(site.rootfs), site.limits.disk_bytes
+    entry = site.cache / "dockerhost" / (f"{key}-{limit_bytes}" if limit_bytes else key)
     ready = _load(entry)
     if ready is not None:
         storage.mark_used(entry)
@@ -147,7 +148,10 @@ def _make(site: Site, whole: Path, scratch: Path) -> None:
     site.progress("making the disk with Docker")
     disk = whole / "disk.ext4"
     used = process.run(["du", "-s", "-B", "1", str(tree)], timeout_s=60).stdout.split()[0]
-    tree_image(tree, int(used) + SPARE_BYTES, disk)
+    limit_bytes = site.limits.disk_bytes
+    tree_image(tree, int(used) + (limit_bytes or SPARE_BYTES), disk)
+    if limit_bytes:
+        fit(disk, limit_bytes)
     remove_tree(tree)
     disk.chmod(0o444)
     meta = {

@@ -56,6 +56,7 @@ def narrowed(outer: LimitsRead, inner: LimitsRead, planned: Limits) -> LimitsRea
         cpu_quota=_least(outer.cpu_quota, inner.cpu_quota),
         memory_bytes=_least(outer.memory_bytes, inner.memory_bytes),
         pids_max=outer.pids_max,
+        disk_bytes=outer.disk_bytes,
     )
 
 

@@ -22,6 +22,7 @@ from runtimes.launcher.operations.mounts import (
     MountInRoot,
     PivotRoot,
     Symlink,
+    Unmount,
 )
 from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
 from runtimes.launcher.operations.process import (
@@ -94,6 +95,7 @@ __all__ = [
     "Seccomp",
     "Symlink",
     "Terminal",
+    "Unmount",
     "Unshare",
     "Veth",
     "Wait",

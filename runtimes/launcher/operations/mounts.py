@@ -104,6 +104,15 @@ class Mount(Plain):
 
 
 @dataclass(frozen=True, slots=True)
+class Unmount(OnPath):
+    """Detach a mount; whoever else has it, as an overlay its layers', keeps it."""
+
+    CODE: ClassVar[int] = 57
+    verb: ClassVar[str] = "unmount"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class BindIdmapped(Plain):
     """Bind a tree whose files' owners are seen through a user namespace's map."""
 
