@@ -157,7 +157,7 @@ def read(path: Path, kind: type[Record]) -> Record | None:
         return msgspec.json.decode(raw, type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # msgspec's are ValueErrors too
         raise RuntimeFault(f"{path}: {error}", hint="remove that file") from error
 
 

@@ -206,6 +206,7 @@ BROKEN = [
     '{"name": "broken", "digest": "x", "architecture": "amd64", "layers": []}',
     '{"name": "broken", "digest": "x", "architecture": "amd64", "layers": ["../../etc"]}',
     " " * (5 << 20),
+    '{"name": "\xff"}',
 ]
 
 
@@ -213,7 +214,7 @@ BROKEN = [
 def test_a_damaged_image_costs_itself_only(store: LayerStore, content: str) -> None:
     kept = add(store, [f("a")])
     add(store, [f("b")], name="broken")
-    (store.home / "images" / "broken.json").write_text(content)
+    (store.home / "images" / "broken.json").write_bytes(content.encode("latin-1"))
     assert [image.name for image in store.images()] == ["image"]
     assert [(each.kind, each.name) for each in store.inventory().damaged] == [("image", "broken")]
     with pytest.raises(RuntimeFault, match=r"broken\.json"):
