@@ -29,7 +29,8 @@ from pathlib import Path
 
 from harness import guard
 from runtimes import process
-from runtimes.base import BOX_PORT, Lease
+from runtimes.alive import claim
+from runtimes.base import BOX_PORT, Lease, RuntimeFault
 from runtimes.ids.rights import is_host_root
 
 NETNS_DIRECTORY = Path("/run/netns")
@@ -121,7 +122,7 @@ def remove_testbed(run: str) -> list[str]:
 
 def _build(bed: Testbed, host: str, peer: str) -> None:
     wire = bed.wire
-    _ip("", [f"netns add {host}", f"netns add {peer}"])
+    _make_namespaces(host, peer)
     _ip(
         host,
         [
@@ -152,6 +153,26 @@ def _build(bed: Testbed, host: str, peer: str) -> None:
     )
     leases = [bed.lease(slot) for slot in range(SLOTS)]
     bed.unguarded = guard.install(inside, guard.rules(bed.run, leases), _TIMEOUT_S)
+
+
+def _make_namespaces(*names: str) -> None:
+    """As ``ip netns add``, which first locks /run/netns: anybody may, and keep it waiting for ever.
+
+    That directory is a shared mount, so that a name removed is removed in every mount namespace.
+    """
+    with claim("netns", wait=True) or contextlib.nullcontext():
+        NETNS_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
+        share = ["mount", "--make-rshared", str(NETNS_DIRECTORY)]
+        try:
+            process.run(share, timeout_s=_TIMEOUT_S)
+        except RuntimeFault:  # not a mount point yet
+            both = str(NETNS_DIRECTORY)
+            process.run(["mount", "--rbind", both, both], timeout_s=_TIMEOUT_S, hint=_HINT)
+            process.run(share, timeout_s=_TIMEOUT_S, hint=_HINT)
+    for name in names:
+        file = NETNS_DIRECTORY / name
+        file.touch(mode=0o400)
+        process.run(["unshare", f"--net={file}", "true"], timeout_s=_TIMEOUT_S, hint=_HINT)
 
 
 def _boxes(bed: Testbed) -> str:

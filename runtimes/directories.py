@@ -38,6 +38,11 @@ def cache() -> Path:
     return _chosen("TAREBENCH_CACHE", *_CACHE)
 
 
+def locks() -> Path:
+    """Who is alive: one place for all checkouts, wherever they have their state."""
+    return Path("/run", _NAME) if is_host_root() else _usual(*_STATE) / "locks"
+
+
 def _chosen(variable: str, of_root: Path, xdg: str, in_home: str) -> Path:
     given = os.environ.get(variable)
     return Path(given) if given else _usual(of_root, xdg, in_home)

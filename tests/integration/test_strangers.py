@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import host_lock
 from runtimes import directories, process
 from runtimes.base import Engine, InstanceSpec, Limits, Site
 from runtimes.docker import locate
@@ -140,6 +142,42 @@ def test_what_an_older_version_left_open_is_closed_at_the_next_start(open_home: 
     assert reached(everything(cache / "launcher")) == []
     with started(open_home, "ns", "depth-8") as site:
         assert reached(everything(site.cache / "layers")) == []
+
+
+@contextlib.contextmanager
+def holding_everything() -> Iterator[None]:
+    """``nobody`` locks all that it can open and has the names of a run that measures."""
+    script = (
+        "import fcntl, os, socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind('\\0tarebench/measuring'); s.listen(0)\n"
+        "f = os.open('/run/netns', os.O_RDONLY); fcntl.flock(f, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    user = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    child = process.spawn(
+        [*user, "/usr/bin/python3", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child:
+        assert child.stdout.readline() == b"held\n"
+        yield
+        child.stdin.close()
+
+
+def test_nobody_who_holds_everything_keeps_no_run_from_starting() -> None:
+    if host_lock.is_alive(host_lock.MEASURING):
+        pytest.skip("a run is measuring on this host")
+    with held_testbed(secrets.token_hex(3)), holding_everything():
+        with host_lock.measuring(wait=False, told=print):
+            run = secrets.token_hex(3)
+            with held_testbed(run) as bed:
+                assert bed.host_netns.exists()
+                assert host_lock.is_alive(run)
+        assert not host_lock.is_alive(run)
+        assert not bed.host_netns.exists()
 
 
 def test_the_stranger_of_these_tests_finds_what_is_open(tmp_path: Path) -> None:
