@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import claims, clean, host, host_lock, stopping
 from harness.clock import Clock, stamp
 from harness.equipment import Equipment
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, describe
 from harness.interrupt import orderly
 from harness.loop import Tally, run_all
 from harness.pinning import pinned
@@ -27,11 +27,13 @@ from harness.settling import Child
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
-from runtimes.base import AGENT_PATH
+from runtimes.base import AGENT_PATH, RuntimeFault
 from runtimes.ids import entering
 from workloads.base import Workload
 
 REPORT_TIMEOUT_S = 300.0
+PARTS_MISSING = 4
+"""Exit status of ``python -m reports``, which is not imported here: pandas would come along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,12 @@ class Result:
     """How a run ended."""
 
     directory: Path
-    report: Path
+    report: Path | None
+    """None: it could not be written; the data are whole."""
     tally: Tally
     """Of the trials of this invocation."""
+    missing: tuple[str, ...] = ()
+    """What of the report is missing, in a line each."""
     damage: tuple[str, ...] = ()
     """What is damaged in the run's files and was left out."""
 
@@ -131,8 +136,13 @@ def _carry_out(
                 )
             )
     observer.doing("writing the report")
-    page = write_report(directory.path)
-    return Result(directory.path, page, tally, directory.contents().told())
+    damage = directory.contents().told()
+    try:
+        report = write_report(directory.path)
+    except RuntimeFault as fault:
+        message, hint, tail = describe(fault)
+        return Result(directory.path, None, tally, (message, *tail.splitlines(), hint), damage)
+    return Result(directory.path, report.page, tally, report.missing, damage)
 
 
 def _measured(
@@ -167,7 +177,16 @@ def _at_work(ready: Prepared) -> Iterator[None]:
         yield
 
 
-def write_report(directory: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A page, and what of it is missing."""
+
+    page: Path
+    missing: tuple[str, ...] = ()
+    """Parts that could not be made, in a line each."""
+
+
+def write_report(directory: Path) -> WrittenReport:
     """Write ``report.html`` and ``samples.parquet`` of a run, in a process of its own.
 
     pandas and matplotlib are loaded there: the process that measures stays lean.
@@ -175,13 +194,17 @@ def write_report(directory: Path) -> Path:
     Raises:
         CommandFailed: with the tail of what it said.
     """
-    process.run(
+    done = process.run(
         [sys.executable, "-m", "reports", str(directory)],
         timeout_s=REPORT_TIMEOUT_S,
         cwd=PROJECT,
         hint=f"the data are safe; try again with: invoke report --run {directory.name}",
+        accepted=(0, PARTS_MISSING),
     )
-    return directory / "report.html"
+    told = done.stderr.decode("utf-8", "replace").splitlines()
+    return WrittenReport(
+        directory / "report.html", tuple(told) if done.status == PARTS_MISSING else ()
+    )
 
 
 def _run_record(ready: Prepared, clock: Clock) -> Run:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from reports.charts import (
     speed_charts,
     waterfall_chart,
 )
+from reports.faults import Faults
+from reports.view.beside import BesideView
 from reports.view.ledger import LedgerView
 from reports.view.model import Gate, MetricView, PhaseBar, ReportView
 from reports.view.startup import PHASES
@@ -48,36 +50,121 @@ VERDICT_ICONS = {
 MAX_CHIPS = 5
 
 
-def render(view: ReportView, ledger: LedgerView | None = None) -> str:
-    """The page.  The same bytes for the same views."""
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page: ``templates/sections/<name>.html.j2``."""
+
+    name: str
+    title: str
+    """Where it could not be made."""
+    content: Callable[[], Mapping[str, object] | None]
+    """What its template shows beside the view; None: nothing, the section is left out."""
+
+
+def render(view: ReportView, ledger: LedgerView | None = None, faults: Faults | None = None) -> str:
+    """The page.  The same bytes for the same views.
+
+    Args:
+        view: what it shows.
+        ledger: the claims and their verdicts; None: no claims on the page.
+        faults: what of the view could not be made, and is told in its place; collects the sections
+            that cannot be made.  None: their errors are raised.
+    """
+    faults = faults or Faults(strict=True)
+    environment = _environment()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    starts = [m for m in view.metrics if m.resource == "startup" and m.primary]
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            view=view,
-            ledger=ledger,
-            forests=_forests(ledger),
-            verdict_icons=VERDICT_ICONS,
-            chips=_chips(view.gates),
-            css=_own(_styles()),
-            script=_own(script),
-            policy=_policy(script),
-            speed=speed_charts(view.metrics),
-            beside_charts=beside_charts(view.beside),
-            ecdfs=[chart for metric in starts[:1] if (chart := ecdf_chart(metric))],
-            phases=phases_chart(view.phases),
-            phase_labels=_phase_labels(view.phases),
-            footprint=footprint_charts(view.metrics, view.daemons),
-            fall=view.waterfall,
-            charts=_waterfall(view.waterfall),
-            resources=_resources(view.metrics),
-            failures=view.failures[:MAX_FAILURES],
-            level_words=LEVEL_WORDS,
-            level_icons=LEVEL_ICONS,
-        )
+    sections = [_section(environment, each, view, faults) for each in _sections(view, ledger)]
+    return environment.get_template("report.html.j2").render(
+        view=view,
+        chips=faults.make("believe", lambda: _chips(view.gates), ()),
+        css=_own(_styles()),
+        script=_own(script),
+        policy=_policy(script),
+        sections=[section for section in sections if section],
+        level_icons=LEVEL_ICONS,
     )
+
+
+def _sections(view: ReportView, ledger: LedgerView | None) -> Sequence[Section]:
+    """From top to bottom."""
+    starts = [metric for metric in view.metrics if metric.resource == "startup" and metric.primary]
+    return (
+        Section("ledger", "Do the usual claims hold on this machine?", lambda: _claims(ledger)),
+        Section("answer", "In short", dict),
+        Section("believe", "What may be believed", dict),
+        Section("controls", "Arms", lambda: {"resources": _resources(view.metrics)}),
+        Section("waterfall", "Where the cost comes from", lambda: _waterfall(view.waterfall)),
+        Section(
+            "speed",
+            "How fast is the same work in each box?",
+            lambda: _where_any("speed", speed_charts(view.metrics)),
+        ),
+        Section("beside", "Published beside yours", lambda: _beside(view.beside)),
+        Section("startup", "How long until a box answers?", lambda: _startup(view, starts)),
+        Section(
+            "footprint",
+            "What does one idle instance take?",
+            lambda: _where_any("footprint", footprint_charts(view.metrics, view.daemons)),
+        ),
+        Section("figures", "All figures", dict),
+        Section(
+            "evidence", "Evidence for each verdict", lambda: {"ledger": ledger} if ledger else None
+        ),
+        Section("failed", "Trials that do not count", dict),
+        Section("environment", "Environment, and how to repeat it", dict),
+        Section("published", "Published elsewhere", lambda: {} if view.published.rows else None),
+        Section("words", "Words", dict),
+    )
+
+
+def _section(
+    environment: jinja2.Environment, section: Section, view: ReportView, faults: Faults
+) -> Markup:
+    """The section's markup, or the sentence that stands in its place; empty for nothing to show."""
+    made = faults.make(section.name, lambda: _filled(environment, section, view), Markup())
+    broken = faults.of(section.name)
+    if not broken:
+        return made
+    sentences = dict.fromkeys(fault.sentence for fault in broken)
+    template = environment.get_template("sections/fault.html.j2")
+    page = template.render(name=section.name, title=section.title, sentences=list(sentences))
+    return _own(page)
+
+
+def _filled(environment: jinja2.Environment, section: Section, view: ReportView) -> Markup:
+    content = section.content()
+    if content is None:
+        return Markup()
+    template = environment.get_template(f"sections/{section.name}.html.j2")
+    page = template.render(
+        view=view,
+        failures=view.failures[:MAX_FAILURES],
+        level_words=LEVEL_WORDS,
+        level_icons=LEVEL_ICONS,
+        verdict_icons=VERDICT_ICONS,
+        **content,
+    )
+    return _own(page)
+
+
+def _where_any(name: str, charts: Sequence[Chart]) -> Mapping[str, object] | None:
+    return {name: charts} if charts else None
+
+
+def _beside(beside: BesideView | None) -> Mapping[str, object] | None:
+    return {"beside": beside, "beside_charts": beside_charts(beside)} if beside else None
+
+
+def _claims(ledger: LedgerView | None) -> Mapping[str, object] | None:
+    return {"ledger": ledger, "forests": _forests(ledger)} if ledger else None
+
+
+def _startup(view: ReportView, starts: Sequence[MetricView]) -> Mapping[str, object] | None:
+    ecdfs = [chart for metric in starts[:1] if (chart := ecdf_chart(metric))]
+    phases = phases_chart(view.phases)
+    if not ecdfs and not phases:
+        return None
+    return {"ecdfs": ecdfs, "phases": phases, "phase_labels": _phase_labels(view.phases)}
 
 
 def _environment() -> jinja2.Environment:
@@ -109,10 +196,8 @@ def _styles() -> str:
     return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
-def _forests(ledger: LedgerView | None) -> dict[str, tuple[Chart, ...]]:
+def _forests(ledger: LedgerView) -> dict[str, tuple[Chart, ...]]:
     """Claim id → its plots, for every card."""
-    if ledger is None:
-        return {}
     charts = forest_charts(forest for card in ledger.cards for forest in card.forests)
     return {card.id: charts.get(card.id, ()) for card in ledger.cards}
 
@@ -129,12 +214,12 @@ class _WaterfallCharts:
     work: Chart | None = None
 
 
-def _waterfall(fall: WaterfallView | None) -> _WaterfallCharts:
+def _waterfall(fall: WaterfallView | None) -> Mapping[str, object] | None:
     if fall is None:
-        return _WaterfallCharts()
+        return None
     drawn = (waterfall_chart(one, str(place)) for place, one in enumerate(fall.starts))
     starts = tuple(chart for chart in drawn if chart)
-    return _WaterfallCharts(starts, mechanisms_chart(fall.ratios))
+    return {"fall": fall, "charts": _WaterfallCharts(starts, mechanisms_chart(fall.ratios))}
 
 
 def _chips(gates: Sequence[Gate]) -> tuple[Gate, ...]:
@@ -145,7 +230,7 @@ def _chips(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 
 def _own(source: str) -> Markup:
-    return Markup(source)  # noqa: S704 — a file of this package
+    return Markup(source)  # noqa: S704 — a file of this package, or a page made from one
 
 
 def _svg(chart: Chart) -> Markup:

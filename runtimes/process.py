@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -31,11 +31,12 @@ Stdio = int | IO[bytes] | None
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A finished command that exited with status 0."""
+    """A finished command that exited with status 0, or with another one that was expected."""
 
     argv: tuple[str, ...]
     stdout: bytes
     stderr: bytes
+    status: int = 0
 
 
 class CommandFailed(RuntimeFault):
@@ -70,6 +71,7 @@ def run(
     cwd: Path | None = None,
     hint: str = "",
     program: str | None = None,
+    accepted: Collection[int] = (0,),
 ) -> Completed:
     """Run ``argv`` to its end.
 
@@ -81,6 +83,7 @@ def run(
         cwd: working directory.
         hint: next step for the reader, should it fail.
         program: what is executed, where ``argv[0]`` only calls it something.
+        accepted: exit statuses that are no failure.
 
     Raises:
         CommandFailed: not found, not permitted, timed out or exited non-zero.
@@ -106,14 +109,14 @@ def run(
         ) from None
     except OSError as error:
         raise CommandFailed(argv, error.strerror or str(error), hint=hint) from None
-    if done.returncode != 0:
+    if done.returncode not in accepted:
         why = (
             f"killed by signal {-done.returncode}"
             if done.returncode < 0
             else f"exit status {done.returncode}"
         )
         raise CommandFailed(argv, why, tail=tail_of(done.stdout, done.stderr), hint=hint)
-    return Completed(tuple(argv), done.stdout, done.stderr)
+    return Completed(tuple(argv), done.stdout, done.stderr, done.returncode)
 
 
 def spawn(

@@ -16,7 +16,7 @@ from harness.bench import Result
 from harness.bench import bench as make_run
 from harness.bench import resume as go_on
 from harness.clock import HostClock
-from harness.commands.edge import HOST_HELP, admit, edge, names, options
+from harness.commands.edge import HOST_HELP, admit, announce, edge, names, options
 from harness.equipment import Equipment
 from harness.errors import UsageFault
 from harness.places import places
@@ -170,7 +170,8 @@ def _summarise(result: Result) -> None:
     )
     if caution := told(RunDirectory.open(result.directory, result.directory.parent).run().cautions):
         say(f"this host: {caution[:1].lower()}{caution[1:]}")
-    say(f"report: {result.report}")
+    say(f"data: {result.directory}")
+    announce(result.report, result.missing)
     admit(result.damage)
-    if tally.failed:
+    if tally.failed or result.missing:
         raise Exit(code=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ParamSpec
 
 from invoke.exceptions import Exit
@@ -13,7 +14,7 @@ from harness import claims as own_claims
 from harness.errors import HarnessFault, UsageFault
 from harness.interrupt import Interrupted
 from harness.places import places
-from harness.terminal import encode_json, stdout, tell, warn
+from harness.terminal import encode_json, say, stdout, tell, warn
 from results.errors import StoreError
 from results.ledger.errors import LedgerError
 from results.ledger.vocabulary import Known
@@ -71,6 +72,13 @@ def opened(run: str | None, out: str | None) -> RunDirectory:
     """The run of that name, or the latest."""
     where = places(out).runs
     return RunDirectory.open(run, where) if run else latest(where)
+
+
+def announce(page: Path | None, missing: Sequence[str]) -> None:
+    """Name the report, and tell what of it could not be made."""
+    say(f"report: {page}" if page else "report: not written")
+    for line in missing:
+        warn(line)
 
 
 def admit(damage: Sequence[str]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from invoke.context import Context as Invocation
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from harness import claims as own_claims
 from harness import option_values as values
 from harness.bench import write_report
-from harness.commands.edge import RUN_HELP, admit, edge, names, opened
+from harness.commands.edge import RUN_HELP, admit, announce, edge, names, opened
 from harness.places import places
 from harness.terminal import say
 from results.importers import Options, import_files
@@ -27,7 +29,7 @@ def report(
     directory = opened(run, out)
     known = widened(names(), directory.run())
     own_claims.keep(own_claims.checked(claims, known), directory.path)
-    say(f"report: {write_report(directory.path)}")
+    _write(directory.path)
     admit(directory.contents().told())
 
 
@@ -75,4 +77,12 @@ def import_(  # noqa: PLR0917  # invoke passes options by name
     for note in imported.run.notes:
         say(f"  {note}")
     say(f"run: {imported.run.run_id}")
-    say(f"report: {write_report(imported.directory)}")
+    _write(imported.directory)
+
+
+def _write(run: Path) -> None:
+    """Write the report and name it; with a part of it missing, the task ends with 1."""
+    report = write_report(run)
+    announce(report.page, report.missing)
+    if report.missing:
+        raise Exit(code=1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reports import text
+from reports.faults import Faults
 from reports.view.answer import answer
 from reports.view.arms import BASELINE, arm_views
 from reports.view.beside import beside
@@ -16,13 +17,15 @@ from reports.view.effects import CONFIDENCE
 from reports.view.environment import command, environment, machine
 from reports.view.gates import failures, gates
 from reports.view.metrics import metric_views, shown_though_invalid, trial_values
-from reports.view.model import ArmView, ReportView
+from reports.view.model import ArmView, ReportView, Table
 from reports.view.prices import price_table
 from reports.view.published import published
 from reports.view.startup import phase_bars
 from reports.view.waterfall import stepping, waterfall_view
 from results.contents import Contents
 from results.records import Run, Trial, arm_name
+
+NO_TABLE = Table("", (), ())
 
 GLOSSARY: Mapping[str, str] = {
     "arm": "One side of the comparison: a kind of box and how it is set up.",
@@ -39,7 +42,11 @@ GLOSSARY: Mapping[str, str] = {
 
 
 def build(
-    run: Run, samples: pd.DataFrame, trials: Sequence[Trial], contents: Contents | None = None
+    run: Run,
+    samples: pd.DataFrame,
+    trials: Sequence[Trial],
+    contents: Contents | None = None,
+    faults: Faults | None = None,
 ) -> ReportView:
     """What the report of ``run`` shows.
 
@@ -48,37 +55,57 @@ def build(
         samples: as ``results.frame.load`` gives them.
         trials: every recorded trial.
         contents: what does not hold in the run's files; None: nothing is said of it.
+        faults: collects the parts that cannot be made; None: their errors are raised.
     """
+    make = (faults or Faults(strict=True)).make
     there = contents or Contents()
-    everyone = arm_views(run)
+    everyone = make("controls", lambda: arm_views(run), {})
     whole, everything = run, samples
-    run, samples, arms = _without_steps(run, samples)
-    also = shown_though_invalid(trials)
-    metrics = metric_views(run, trial_values(samples, also), arms)
-    head, prices = price_table(metrics, arms.values(), _tried(run, trials))
+    run, samples, arms = make(
+        "controls", lambda: _without_steps(whole, everything), (whole, everything, everyone)
+    )
+    also = make("failed", lambda: shown_though_invalid(trials), frozenset())
+    metrics = make(
+        "speed startup footprint figures beside answer",
+        lambda: metric_views(run, trial_values(samples, also), arms),
+        (),
+    )
+    head, prices = make(
+        "answer", lambda: price_table(metrics, arms.values(), _tried(run, trials)), ((), ())
+    )
     methods = {effect.method: None for metric in metrics for effect in metric.effects}
+    told = make("believe", lambda: gates(whole, trials, metrics, arms, also), ())
     return ReportView(
         title="What does the box weigh?",
-        subtitle=_subtitle(run),
-        answer=answer(run, metrics, list(arms.values())),
+        subtitle=make("environment", lambda: _subtitle(run), ""),
+        answer=make("answer", lambda: answer(run, metrics, list(arms.values())), ()),
         price_head=head,
         prices=prices,
-        gates=(*damage_gates(there), *gates(whole, trials, metrics, arms, also)),
+        gates=(*make("believe", lambda: damage_gates(there), ()), *told),
         baseline=BASELINE if BASELINE in arms else "",
         arms=tuple(arms.values()),
         metrics=metrics,
-        phases=phase_bars(run, _of_first_start(run, trials), arms, also),
-        daemons=_daemons(run, arms),
-        failures=failures(trials, everyone, also),
-        environment=(*damage_tables(there), *environment(whole)),
-        command=command(run),
-        published=published({workload.resource for workload in run.workloads}),
+        phases=make(
+            "startup", lambda: phase_bars(run, _of_first_start(run, trials), arms, also), ()
+        ),
+        daemons=make("footprint", lambda: _daemons(run, arms), ()),
+        failures=make("failed", lambda: failures(trials, everyone, also), ()),
+        environment=(
+            *make("environment", lambda: damage_tables(there), ()),
+            *make("environment", lambda: environment(whole), ()),
+        ),
+        command=make("environment", lambda: command(run), ""),
+        published=make("published", lambda: _published(run), NO_TABLE),
         glossary=GLOSSARY,
         confidence=CONFIDENCE,
         methods=tuple(method for method in methods if method),
-        waterfall=waterfall_view(whole, everything, arms),
-        beside=beside(metrics),
+        waterfall=make("waterfall", lambda: waterfall_view(whole, everything, arms), None),
+        beside=make("beside", lambda: beside(metrics), None),
     )
+
+
+def _published(run: Run) -> Table:
+    return published({workload.resource for workload in run.workloads})
 
 
 def _without_steps(
