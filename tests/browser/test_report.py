@@ -107,7 +107,7 @@ def test_each_claim_has_a_card_with_its_verdict_in_word_icon_and_colour(
     ):
         card = page.locator(f"#claim-{name}")
         assert card.locator(".level").inner_text() == word
-        assert card.locator(".icon").inner_text() == icon
+        assert card.locator("header > .icon").inner_text() == icon
         seen[word] = card.evaluate("card => getComputedStyle(card).borderLeftColor")
     assert len(set(seen.values())) == 3
     assert "95 % certainty" in page.locator(
