@@ -133,6 +133,11 @@ def _lines(forecast: Forecast) -> list[str]:
             f"Not met on this host before: {_named(sorted(forecast.unknown))}. An arm that turns "
             f"out to be emulated takes part in {_first_blocks(plan)}."
         )
+    if plan.sliced:
+        lines.append(
+            "In slices, all boxes of a block up at once, as far as their memory suffices: "
+            f"{', '.join(sorted(plan.sliced))}."
+        )
     if forecast.done:
         lines.append(f"Recorded already, and not repeated: {_count(forecast.done, 'trial')}.")
     return [*lines, *_time(forecast)]

@@ -6,7 +6,7 @@ count.  See ``results.stats.interleaved`` for how, docs/statistics.md for why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.stats.interleaved import Block, Fit, fit
+from results.stats.interleaved import Block, Carried, Fit, Pair, carried, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,37 @@ class Sliced:
     """Of the frame, in the order of the slices."""
 
 
-def settled(frame: pd.DataFrame) -> pd.DataFrame:
+Fitted = tuple[Sliced, Fit]
+
+
+def fitted(frame: pd.DataFrame) -> list[Fitted]:
+    """Every metric of every block in slices, with its fit."""
+    return [(each, fit(each.slices)) for each in sliced(frame)]
+
+
+def settled(frame: pd.DataFrame, fits: Sequence[Fitted] | None = None) -> pd.DataFrame:
     """``frame`` with the value of every valid slice replaced by its trial's level.
 
     Its mean over a trial is then that level.  Whatever is no slice stays as it is; a frame
     without slices is given back itself.
     """
-    replaced: npt.NDArray[np.float64] | None = None
-    for each in sliced(frame):
-        if replaced is None:
-            replaced = frame["value"].to_numpy(float, copy=True)
-        replaced[each.rows] = np.exp(fit(each.slices).levels)[each.slices.arms]
-    return frame if replaced is None else frame.assign(value=replaced)
+    known = fitted(frame) if fits is None else fits
+    if not known:
+        return frame
+    replaced = frame["value"].to_numpy(float, copy=True)
+    for each, found in known:
+        replaced[each.rows] = np.exp(found.levels)[each.slices.arms]
+    return frame.assign(value=replaced)
+
+
+def carry_over(fits: Iterable[Fitted], baseline: str, candidate: str) -> Carried | None:
+    """What ``candidate`` leaves to the slice after it, from one metric's blocks that hold both."""
+    blocks = [
+        (Pair(each.slices, each.arms.index(baseline), each.arms.index(candidate)), found)
+        for each, found in fits
+        if baseline in each.arms and candidate in each.arms
+    ]
+    return carried(blocks)
 
 
 def sliced(frame: pd.DataFrame) -> Iterator[Sliced]:
@@ -66,14 +85,6 @@ def sliced(frame: pd.DataFrame) -> Iterator[Sliced]:
             its[np.argsort(places[its], kind="stable")],
             (str(workload), str(metric), int(block)),
         )
-
-
-def carry_over(
-    frame: pd.DataFrame, workload: str, metric: str
-) -> list[tuple[tuple[str, ...], Block, Fit]]:
-    """Arms, slices and fit of each block of one metric, for ``results.stats.carried``."""
-    mine = frame[(frame["workload"] == workload) & (frame["metric"] == metric)]
-    return [(each.arms, each.slices, fit(each.slices)) for each in sliced(mine)]
 
 
 def _block(frame: pd.DataFrame, rows: npt.NDArray[np.intp], key: tuple[str, str, int]) -> Sliced:

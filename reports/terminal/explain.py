@@ -25,6 +25,7 @@ from results.ledger.schema import Claim
 from results.ledger.vocabulary import Known, widened
 from results.records import Trial, arm_name
 from results.stats import Comparison
+from results.stats.interleaved import Carried
 from results.store import RunDirectory
 
 MOST_EXCLUDED = 40
@@ -141,6 +142,16 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "warning", warning
 
 
+def _carried(told: Carried, arm: str) -> str:
+    left, effect = (100 * math.expm1(value) for value in (told.left, told.effect))
+    said = (
+        f"a slice just after one of {arm} differs by {left:+.2g} % from one after an average arm; "
+        f"not taken out, that would change the ratio by {effect:+.2g} %"
+    )
+    bound = f", at most {100 * math.expm1(told.bound):.2g} %" if told.bound is not None else ""
+    return f"{said}{bound} ({told.blocks} blocks)"
+
+
 def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     yield "ratio", f"{found.ratio:.5g} (candidate ÷ baseline)"
     low, high = found.equivalence_low, found.equivalence_high
@@ -156,8 +167,12 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
         yield "95 % interval", _interval(found.low, found.high)
     trials = f"{found.n_baseline} and {found.n_candidate} trials"
     each = f", each the mean of up to {finding.iterations} iterations"
+    if finding.carried is not None:
+        each = f", each the level of up to {finding.iterations} slices in turns"
     unit = "blocks" if found.method.startswith("paired") else "trials"
     yield unit, f"{found.n_units} ({trials}{each if finding.iterations > 1 else ''})"
+    if finding.carried is not None:
+        yield "carry-over", _carried(finding.carried, finding.candidate.arm)
     yield "method", found.method
     if finding.decided_at is not None:
         yield "settled at", f"the look after {finding.decided_at} blocks; its data, its levels"

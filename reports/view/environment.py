@@ -67,11 +67,18 @@ def _run_rows(run: Run) -> tuple[tuple[str, str], ...]:
         "tarebench": run.tarebench,
         "suite": run.suite,
         **dict(design(run)),
+        **_in_slices(run),
         "seed": str(run.seed),
         "root filesystem": run.rootfs_digest,
         "source": run.source,
     }
     return tuple((name, text.clean(value, CELL_LIMIT)) for name, value in facts.items())
+
+
+def _in_slices(run: Run) -> dict[str, str]:
+    """Which workloads took turns, where any did."""
+    names = [each.name for each in run.workloads if each.design == "slices"]
+    return {"in slices, boxes of a block in turns": ", ".join(names)} if names else {}
 
 
 def _rows(facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from results.frame import without_warm_ups
 from results.records import AT_LEAST, EMULATED, Run, arm_name
-from results.slices import settled
+from results.slices import Fitted, fitted, settled
 
 BASELINE = "native"
 AGAIN = "native:aa"
@@ -70,6 +70,8 @@ class Evidence:
     """Backend that was asked for → why it could not run."""
     partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Backend → workloads in which it was planned to take part, where not in all."""
+    fits: Mapping[tuple[str, str], Sequence[Fitted]] = field(default_factory=dict)
+    """(workload, metric) → its blocks in slices."""
     has_floor: bool = True
     """Whether the run should have its A/A arm; imported ones need not."""
 
@@ -91,7 +93,9 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
             were left out.
     """
     conditions = _conditions(frame, run)
-    frame = settled(without_warm_ups(frame))
+    frame = without_warm_ups(frame)
+    fits = fitted(frame)
+    frame = settled(frame, fits)
     arms = [arm_name(arm.backend, arm.profile) for arm in run.arms] if run else []
     workloads = [each.name for each in run.workloads] if run else []
     return Evidence(
@@ -105,8 +109,16 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
         hopeless=conditions,
         skipped={each.backend: each.reason for each in run.skipped} if run else {},
         partial=run.partial if run else {},
+        fits=_by_metric(fits),
         has_floor=run is None or run.source == "bench",
     )
+
+
+def _by_metric(fits: Sequence[Fitted]) -> dict[tuple[str, str], list[Fitted]]:
+    found: dict[tuple[str, str], list[Fitted]] = {}
+    for each, fit in fits:
+        found.setdefault((each.workload, each.metric), []).append((each, fit))
+    return found
 
 
 def _present(column: pd.Series[str]) -> list[str]:

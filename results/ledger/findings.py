@@ -8,6 +8,7 @@ from typing import Literal
 
 from results.ledger.rules import Rule
 from results.stats import Comparison
+from results.stats.interleaved import Carried
 
 Verdict = Literal["supported", "refuted", "mixed", "inconclusive", "not evaluable"]
 """``mixed``: of several comparisons some support, some refute; one alone never is."""
@@ -65,6 +66,8 @@ class Finding:
     """Of its part in the claim."""
     more_s: float | None = None
     """Seconds that these blocks would take, by what blocks took in this run; None where unknown."""
+    carried: Carried | None = None
+    """Of work in slices: what the candidate leaves to the slice after it."""
     bound: Bound | None = None
     """The ratio is a bound of the true one: it counts on the side on which it is safe, only."""
 

@@ -20,6 +20,7 @@ from results.ledger.schema import Claim, Ledger, Part
 from results.ledger.stand_ins import adapted
 from results.ledger.vocabulary import members, spoken
 from results.records import Run
+from results.slices import carry_over
 from results.stats import Comparison, StatsError
 from results.stats.compare import compare_at
 from results.stats.intervals import Levels
@@ -213,6 +214,9 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
             *(WARNING.format(arm=arm, metric=part.bound_by) for arm in known_by),
         ),
         iterations=max(base.iterations, other.iterations),
+        carried=carry_over(
+            evidence.fits.get((part.workload, part.metric), ()), baseline, candidate
+        ),
     )
 
 

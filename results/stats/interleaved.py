@@ -185,16 +185,24 @@ class Carried:
     blocks: int
 
 
-def carried(blocks: Sequence[tuple[Block, Fit]], baseline: int, candidate: int) -> Carried | None:
-    """Carry-over between neighbours in order; None where no block has three arms with these two.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two arms of a block, whose numbers differ from block to block where one lacks an arm."""
+
+    block: Block
+    baseline: int
+    candidate: int
+
+
+def carried(pairs: Sequence[tuple[Pair, Fit]]) -> Carried | None:
+    """Carry-over between neighbours in order; None where no block has both arms.
 
     Each block gives one value, so that the interval counts blocks, as that of the estimate does.
     """
-    pair = [baseline, candidate]
     told = [
-        (fitted.left[candidate], _effect(block, fitted, baseline, candidate))
-        for block, fitted in blocks
-        if block.count >= LEAST_ARMS and not np.isnan(fitted.levels[pair]).any()
+        (fitted.left[pair.candidate], _effect(pair, fitted))
+        for pair, fitted in pairs
+        if not np.isnan(fitted.levels[[pair.baseline, pair.candidate]]).any()
     ]
     if not told:
         return None
@@ -207,12 +215,12 @@ def carried(blocks: Sequence[tuple[Block, Fit]], baseline: int, candidate: int) 
     return Carried(float(left.mean()), float(effects.mean()), bound, int(effects.size))
 
 
-def _effect(block: Block, fitted: Fit, baseline: int, candidate: int) -> float:
+def _effect(pair: Pair, fitted: Fit) -> float:
     """How often each arm came before the candidate rather than the baseline, times what it left."""
-    before = _before(block)
+    block, before = pair.block, _before(pair.block)
     theirs, ours = (
         np.bincount(before[block.arms == arm], minlength=block.count + 1)[:-1]
         / int((block.arms == arm).sum())
-        for arm in (candidate, baseline)
+        for arm in (pair.candidate, pair.baseline)
     )
     return float((theirs - ours) @ fitted.left)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness import forecast, forecast_tables, host
 from harness.equipment import Equipment
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, UsageFault
 from harness.forecast import Forecast
 from harness.places import Places
 from harness.plan import Request
@@ -42,7 +42,12 @@ def equipment(root: Path, **scripts: FakeScript) -> Equipment:
 
 
 def earlier(
-    runs: Path, seconds: Mapping[str, float] = SECONDS, *, emulated: str = "kvm", **changes: object
+    runs: Path,
+    seconds: Mapping[str, float] = SECONDS,
+    *,
+    emulated: str = "kvm",
+    beside: int = 0,
+    **changes: object,
 ) -> None:
     """Record a run of cpu.sysbench on this host, of the size of suite quick."""
     made = synthetic.make_run()
@@ -61,7 +66,7 @@ def earlier(
     )
     with RunDirectory.create(runs, run) as directory:
         for backend, took in seconds.items():
-            directory.append(_trial(run, backend, took), [])
+            directory.append(replace(_trial(run, backend, took), beside=beside), [])
 
 
 def _trial(run: Run, backend: str, took: float) -> Trial:
@@ -189,6 +194,23 @@ def test_a_run_with_cold_arms_may_take_twice_as_long(tmp_path: Path) -> None:
     earlier(tmp_path / "r")
     text = told(forecast.of_new(equipment(tmp_path), replace(REQUEST, backend="ns:cold")))
     assert "up to twice as long" in text
+
+
+def test_the_design_of_each_workload_is_told_and_can_be_chosen(tmp_path: Path) -> None:
+    text = told(forecast.of_new(equipment(tmp_path), REQUEST))
+    assert "In slices, all boxes of a block up at once" in text
+    assert "suffices: cpu.sysbench." in text
+    plain = told(forecast.of_new(equipment(tmp_path), replace(REQUEST, design="trials")))
+    assert "In slices" not in plain
+    with pytest.raises(UsageFault, match="no design is called 'turns'"):
+        forecast.of_new(equipment(tmp_path), replace(REQUEST, design="turns"))
+
+
+def test_a_trial_in_slices_took_its_share_of_its_block(tmp_path: Path) -> None:
+    earlier(tmp_path / "r", {"native": 9.0, "ns": 9.0, "kvm": 9.0}, beside=2)
+    foreseen = forecast.of_new(equipment(tmp_path), replace(REQUEST, workload="cpu.sysbench"))
+    ns = next(kind for kind in foreseen.kinds if kind.arm == Arm("ns"))
+    assert ns.seconds == pytest.approx(3 * 3.0, rel=0.01)
 
 
 def test_with_a_budget_the_time_is_the_budget(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.loop import Tally, run_all
+from harness.repeats import took_s
 from harness.slices.block import LEAST_ROUNDS
 from results.records import Sample, Trial
 from runtimes.agent import AgentFault
@@ -256,3 +257,9 @@ def test_hostile_bytes_of_one_box_do_not_reach_the_others(tmp_path: Path) -> Non
         trials, _, _ = recorded(tmp_path, {"a": script(), "b": flood})
     assert trials["b"].status == "failed"
     assert trials["a"].status == "ok"
+
+
+def test_the_box_time_of_a_block_is_shared_among_its_trials(tmp_path: Path) -> None:
+    trials, _, _ = recorded(tmp_path, {"a": script(), "b": script(), "c": script()})
+    block_s = max(max(each.phases_ns.values()) for each in trials.values()) / 1e9
+    assert sum(took_s(each) for each in trials.values()) == pytest.approx(block_s, rel=0.1)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from reports.terminal.explain import explain_view
+from reports.view.environment import environment
 from reports.view.metrics import trial_values
 from results.frame import NO_SLICE
 from results.ledger.evidence import gather
+from results.ledger.judge import judge
+from results.ledger.outcome import Outcome
 from results.slices import settled, sliced
-from tests.support import frames
+from tests.support import frames, synthetic
 from tests.support.slice_hosts import orders
 
 ROUNDS = 12
@@ -104,3 +111,27 @@ def test_values_that_have_no_logarithm_are_left_alone() -> None:
     found = settled(made)
     assert (found.loc[found["arm"] == "ns", "value"] == 0.0).all()
     assert np.isfinite(found["value"]).all()
+
+
+def test_explain_tells_the_slices_and_what_they_leave() -> None:
+    effects = {"native": 1.0, "native:aa": 1.0, "ns": 0.97}
+    made = sliced_frame(effects, blocks=5)
+    ledger = frames.ledger(frames.claim(frames.part("loss-at-most", 0.05)))
+    outcome = Outcome(synthetic.make_run(), ledger, judge(ledger, made))
+    (verdict,) = outcome.judgement.verdicts
+    (finding,) = verdict.findings
+    assert finding.carried is not None
+    assert finding.carried.blocks == 5
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(*explain_view(ledger.claims[0], verdict, outcome, ()))
+    said = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
+    assert "each the level of up to 11 slices in turns" in said
+    assert "a slice just after one of ns differs by" in said
+
+
+def test_the_page_says_which_workloads_ran_in_slices() -> None:
+    run = synthetic.make_run()
+    assert not any("in slices" in name for name, _ in environment(run)[0].rows)
+    first = replace(run.workloads[0], design="slices")
+    rows = dict(environment(replace(run, workloads=(first, *run.workloads[1:])))[0].rows)
+    assert rows["in slices, boxes of a block in turns"] == first.name

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.stats import compare
-from results.stats.interleaved import Block, carried, fit
+from results.stats.interleaved import Block, Pair, carried, fit
 from tests.support.slice_hosts import HOSTS, block, quiet, run
 
 EFFECT = float(np.log(0.98))
@@ -104,7 +104,7 @@ def test_verdicts_are_seldom_wrong(host: str, effect: float, wrong: str) -> None
 def test_carry_over_is_estimated_and_its_effect_bounded_by_blocks() -> None:
     chance = rng()
     made = [block(chance, quiet, arms=4, rounds=20, effect=EFFECT) for _ in range(20)]
-    told = carried([(each, fit(each)) for each in made], 0, 1)
+    told = carried([(Pair(each, 0, 1), fit(each)) for each in made])
     assert told is not None
     assert told.left == pytest.approx(-0.0075, abs=0.001)  # −1 %, less what all leave on average
     assert told.bound is not None
@@ -114,10 +114,10 @@ def test_carry_over_is_estimated_and_its_effect_bounded_by_blocks() -> None:
 
 def test_carry_over_of_one_block_has_no_bound() -> None:
     made = block(rng(), quiet, arms=4, rounds=20, effect=0.0)
-    told = carried([(made, fit(made))], 0, 1)
+    told = carried([(Pair(made, 0, 1), fit(made))])
     assert told is not None
     assert told.bound is None
-    assert carried([], 0, 1) is None
+    assert carried([]) is None
 
 
 def test_an_arm_without_slices_has_no_level_and_the_others_keep_theirs() -> None:
