@@ -132,6 +132,7 @@ class Appender:
             StoreError: somebody else writes it, or it cannot be written.
         """
         self.path = path
+        self._lock = -1
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -143,16 +144,16 @@ class Appender:
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from None
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = _locked(path.with_name(f".{path.name}.lock"))
             self._end = _end_of_last_line(self._fd)
             os.ftruncate(self._fd, self._end)
         except BlockingIOError:
-            os.close(self._fd)
+            self.close()
             raise StoreError(
                 f"{path} is being written by another process", "wait for it, or end it first"
             ) from None
         except OSError as error:
-            os.close(self._fd)
+            self.close()
             raise StoreError(f"{path}: {error.strerror}") from None
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -177,9 +178,25 @@ class Appender:
 
     def close(self) -> None:
         """Release the lock.  Idempotent."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        for descriptor in (self._fd, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._fd = self._lock = -1
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the lock ``path``, a file that only its owner can open.
+
+    Not the journal itself: whoever may read that may lock it too, and keep its writer out.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _end_of_last_line(fd: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -128,6 +129,24 @@ def test_an_attempt_is_recorded_once(run: RunDirectory) -> None:
             run.append(*some(run, "new"))
         run.append(*some(run, "new", attempt=2))
     assert [trial.attempt for trial in run.trials() if trial.trial_id == "new"] == [1, 2]
+
+
+def test_whoever_may_read_a_journal_cannot_keep_its_writer_out(run: RunDirectory) -> None:
+    with (run.path / "samples.jsonl").open() as file, (run.path / "trials.jsonl").open() as other:
+        for stranger in (file, other):
+            fcntl.flock(stranger, fcntl.LOCK_SH)
+        with run:
+            run.append(*some(run, "locked"))
+    locks = sorted(path.name for path in run.path.glob(".*.lock"))
+    assert locks == [".samples.jsonl.lock", ".trials.jsonl.lock"]
+    assert {(run.path / name).stat().st_mode & 0o777 for name in locks} == {0o600}
+
+
+def test_no_lock_is_made_through_a_link(run: RunDirectory, tmp_path: Path) -> None:
+    (run.path / ".samples.jsonl.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="samples"):
+        run.append(*some(run, "locked"))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_two_writers_do_not_meet(run: RunDirectory) -> None:
