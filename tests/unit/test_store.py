@@ -143,7 +143,9 @@ def test_whoever_may_read_a_journal_cannot_keep_its_writer_out(run: RunDirectory
 
 
 def test_no_lock_is_made_through_a_link(run: RunDirectory, tmp_path: Path) -> None:
-    (run.path / ".samples.jsonl.lock").symlink_to(tmp_path / "elsewhere")
+    lock = run.path / ".samples.jsonl.lock"
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="samples"):
         run.append(*some(run, "locked"))
     assert not (tmp_path / "elsewhere").exists()
