@@ -177,6 +177,7 @@ def test_idle_boxes(entry: Recorder, tmp_path: Path) -> None:
         ]
         daemons = {pid for engine in context.engines.values() for pid in engine.daemon_pids()}
         pids = daemons | {pid for box in boxes for pid in box.instance.stats().pids}
+        assert len(pids) >= len(boxes)
         time.sleep(1.0)  # what starting them set going has ended
         before = _on_cpu_ns(pids)
         time.sleep(IDLE_S)
