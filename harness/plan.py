@@ -129,7 +129,8 @@ class Plan:
 
     def misfit(self, arm: Arm, workload: str, runtimes: Mapping[str, Runtime]) -> str:
         """Why an arm takes no part in a workload; empty where it does."""
-        if workload not in self.partial.get(arm.backend, self.workloads):
+        of_backend = self.partial.get(arm.backend, self.workloads)
+        if workload not in self.partial.get(arm.name, of_backend):
             return "the suite asks no more of it"
         has = capabilities(runtimes[arm.backend], arm.profile)
         needs = self.workloads[workload]
@@ -155,7 +156,7 @@ def make_plan(
     """
     chosen_suite = suite(request.suite)
     backends = chosen_suite.backend if request.backend is None else request.backend
-    arms, tolerant = selection.choose_arms(backends, runtimes)
+    arms, tolerant = selection.choose_arms(backends, runtimes, chosen_suite.beside_all)
     named = selection.required(backends)
     chosen = selection.choose_workloads(
         chosen_suite.workload if request.workload is None else request.workload, workloads
@@ -211,13 +212,13 @@ def _sliced(design: str, workloads: Mapping[str, Workload]) -> frozenset[str]:
 def _partial(
     chosen: Suite, request: Request, named: Collection[str], workloads: Mapping[str, Workload]
 ) -> dict[str, tuple[str, ...]]:
-    """Which backends take part in a few workloads only, unless the command line says more."""
+    """Backends and arms with a part in a few workloads only, unless the command line says more."""
     if request.workload is not None:
         return {}
     return {
-        backend: tuple(selection.choose_workloads(text, workloads))
-        for backend, text in chosen.partial.items()
-        if backend not in named
+        arm: tuple(selection.choose_workloads(text, workloads))
+        for arm, text in chosen.partial.items()
+        if arm.partition(":")[0] not in named
     }
 
 

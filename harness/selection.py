@@ -29,13 +29,20 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], bool]:
+def choose_arms(
+    text: str, runtimes: Mapping[str, Runtime], beside_all: str = ""
+) -> tuple[list[Arm], bool]:
     """Arms named by ``--backend``, and whether one of them may be missing.
 
     ``docker:host-net`` is a profile, ``ns:wf-*`` every profile of that form, ``docker:cold`` and
     ``docker:host-net:cold`` the same with cold caches, ``oci?`` a backend that is left out where it
     cannot run, and ``all`` every backend that can.  Native and its twin are added wherever a real
     box is measured: every ratio is to native; and native with cold caches where any arm has them.
+
+    Args:
+        text: of ``--backend``.
+        runtimes: registered ones.
+        beside_all: arms that ``all`` stands for beside each backend in its default profile.
 
     Raises:
         UsageFault: unknown backend or profile, with the valid names.
@@ -47,6 +54,7 @@ def choose_arms(text: str, runtimes: Mapping[str, Runtime]) -> tuple[list[Arm], 
     for name in named:
         if name == ALL:
             arms += [Arm(each) for each in runtimes if each != DEMONSTRATION]
+            arms += _offered(split(beside_all), runtimes)
         else:
             arms += _arms_of(name, runtimes)
     if any(arm.backend != DEMONSTRATION for arm in arms) and BASELINE.backend in runtimes:
@@ -59,6 +67,15 @@ def required(text: str) -> frozenset[str]:
     """Backends named by ``--backend`` without which there is no run."""
     names = (name for name in split(text) if name != ALL and not name.endswith(IF_POSSIBLE))
     return frozenset(name.partition(":")[0] for name in names)
+
+
+def _offered(names: Iterable[str], runtimes: Mapping[str, Runtime]) -> list[Arm]:
+    """Those of ``names`` that a registered runtime has a profile for."""
+    arms = (Arm(*name.split(":", 1)) for name in names)
+    return [
+        arm for arm in arms
+        if arm.backend in runtimes and arm.profile in runtimes[arm.backend].profiles
+    ]  # fmt: skip
 
 
 def _arms_of(name: str, runtimes: Mapping[str, Runtime]) -> list[Arm]:

@@ -25,8 +25,10 @@ class Suite:
     """Arms, as ``--backend`` names them, unless the command line names others."""
     workload: str = "all"
     """Workloads, as ``--workload`` names them, unless the command line names others."""
+    beside_all: str = ""
+    """Arms that ``all`` stands for beside each backend in its default profile."""
     partial: Mapping[str, str] = field(default_factory=dict)
-    """Backend → workloads in which it takes part, where not in all: a tier of an engine differs
+    """Backend or arm → workloads in which it takes part, where not in all: an engine's tier differs
     from the tier above in what it adds to start-up and footprint, not in how it computes.  Whoever
     names the backend, or workloads, gets what is named."""
     rounds: Mapping[str, int] = field(default_factory=dict)
@@ -55,7 +57,14 @@ SUITES: Mapping[str, Suite] = {
             emulated_blocks=1,
             size=Size(iterations=1, seconds=1),
             workload=_FIRST,
-            partial={"oci": "startup.http,footprint", "containerd": "startup.http,footprint"},
+            beside_all="docker:host-net,ns:host-net",
+            partial={
+                "oci": "startup.http,footprint",
+                "containerd": "startup.http,footprint",
+                # Whether a container's network can be made to cost nothing; it computes alike.
+                "docker:host-net": "network.throughput,network.latency,network.http",
+                "ns:host-net": "network.throughput,network.latency,network.http",
+            },
             rounds={"startup.http": 2},
         ),
         Suite(

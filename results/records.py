@@ -276,7 +276,7 @@ class Run:
     program_digests: Mapping[str, str] = field(default_factory=dict)
     """sha256 (hex) of every program that a workload of this run starts, by its path in the box."""
     partial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Backend → workloads in which it takes part, where not in all of them."""
+    """Backend or arm → workloads in which it takes part, where not in all of them."""
     harness_peak_rss_bytes: Count = 0
     """Largest resident set of the measuring process; 0 while it runs."""
     source: str = "bench"

@@ -77,7 +77,8 @@ class Evidence:
 
     def planned(self, arm: str, workload: str) -> bool:
         """Whether the run meant the arm to do this workload."""
-        return workload in self.partial.get(arm.partition(":")[0], (workload,))
+        of_backend = self.partial.get(arm.partition(":")[0], (workload,))
+        return workload in self.partial.get(arm, of_backend)
 
     def of(self, workload: str, metric: str, arm: str) -> Values:
         """Values of an arm, perhaps none."""

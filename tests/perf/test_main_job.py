@@ -11,6 +11,7 @@ import pytest
 from results.records import Run, Trial
 from results.store import RunDirectory
 from tests.perf.conftest import Recorder
+from tests.support.boxes_work import boxes_work_s
 from tests.support.command_line import invoke
 
 pytestmark = pytest.mark.timeout(2400)  # the job itself is what is timed
@@ -72,4 +73,15 @@ def test_bookkeeping_per_trial(entry: Recorder, quick: Measured) -> None:
         at_most=20e6,
         target="at most 20 ms beside the trial itself",
         beside={"largest": worst},
+    )
+
+
+def test_quick_time_outside_boxes_work(entry: Recorder, quick: Measured) -> None:
+    working_s = boxes_work_s(quick.trials)
+    entry.figure(
+        1.0 - working_s / quick.wall_s,
+        "of wall time",
+        at_most=0.40,
+        target="at least 60 % of a quick run's wall time is spent in the boxes' work",
+        beside={"in the boxes' work, s": working_s, "wall, s": quick.wall_s},
     )

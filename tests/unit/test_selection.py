@@ -39,6 +39,21 @@ def test_all_is_every_real_backend_and_native_twice() -> None:
     assert arms("all") == ["docker", "native:aa", "native", "ns"]
 
 
+def test_all_may_stand_for_more_arms_where_their_runtime_has_them() -> None:
+    chosen, _ = choose_arms("all", RUNTIMES, "ns:no-seccomp,docker:host-net,oci:x")  # type: ignore[arg-type]
+    assert [arm.name for arm in chosen] == ["docker", "native:aa", "native", "ns", "ns:no-seccomp"]
+    named, _ = choose_arms("ns", RUNTIMES, "ns:no-seccomp")  # type: ignore[arg-type]
+    assert [arm.name for arm in named] == ["native:aa", "native", "ns"]
+
+
+def test_quick_has_the_hosts_network_in_network_workloads_alone() -> None:
+    quick = suite("quick")
+    for name in quick.beside_all.split(","):
+        assert set(quick.partial[name].split(",")) == {
+            "network.throughput", "network.latency", "network.http",
+        }  # fmt: skip
+
+
 def test_native_comes_with_every_real_backend() -> None:
     assert arms("docker") == ["docker", "native:aa", "native"]
 
