@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness import host, layer_store
@@ -33,6 +33,8 @@ class Row:
     state: State
     why: str
     remedy: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What was measured, for programs: shares and CPUs' worth."""
 
 
 def examine(

@@ -13,8 +13,10 @@ from harness import doctor as examination
 from harness import layer_store, tables
 from harness.clock import HostClock
 from harness.commands.edge import JSON_HELP, edge, options, show
+from harness.errors import UsageFault
 from harness.places import places
-from harness.terminal import say, warn
+from harness.steadiness.command import measured
+from harness.terminal import say, stderr, warn
 from harness.tuning import command as tuning
 from runtimes.ids import entering
 from runtimes.registry import load as load_runtimes
@@ -24,21 +26,25 @@ from runtimes.registry import load as load_runtimes
     help={
         **JSON_HELP,
         "tune": "set what makes measuring steadier; keep what was, for --restore",
+        "measure": "measure clocks, steal and neighbours for ten seconds, too",
         "restore": "put back exactly what --tune changed",
         "libvirt-uri": "libvirt connection to examine",
         "docker-host": "Docker daemon to examine",
     }
 )
 @edge
-def doctor(
+def doctor(  # noqa: PLR0917  # invoke passes options by name
     _: Invocation,
     as_json: bool = False,
     tune: bool = False,
     restore: bool = False,
+    measure: bool = False,
     libvirt_uri: str | None = None,
     docker_host: str | None = None,
 ) -> None:
     """Say for every backend and host condition: works or not, why, what to do."""
+    if measure and (tune or restore):
+        raise UsageFault("--measure changes nothing", hint="tune first, then measure")
     if tune or restore:
         changes = tuning.carry_out(HostClock(), tune=tune, restore=restore)
         told = tuning.told(changes, restore=restore)
@@ -50,6 +56,8 @@ def doctor(
     rows = examination.examine(
         found.runtimes, found.broken, places(), options(libvirt_uri, docker_host)
     )
+    if measure:
+        rows += measured(HostClock(), stderr)
     show([tables.doctor(rows)], [asdict(row) for row in rows], as_json=as_json)
     if any(row.state == "missing" for row in rows):
         raise Exit(code=1)

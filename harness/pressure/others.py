@@ -48,6 +48,8 @@ class Others:
     ticks: int
     names: tuple[str, ...]
     """The busiest first."""
+    ticks_of: tuple[int, ...] = ()
+    """Of each of them."""
 
 
 def snapshot(known_kernel_threads: set[int], proc: str = "/proc") -> dict[int, Process]:
@@ -118,8 +120,12 @@ def between(before: Snapshot, after: Snapshot, ours: Collection[int], me: int) -
             # A child that ended brings its parent the time from before this trial, too.
             spent[process.name] += _certain(process.reaped - reaped_before - ended.get(pid, 0))
     busiest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
-    names = tuple(name for name, ticks in busiest[:SHOWN] if ticks)
-    return Others(sum(spent.values()), names)
+    shown = [(name, ticks) for name, ticks in busiest[:SHOWN] if ticks]
+    return Others(
+        sum(spent.values()),
+        tuple(name for name, _ in shown),
+        tuple(ticks for _, ticks in shown),
+    )
 
 
 def _certain(ticks: int) -> int:

@@ -32,7 +32,7 @@ def host_cautions(
     for code, found in wrong.items():
         yield HostCaution(
             f"overruled:{code}",
-            f"the gate {code} would leave out {_percent(found.share)} of what ran: this is how "
+            f"the gate {code} would leave out {percent(found.share)} of what ran: this is how "
             "this host is, so these trials count, with a caution",
             "use a quieter host for a smaller effect; more blocks help, too",
         )
@@ -44,22 +44,27 @@ def _clock(counted: Sequence[Observation], clock: Speeds | None) -> Iterator[Hos
     if clock.two:
         yield HostCaution(
             "two-speed-clock",
-            f"the clock here has two speeds {_percent(clock.apart)} apart, the slower one in "
-            f"{_percent(clock.slow_share)} of the readings",
+            f"the clock here has two speeds {percent(clock.apart)} apart, the slower one in "
+            f"{percent(clock.slow_share)} of the readings",
             "a bare-metal or dedicated host, whose cores' other threads work for nobody else",
         )
         return
-    took = [float(ns) for each in counted for _, ns in each.pace]
-    if len(took) < 2:
-        return
-    tenths = statistics.quantiles(took, n=10, method="inclusive")
-    if tenths[-1] > (1 + UNEVEN) * tenths[0]:
+    uneven = spread([float(ns) for each in counted for _, ns in each.pace])
+    if uneven > UNEVEN:
         yield HostCaution(
             "uneven-clock",
             "the clock here is uneven: from the quickest tenth of the readings to the slowest the "
-            f"same work takes {_percent(tenths[-1] / tenths[0] - 1)} longer",
+            f"same work takes {percent(uneven)} longer",
             "fix the frequency: invoke doctor --tune; use a dedicated host",
         )
+
+
+def spread(took_ns: Sequence[float]) -> float:
+    """How much longer the work takes in the slowest tenth of the readings than in the quickest."""
+    if len(took_ns) < 2:
+        return 0.0
+    tenths = statistics.quantiles(took_ns, n=10, method="inclusive")
+    return tenths[-1] / tenths[0] - 1
 
 
 def _steal(counted: Sequence[Observation]) -> Iterator[HostCaution]:
@@ -67,7 +72,7 @@ def _steal(counted: Sequence[Observation]) -> Iterator[HostCaution]:
     if above and len(above) >= OFTEN * len(counted):
         yield HostCaution(
             "steal",
-            f"the hypervisor stole {_percent(statistics.median(above))} of CPU time in "
+            f"the hypervisor stole {percent(statistics.median(above))} of CPU time in "
             f"{len(above)} of {len(counted)} trials",
             "use a dedicated or bare-metal host",
         )
@@ -85,11 +90,12 @@ def _others(counted: Sequence[Observation]) -> Iterator[HostCaution]:
     middle = statistics.median(each.others or 0.0 for each in above)
     yield HostCaution(
         "busy-host",
-        f"other processes used {_percent(middle)} of the CPUs beside {len(above)} of "
+        f"other processes used {percent(middle)} of the CPUs beside {len(above)} of "
         f"{len(counted)} trials" + (f" ({shown})" if shown else ""),
         "stop other work on this host while it measures",
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """``0.4 %``, ``20 %``: as exact as such a share is."""
     return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.1f} %"

@@ -248,6 +248,7 @@ EDGES = {
     "harness/commands/edge.py",
     "reports/__main__.py",
     "results/ledger/__main__.py",
+    "results/expect.py",
     "results/ledger/settle.py",
     "runtimes/images/oci/__main__.py",
     "runtimes/namespaces/__main__.py",
