@@ -31,7 +31,7 @@ and one ``<phase>_ns`` column (nullable Int64) for each phase of any trial.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -54,6 +54,7 @@ COLUMNS = (
     "place",
 )
 NO_SLICE = -1
+LARGE, SMALL = 1e300, 2.0**-40
 
 RunLike = RunDirectory | Path | str
 
@@ -74,6 +75,20 @@ def load(run: RunLike, root: Path = DEFAULT_ROOT) -> pd.DataFrame:
     pairs = zip(judged.recorded, judged.trials, strict=True)
     marks = {(now.trial_id, now.attempt): Marks(was, now) for was, now in pairs}
     return _samples_frame(directory.samples(), marks, directory.run())
+
+
+def means_by(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """``mean`` and ``size`` of the values of each group, in the order of ``by``.
+
+    Values near the largest float are scaled by a power of two while they are added up: the mean of
+    what a journal may hold is a float, and their sum need not be.
+    """
+    scale = SMALL if frame["value"].abs().max() > LARGE else 1.0
+    scaled = frame if scale == 1.0 else frame.assign(value=frame["value"] * scale)
+    groups = scaled.groupby(list(by), observed=True, sort=True)["value"]
+    means = groups.agg(["mean", "size"]).reset_index()
+    means["mean"] /= scale
+    return means
 
 
 def without_warm_ups(frame: pd.DataFrame) -> pd.DataFrame:

@@ -98,7 +98,14 @@ def render(figure: Figure, marks: Marks, prefix: str, title: str, description: s
     with warnings.catch_warnings():
         # Only the layout's width estimate lacks the glyph; the browser has its own fonts.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        # matplotlib goes on with infinities where a scale leaves an axis no length.
+        warnings.filterwarnings(
+            "error", message="(divide by zero|overflow|invalid value) encountered"
+        )
+        try:
+            figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        except RuntimeWarning:
+            raise Declined("these values leave an axis no length.") from None
     root = ET.fromstring(buffer.getvalue())  # noqa: S314 — matplotlib's own output
     _strip(root)
     for element in root.iter():

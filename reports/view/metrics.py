@@ -10,7 +10,7 @@ from reports import text
 from reports.view.arms import AGAIN, BASELINE, UNJUDGED, baseline_of, unplanned
 from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
-from results.frame import without_warm_ups
+from results.frame import means_by, without_warm_ups
 from results.records import Run, Trial, WorkloadRecord
 from results.slices import settled
 from results.stats.intervals import Levels
@@ -42,7 +42,7 @@ def trial_values(samples: pd.DataFrame, also: frozenset[Key]) -> pd.DataFrame:
     chosen = samples[samples["valid"] | keys.isin(list(also))]
     by = ["workload", "metric", "arm", "block", "trial_id", "attempt"]
     plain = chosen.astype(dict.fromkeys(("workload", "metric", "arm", "trial_id"), "str"))
-    means = plain.groupby(by, sort=True)["value"].mean().reset_index()
+    means = means_by(plain, by).rename(columns={"mean": "value"})
     # Of two attempts that count the later does, as in the ledger.
     return means.drop_duplicates(["workload", "metric", "arm", "trial_id"], keep="last")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.frame import without_warm_ups
+from results.frame import means_by, without_warm_ups
 from results.records import AT_LEAST, EMULATED, Run, arm_name
 from results.slices import Fitted, fitted, settled
 
@@ -165,7 +165,7 @@ def _values(valid: pd.DataFrame) -> dict[Key, Values]:
     if valid.empty:
         return {}
     by = ["workload", "metric", "arm", "block", "trial_id", "attempt"]
-    means = valid.groupby(by, observed=True, sort=True)["value"].agg(["mean", "size"]).reset_index()
+    means = means_by(valid, by)
     means = means.drop_duplicates(["workload", "metric", "trial_id", "arm"], keep="last")
     trials = means["trial_id"].astype(object).to_numpy()
     columns = means["mean"].to_numpy(float), means["block"].to_numpy(np.int64)

@@ -82,3 +82,12 @@ def test_a_parquet_file_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "samples.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(StoreError, match=r"samples\.parquet"):
         frame.read_parquet(tmp_path / "samples.parquet")
+
+
+def test_the_mean_of_what_a_journal_may_hold_is_a_float() -> None:
+    largest = 1.7e308
+    pairs = {"a": (largest, largest), "b": (1.0, 2.0), "c": (-largest, -largest)}
+    rows = [(arm, value) for arm, values in pairs.items() for value in values]
+    means = frame.means_by(pd.DataFrame(rows, columns=["arm", "value"]), ["arm"])
+    assert means["mean"].tolist() == [largest, 1.5, -largest]
+    assert means["size"].tolist() == [2, 2, 2]
