@@ -71,7 +71,8 @@ class Job:
         self._output = {"o": bytearray(), "e": bytearray()}
         self._read = 0
         """Bytes of its standard output that were taken as lines."""
-        self._received = 0
+        self.received = 0
+        """Bytes of both outputs, kept or not."""
         self._truncated = False
         self._flooded = False
         self._refusal = ""
@@ -133,8 +134,10 @@ class Job:
         deadline_ns = self._channel.deadline(timeout_s)
         while (end := self._output["o"].find(b"\n", self._read)) < 0:
             self._check()
-            if len(self._output["o"]) - self._read > INPUT_MAX or self._truncated:
+            if len(self._output["o"]) - self._read > INPUT_MAX:
                 raise AgentFault(f"{self.name} answered with more than a line", tail=self.tail())
+            if self._truncated:
+                raise AgentFault(f"{self.name} wrote more than is kept", tail=self.tail())
             if self._result is not None:
                 raise AgentFault(
                     f"{self.name} ended with status {self._result.status} before it answered",
@@ -214,8 +217,8 @@ class Job:
         room = self._limit - len(output)
         output += data[: max(0, room)]
         self._truncated = self._truncated or len(data) > room
-        self._received += len(data)
-        if self._received > FLOOD * self._limit and not self._flooded:
+        self.received += len(data)
+        if self.received > FLOOD * self._limit and not self._flooded:
             self._flooded = True
             self.kill()
 

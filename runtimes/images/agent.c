@@ -53,7 +53,7 @@ static noreturn void leave(int status)
     incoming_end();
     for (struct job *job = jobs; job < jobs + JOBS_MAX; job++)
         if (job->used && !job->exited)
-            kill(-job->pid, SIGKILL);
+            job_signal(job, SIGKILL);
     if (getpid() != 1)
         kill_descendants();
     else
@@ -96,6 +96,8 @@ static int set_up(const sigset_t *signals)
 {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* Jobs are of the same user: they could speak for us through /proc/PID/fd, or trace us. */
+    prctl(PR_SET_DUMPABLE, 0);
     even_limit(RLIMIT_NOFILE, OPEN_FILES);
     even_limit(RLIMIT_CORE, 0);
     umask(022);

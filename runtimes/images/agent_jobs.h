@@ -100,6 +100,13 @@ static int launch(pid_t *pid, char **argv, char **env, int in, int out, int err)
     return error;
 }
 
+/* A job's own process too: it may have left its group, and then nobody would end it. */
+static void job_signal(const struct job *job, int number)
+{
+    if (kill(-job->pid, number) || number == SIGKILL)
+        kill(job->pid, number);
+}
+
 static void close_pair(int pair[2])
 {
     for (int i = 0; i < 2; i++)
@@ -193,7 +200,7 @@ static void job_kill(const struct frame *frame)
     if (!parse_number(text, 1, 64, &number))
         channel_refuse(frame->job, "malformed kill request", "", 0);
     else if (job && !job->exited)
-        kill(-job->pid, (int)number);
+        job_signal(job, (int)number);
 }
 
 /* An I frame: input for a job, its end where the frame is empty.  A job that does not read is
@@ -211,7 +218,7 @@ static void job_input(const struct frame *frame)
     if (frame->length <= INPUT_MAX)
         n = write(job->input, frame->payload, frame->length);
     if (n != (ssize_t)frame->length)
-        kill(-job->pid, SIGKILL);
+        job_signal(job, SIGKILL);
 }
 
 static void job_close_pipe(struct job *job, int which)
@@ -300,7 +307,7 @@ static int64_t jobs_expire(void)
             continue;
         if (job->deadline_ns <= now) {
             job->timed_out = true;
-            kill(-job->pid, SIGKILL);
+            job_signal(job, SIGKILL);
         } else if (next < 0 || job->deadline_ns - now < next) {
             next = job->deadline_ns - now;
         }

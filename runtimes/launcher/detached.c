@@ -3,10 +3,12 @@
  * namespace.  Nothing of them is ever in the host's mount table.  Overlays are in overlay.c. */
 #include "detached.h"
 
+#include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mount.h>
 
-enum { NR_MOVE_MOUNT = 429, NR_MOUNT_SETATTR = 442 };
+enum { NR_MOVE_MOUNT = 429, NR_OPENAT2 = 437, NR_MOUNT_SETATTR = 442 };
 enum { MOVE_EMPTY_PATH = 4, TREE_RECURSIVE = 0x8000, EMPTY_PATH = 0x1000 };
 
 int hold(struct context *context, uint64_t slot, int fd)
@@ -32,15 +34,31 @@ int finish(int fs, uint64_t attributes)
 }
 
 
+/* A copy of what is mounted at path; `direct`: through no link, whoever put it on the way. */
+static int copy_of(const char *path, unsigned depth, bool direct)
+{
+    if (!direct)
+        return (int)syscall(NR_OPEN_TREE, AT_FDCWD, path, TREE_CLONE | O_CLOEXEC | depth);
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    int there = (int)syscall(NR_OPENAT2, AT_FDCWD, path, &how, sizeof how);
+    if (there < 0)
+        return -1;
+    int tree = (int)syscall(NR_OPEN_TREE, there, "", TREE_CLONE | O_CLOEXEC | EMPTY_PATH | depth);
+    int error = errno;
+    close(there);
+    errno = error;
+    return tree;
+}
+
 /* A copy of one mount that is attached in the launcher's own namespace.
- * numbers: slot, whether with those below it, attributes to set; strings: where it is */
+ * numbers: slot, whether with those below it, attributes to set, whether through no link;
+ * strings: where it is */
 int op_clone_tree(struct context *context, const struct step *step)
 {
     unsigned depth = step->numbers[1] ? TREE_RECURSIVE : 0u;
     /* Not only read-only and the like: a copy of a mount that hears of the host's would, too. */
     struct attributes attributes = {.set = step->numbers[2], .propagation = MS_PRIVATE};
-    int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, step->strings[0],
-                            TREE_CLONE | O_CLOEXEC | depth);
+    int tree = copy_of(step->strings[0], depth, step->numbers[3]);
     if (tree >= 0 && syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes,
                              sizeof attributes))
         return -errno;

@@ -15,6 +15,7 @@ from runtimes.launcher.operations import (
     Bind,
     BindIdmapped,
     Clone,
+    CloneTree,
     DeviceFilter,
     EnterNamespace,
     Execute,
@@ -27,7 +28,9 @@ from runtimes.launcher.operations import (
     MakeDirectory,
     MakeOverlay,
     MakePlace,
+    Mask,
     Mount,
+    MountInRoot,
     Operation,
     PivotRoot,
     Post,
@@ -60,6 +63,11 @@ _OLD_KERNEL = "this kernel is too old or built without it: Linux 5.12 is needed"
 
 _DANGLING = "a link in the root file system leads to nothing there"
 _MAGIC = "a link in the root file system leads through /proc, or in a circle"
+_NO_DIRECTORY = "the root file system has something else than a directory there"
+_NO_NULL = (
+    "what is at /dev/null in the box is no null device: let nothing else be mounted at /dev, or at "
+    "a place that a link in the root file system leads to it"
+)
 _NO_PLACE = "what is attached in a read-only root must have its place in it"
 
 _HINTS: dict[tuple[type[Operation] | None, int], str] = {
@@ -103,16 +111,26 @@ _HINTS: dict[tuple[type[Operation] | None, int], str] = {
     "FAT; keep the state directory (TAREBENCH_STATE) on ext4, xfs or btrfs.  Below Linux 5.19 no "
     "layer may have mapped ids (profile no-userns), below 5.11 no plain user has an overlay "
     "(profile no-overlay)",
-    (Attach, errno.EINVAL): "the root file system has something else than a directory there",
+    (Attach, errno.EINVAL): _NO_DIRECTORY,
     (Attach, errno.ENOENT): "the root file system lacks this directory",
+    (CloneTree, errno.ELOOP): "somebody put a link on the way to it since it was named: it is not "
+    "followed",
+    (CloneTree, errno.ENOENT): "it was there when it was named, and is gone",
+    (Mask, errno.ENXIO): _NO_NULL,
+    (Mask, errno.ENOENT): _NO_NULL,
+    (Mask, errno.EACCES): _NO_NULL,
     (AttachInRoot, errno.EEXIST): _DANGLING,
     (AttachInRoot, errno.EINVAL): "no file can be bound onto a directory, nor the other way",
     (AttachInRoot, errno.ELOOP): _MAGIC,
     (AttachInRoot, errno.EROFS): _NO_PLACE,
+    (MountInRoot, errno.EEXIST): _DANGLING,
+    (MountInRoot, errno.ELOOP): _MAGIC,
+    (MountInRoot, errno.EROFS): _NO_PLACE,
+    (MountInRoot, errno.ENOTDIR): _NO_DIRECTORY,
     (MakePlace, errno.EEXIST): _DANGLING,
     (MakePlace, errno.ELOOP): _MAGIC,
     (MakePlace, errno.EROFS): _NO_PLACE,
-    (AttachInRoot, errno.ENOTDIR): "the root file system has something else than a directory there",
+    (AttachInRoot, errno.ENOTDIR): _NO_DIRECTORY,
     (Hook, errno.ECANCELED): "it ended with an error; what it says is on standard error",
     (Hook, errno.ETIME): "it took longer than its timeout, and was killed",
     (Ask, errno.EPIPE): "whoever makes the container has ended",

@@ -21,6 +21,8 @@ from runtimes.launcher.started import Started
 from runtimes.process import tail_of, tail_of_file
 
 KILL_S = 10.0
+LOG_BYTES = 1 << 20
+"""Most that is read of a main process's standard error."""
 _BLOCK_BYTES = 512
 
 
@@ -127,8 +129,11 @@ class LaunchedInstance:
         return self.group.account()
 
     def logs(self) -> bytes:
-        """Standard error of the main process since its start."""
-        return os.pread(self.log_fd, os.fstat(self.log_fd).st_size, 0)
+        """Standard error of the main process since its start, the first ``LOG_BYTES`` of it.
+
+        What the box says of its size is not believed: it may stretch the file to terabytes.
+        """
+        return os.pread(self.log_fd, LOG_BYTES, 0)
 
     def stop(self, timeout_s: float) -> None:
         """See Instance.  SIGTERM to the main process, SIGKILL to it and then to whoever is left."""

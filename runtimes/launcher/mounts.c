@@ -13,6 +13,7 @@
  * architecture (Linux numbers system calls from 424 on alike everywhere). */
 enum { NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_MOUNT_SETATTR = 442 };
 enum { TREE_CLONE = 1, TREE_RECURSIVE = 0x8000, EMPTY_PATH = 0x1000, MOVE_EMPTY_PATH = 4 };
+enum { TO_LINKS_END = 0x10 };      /* as mount(2): where path is a link, what it leads to */
 enum { ATTRIBUTE_IDMAP = 0x00100000 };
 
 /* A detached copy of source with the attributes, then at target: never visible without them. */
@@ -85,7 +86,27 @@ int op_bind(struct context *context, const struct step *step)
     return error == -ENOENT && step->numbers[2] ? 0 : error;
 }
 
-/* Hide a path of /proc or /sys: /dev/null over a file, an empty directory (one for all, read-only)
+/* The null device over path.  What is at /dev/null may be the box's own choice (a volume whose place
+ * a link in the image has led to /dev), and a link there would show what is to be hidden:
+ * CVE-2025-31133. */
+static int cover_with_null(const char *path)
+{
+    struct stat status;
+    int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, "/dev/null",
+                            TREE_CLONE | O_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+    if (tree < 0)
+        return -errno;
+    int error = negative(fstat(tree, &status));
+    if (!error && (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)))
+        error = -ENXIO;
+    if (!error)
+        error = negative(
+            (int)syscall(NR_MOVE_MOUNT, tree, "", AT_FDCWD, path, MOVE_EMPTY_PATH | TO_LINKS_END));
+    close(tree);
+    return error;
+}
+
+/* Hide a path of /proc or /sys: the null device over a file, an empty directory (one for all, read-only)
  * over a directory.
  * What this kernel does not have needs no hiding. */
 int op_mask(struct context *context, const struct step *step)
@@ -103,7 +124,7 @@ int op_mask(struct context *context, const struct step *step)
         return negative(mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                               "size=0k,nr_inodes=2"));
     }
-    return negative(mount("/dev/null", path, NULL, MS_BIND, NULL));
+    return cover_with_null(path);
 }
 
 /* pivot_root(".", ".") stacks the old root on the new one, where "/" does not look. */

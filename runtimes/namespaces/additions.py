@@ -65,8 +65,10 @@ def parse_bind(text: str) -> Bound:
     source, target = ":".join(words[:-1]), words[-1]
     try:
         found = Path(source).resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a NUL
-        raise ArgumentTypeError(f"there is nothing at {source!r:.200} to bind") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        circle = isinstance(error, RuntimeError)
+        why = "links in a circle" if circle else getattr(error, "strerror", None) or "no path"
+        raise ArgumentTypeError(f"{source!r:.200} cannot be bound: {why}") from error
     return Bound(found, _place(target), option == "ro")
 
 
@@ -111,6 +113,11 @@ def check(additions: Sequence[Addition]) -> None:
             )
 
 
+def is_read_only(addition: Addition) -> bool:
+    """Whether the box is to have it without changing it."""
+    return isinstance(addition, Bound) and addition.read_only
+
+
 def _bound(additions: Sequence[Addition]) -> list[Bound]:
     return [each for each in additions if isinstance(each, Bound)]
 
@@ -123,6 +130,7 @@ def held(additions: Sequence[Addition]) -> list[Operation]:
             str(each.source),
             recursive=True,
             attributes=NODEV | (RDONLY if each.read_only else 0),
+            direct=True,
         )
         for slot, each in enumerate(_bound(additions), _FIRST_SLOT)
     ]

@@ -150,6 +150,12 @@ def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
             f"{wanted.profile.summary}: its root is only changed to, nothing can be added to it",
             hint="leave --bind, --tmpfs and --read-only out, or choose another profile",
         )
+    kept = wanted.profile.capabilities or wanted.profile.seccomp
+    if not kept and (wanted.read_only or any(map(additions.is_read_only, wanted.additions))):
+        raise RuntimeFault(
+            f"{wanted.profile.summary}: its root may mount, so nothing stays read-only to it",
+            hint="leave --read-only and :ro out, or choose another profile",
+        )
     if wanted.published and _profile(wanted).network is NetworkMode.HOST:
         raise RuntimeFault(
             "--publish: the box has the host's ports already", hint="leave --network host out"

@@ -119,9 +119,23 @@ def test_the_stats_name_the_agent_its_shim_and_its_port_proxy(
 def test_no_descriptor_of_ours_reaches_the_box(engine: DockerEngine, bed: wire.Testbed) -> None:
     """dockerd inherits the lock on its data root; a box must not."""
     with box(engine, bed) as instance:
-        listed = instance.agent.run(["sh", "-c", "ls -l /proc/1/fd"], timeout_s=10)
-        assert listed.status == 0
-        assert b"lock" not in listed.stdout
+        (agent,) = (
+            pid for pid in instance.stats().pids if proc.program(proc.arguments(pid)) == "agent"
+        )
+        own = [str(link.readlink()) for link in Path(f"/proc/{agent}/fd").iterdir()]
+        assert len(own) > 3
+        assert not [target for target in own if "lock" in target]
+
+
+def test_a_job_does_not_write_into_the_attach_stream(
+    engine: DockerEngine, bed: wire.Testbed
+) -> None:
+    """The container's standard output is the agent's channel, and a pipe that could be opened."""
+    with box(engine, bed) as instance:
+        script = "for fd in 0 1 2; do echo GET / >/proc/1/fd/$fd; done; cat /proc/1/mem"
+        tried = instance.agent.run(["sh", "-c", script], timeout_s=10)
+        assert tried.stderr.count(b"Permission denied") == 4, tried.stderr
+        assert instance.agent.run(["sh", "-c", "true"], timeout_s=10).status == 0
 
 
 def test_the_marks_are_in_order(engine: DockerEngine, bed: wire.Testbed) -> None:

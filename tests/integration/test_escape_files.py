@@ -29,10 +29,18 @@ def test_no_descriptor_of_the_host_reaches_a_box(
     assert leaky_descriptor >= 0
     with arena.box(profile) as instance:
         of_job = listed(attack(instance.agent, "descriptors").note)
-        of_agent = listed(attack(instance.agent, "descriptors", "/proc/2/fd").note)
+        agents = [pid for pid in instance.group.pids() if named(pid) == "agent\n"]
+        links = [link for pid in agents for link in Path(f"/proc/{pid}/fd").iterdir()]
+        of_agent = [f"{link.name}={link.readlink()}" for link in links]
     assert len(of_job) == 3
+    assert len(of_agent) > 3
     for each in (*of_job, *of_agent):
         assert HARMLESS.fullmatch(each), each
+
+
+def named(pid: int) -> str:
+    """What a process is called."""
+    return Path(f"/proc/{pid}/comm").read_text()
 
 
 def listed(note: str) -> list[str]:

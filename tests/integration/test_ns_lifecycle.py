@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
+from runtimes import cgroups, proc
 from runtimes.cgroups import devices
 from runtimes.cgroups.v1 import V1
 from runtimes.launcher import Launcher, LaunchFault, Plan, Side, Step
 from runtimes.launcher import operations as ops
-from runtimes.launcher.instance import LaunchedInstance
+from runtimes.launcher.instance import LOG_BYTES, LaunchedInstance
+from runtimes.process import TAIL_BYTES
 from tests.support.ns_bench import Bench, opened_bench, shell
 
 pytestmark = pytest.mark.root
@@ -120,11 +121,25 @@ def test_a_signal_reaches_the_main_process(bench: Bench) -> None:
 
 def test_the_logs_are_what_the_main_process_said_and_go_with_the_box(bench: Bench) -> None:
     with bench.box() as box:
-        shell(box, "echo said >> /proc/2/fd/2")  # the agent's standard error
+        with agents_error_output(box).open("ab") as file:
+            file.write(b"said\n")
         assert box.logs() == b"said\n"
         box.stop(5)
         assert box.logs() == b"said\n"
         assert "said" in box.diagnostics()
+
+
+def test_logs_that_a_box_has_stretched_are_not_read_whole(bench: Bench) -> None:
+    with bench.box() as box:
+        os.truncate(agents_error_output(box), 1 << 40)
+        assert len(box.logs()) == LOG_BYTES
+        assert len(box.diagnostics()) <= TAIL_BYTES
+
+
+def agents_error_output(box: LaunchedInstance) -> Path:
+    """As the host sees it; no job does."""
+    (agent,) = (pid for pid in box.group.pids() if proc.program(proc.arguments(pid)) == "agent")
+    return Path(f"/proc/{agent}/fd/2")
 
 
 def test_the_account_tells_what_the_box_did(bench: Bench) -> None:

@@ -99,7 +99,7 @@ def test_parents_are_in_place_before_what_is_below_them() -> None:
         MountInRoot("tmpfs", "/a/b", "tmpfs", NOSUID | NODEV, "mode=1777,size=4096"),
     ]
     assert additions.held([inner, outer]) == [
-        CloneTree(11, str(HERE.parent), recursive=True, attributes=NODEV | RDONLY)
+        CloneTree(11, str(HERE.parent), recursive=True, attributes=NODEV | RDONLY, direct=True)
     ]
 
 

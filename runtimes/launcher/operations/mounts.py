@@ -286,9 +286,11 @@ class CloneTree(OnPath):
     """With what is mounted below it."""
     attributes: int = 0
     """Of all its mounts."""
+    direct: bool = False
+    """``path`` has no link on it; should somebody have put one there meanwhile, it is refused."""
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.slot, self.recursive, self.attributes)
+        return (self.slot, self.recursive, self.attributes, self.direct)
 
 
 @dataclass(frozen=True, slots=True)

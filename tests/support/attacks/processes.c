@@ -49,6 +49,41 @@ static long steal_descriptor(int argc, char **argv)
     return outcome(syscall(NR_PIDFD_GETFD, pidfd, number(argc, argv, 1), 0));
 }
 
+/* inject PID FD HEX: write on another process's descriptor, as the agent's channel, in its name. */
+static long inject(int argc, char **argv)
+{
+    static unsigned char bytes[2048];
+    size_t length = 0;
+    unsigned value;
+    long pidfd = syscall(NR_PIDFD_OPEN, number(argc, argv, 0), 0);
+    if (pidfd < 0)
+        return -errno;
+    long stolen = syscall(NR_PIDFD_GETFD, pidfd, number(argc, argv, 1), 0);
+    if (stolen < 0)
+        return -errno;
+    for (const char *at = argc > 2 ? argv[2] : ""; sscanf(at, "%2x", &value) == 1; at += 2)
+        if (length < sizeof bytes)
+            bytes[length++] = (unsigned char)value;
+    return outcome(write((int)stolen, bytes, length));
+}
+
+/* Leave one's process group for a child's, and stay: a signal to the group does not come here. */
+static long leave_group(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        pause();
+        _exit(0);
+    }
+    setpgid(pid, pid);
+    if (setpgid(0, pid))
+        return -errno;
+    for (;;)
+        pause();
+}
+
 /* Trace and read a child: allowed in a box; shows that the attacks on others are well made. */
 static long own_child(int argc, char **argv)
 {
@@ -176,6 +211,7 @@ static long newcomers(int argc, char **argv)
 const struct entry PROCESSES[] = {
     {"kill", kill_}, {"trace", trace}, {"read-memory", read_memory}, {"open-pid", open_pid},
     {"steal-descriptor", steal_descriptor}, {"own-child", own_child},
+    {"inject", inject}, {"leave-group", leave_group},
     {"raise-capability", raise_capability}, {"bounding", bounding}, {"forgive", forgive},
     {"set-user-id", set_user_id}, {"who", who}, {"groups", groups}, {"newcomers", newcomers},
     {0},
