@@ -21,7 +21,7 @@
 
 enum {
     PROTOCOL = 3,
-    EXIT_PROTOCOL = 3,
+    EXIT_PROTOCOL = 2,
     /* Jobs are read only while this much is free: a piece, and what requests may still answer. */
     FEED_ROOM = PIECE + FRAME_MAX + JOBS_MAX * SMALL,
     FDS = 3 + 2 * JOBS_MAX,
