@@ -24,6 +24,7 @@ from harness.privacy import RedactingJournal
 from harness.progress import TerminalObserver
 from harness.resumption import plan_of
 from harness.settling import Child
+from harness.standings import Showing
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
@@ -158,7 +159,9 @@ def _measured(
     slots = ready.plan.slots(equipment.runtimes, hopeless)
     journal = RedactingJournal(directory, equipment.redaction)
     if run.budget_s is None:
-        return run, run_all(ready.context, slots, journal, observer)
+        clock = equipment.clock
+        showing = Showing(directory.path, slots, ready.plan.rounds, clock, observer)
+        return run, run_all(ready.context, slots, journal, observer, showing)
     steering = stopping.Stopping(run, directory, Child(), equipment.clock, observer)
     observer.budget_left_s = lambda: steering.left_s
     tally = run_all(ready.context, slots, journal, observer, steering)

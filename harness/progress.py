@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
+from harness import standing_line
 from harness.clock import Clock
 from harness.schedule import Slot
+from results.standings import Standing
 
 PLAIN_INTERVAL_S = 30.0
+STANDS_INTERVAL_S = 60.0
+"""Without a terminal: between two lines that say how the claims stand."""
 
 
 class Observer(Protocol):
@@ -89,6 +95,18 @@ def readable(seconds: float | None) -> str:
     return "" if seconds is None else f"about {duration(seconds)} left"
 
 
+class _Area(Progress):
+    """The bar, and below it how the claims stand."""
+
+    below: tuple[str, ...] = ()
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """See Progress."""
+        yield from super().get_renderables()
+        for line in self.below:
+            yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
 class TerminalObserver:
     """A progress bar on a terminal; elsewhere a line now and then."""
 
@@ -96,8 +114,9 @@ class TerminalObserver:
         self._console = console
         self._clock = clock
         self._estimate = Estimate()
-        self._bar: Progress | None = None
+        self._bar: _Area | None = None
         self._said_ns: int | None = None
+        self._stood_ns: int | None = None
         self._planned = 0
         self.budget_left_s: Callable[[], float] | None = None
         """What a budget leaves, where there is one: the run takes no longer, and perhaps less."""
@@ -108,7 +127,7 @@ class TerminalObserver:
         if not self._console.is_terminal:
             yield
             return
-        with Progress(
+        with _Area(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
@@ -170,6 +189,18 @@ class TerminalObserver:
             self._bar.advance(self._bar.task_ids[0])
         if error:
             self.note(f"{slot.trial_id} failed: {error}")
+
+    def stands(self, standings: Sequence[Standing], blocks: int) -> None:
+        """Show how the claims stand: below the bar, or in a line a minute at most."""
+        if self._bar is not None:
+            self._bar.below = tuple(standing_line.lines(standings, blocks, self._console.width))
+            self._bar.refresh()
+            return
+        now = self._clock.now_ns()
+        if self._stood_ns is None or now - self._stood_ns >= STANDS_INTERVAL_S * 1e9:
+            self._stood_ns = now
+            (line,) = standing_line.lines(standings, blocks, sys.maxsize)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print above the bar."""

@@ -250,6 +250,7 @@ EDGES = {
     "results/ledger/__main__.py",
     "results/expect.py",
     "results/ledger/settle.py",
+    "results/ledger/standing.py",
     "runtimes/images/oci/__main__.py",
     "runtimes/namespaces/__main__.py",
     "runtimes/oci/command/main.py",
