@@ -60,11 +60,11 @@ class Judge(Protocol):
         ...
 
 
-def ask(run: Path) -> Standings:
+def ask(run: Path, timeout_s: float = TIMEOUT_S) -> Standings:
     """Ask a child."""
     done = process.run(
         ["nice", "-n", LOWEST, sys.executable, "-m", "results.ledger.standing", str(run.resolve())],
-        timeout_s=TIMEOUT_S,
+        timeout_s=timeout_s,
         env=ONE_THREAD,
         cwd=PROJECT,
         hint="the data are safe; invoke claims judges them later",

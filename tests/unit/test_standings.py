@@ -27,6 +27,8 @@ from tests.support import recorded
 from tests.support.bench_on_paper import bench_on_paper
 from tests.support.budgeted import arm, arms
 
+PATIENT_S = 300.0
+"""Where other work has all the CPUs, who has the lowest priority waits long."""
 OPEN = Standing("cpu-native", "inconclusive", 0.998, 0.988, 1.009)
 REFUTED = Standing("net-small", "refuted", 0.78, 0.76, 0.8)
 EARLY = Standing("mem-few-percent", "inconclusive", 0.997, None, None)
@@ -163,7 +165,7 @@ def test_whatever_is_shown_the_same_trials_run_in_the_same_order(tmp_path: Path)
 
 def test_the_child_says_what_the_ledger_says() -> None:
     path = recorded.RUNS / recorded.BOTH[0]
-    found = {each.claim: each for each in ask(path)}
+    found = {each.claim: each for each in ask(path, PATIENT_S)}
     directory = RunDirectory.open(path.name, path.parent)
     judged = judge_run(directory).judgement
     known = {
@@ -183,7 +185,7 @@ def test_a_run_that_cannot_be_read_says_why(
     assert main([str(tmp_path)]) == 1
     assert "no run" in capsys.readouterr().err
     with pytest.raises(RuntimeFault, match="exit status 1"):
-        ask(tmp_path)
+        ask(tmp_path, PATIENT_S)
 
 
 def test_the_child_has_the_lowest_priority(monkeypatch: pytest.MonkeyPatch) -> None:
