@@ -13,7 +13,7 @@ import libvirt
 from runtimes.agent import Agent, FdStream
 from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
 from runtimes.cgroups import Group, stats
-from runtimes.kvm import weighing
+from runtimes.kvm import disks, weighing
 from runtimes.kvm.connection import Connection
 from runtimes.kvm.console import ConsoleWatch
 from runtimes.kvm.faults import translated
@@ -108,7 +108,7 @@ class KvmInstance:
         with translated(f"ask for the memory of {self.spec.name}"):
             memory_bytes = self.domain.maxMemory() * 1024
         with translated(f"ask for the disk of {self.spec.name}"):
-            disk_bytes = self.domain.blockInfo(self.disk)[0] - self.taken_bytes
+            disk_bytes = disks.shown_bytes(self.domain, self.disk) - self.taken_bytes
         read = LimitsRead(
             enforced.cpus, enforced.cpu_quota, memory_bytes, enforced.pids_max, disk_bytes
         )

@@ -75,6 +75,17 @@ def test_a_probe_that_hangs_is_killed_at_its_limit() -> None:
     assert "0.2 s" in outcome.reason
 
 
+def test_a_probe_that_had_its_cpu_time_and_said_nothing_is_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else every run on such a host waits for it anew: ten seconds."""
+    monkeypatch.setattr(proof, "SILENT_CPU_S", 0.05)
+    silent = proof.boot(["sh", "-c", "while :; do :; done"], limit_s=1)
+    assert (silent.works, silent.decided) == (False, True)
+    talking = proof.boot(["sh", "-c", "echo word; while :; do :; done"], limit_s=1)
+    assert (talking.works, talking.decided) == (False, False)
+
+
 def probed(monkeypatch: pytest.MonkeyPatch, cache: Path, outcome: proof.Proof) -> proof.Proof:
     """Prove with a probe that goes as told."""
     monkeypatch.setattr(proof, "objection_to", lambda _: None)
