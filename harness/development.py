@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageFault
 
+REAL = ("tests/contract", "tests/integration", "tests/browser")
+SLOWEST = 25
+"""Tests whose time is told after each run."""
+NONE_SELECTED = 5
+"""pytest's status where no test has such a name: another command may have it."""
 
-def checks(only: str | None, *, fast: bool) -> list[list[str]]:
-    """Commands in order: style, types, structure, tests.
 
-    Args:
-        only: a part of a test's name.
-        fast: no engines, no browser: unit tests only.
-    """
+def readings() -> list[list[str]]:
+    """Commands that read the source and take a minute: style, types, structure."""
     python = [sys.executable, "-m"]
-    selected = ["-k", only] if only else []
-    paths = ["tests/unit"] if fast else []
     return [
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
         [*python, "mypy"],
         [str(Path(sys.executable).with_name("lint-imports"))],
-        [*python, "pytest", *paths, *selected],
     ]
+
+
+def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
+    """Commands that run the tests: the unit tests on every CPU, the rest one after another.
+
+    What starts boxes runs alone: it compares the host before and after, and limits CPUs.
+
+    Args:
+        only: a part of a test's name.
+        fast: no engines, no browser: unit tests only.
+        exhaustive: those too that take minutes in an emulated guest.
+    """
+    python = [sys.executable, "-m", "pytest", f"--durations={SLOWEST}"]
+    selected = [] if exhaustive else ["-m", "not exhaustive"]
+    selected += ["-k", only] if only else []
+    # pytest-benchmark, which no unit test uses, objects to processes beside it with a warning.
+    unit = [*python, "-n", "auto", "-p", "no:benchmark", "tests/unit", *selected]
+    return [unit] if fast else [unit, [*python, *REAL, *selected]]
+
+
+def passed(statuses: Sequence[int]) -> bool:
+    """Whether tests ran, and none failed, given what each of their commands ended with."""
+    return 0 in statuses and all(each in {0, NONE_SELECTED} for each in statuses)
 
 
 def fuzz(seconds: int, seed: int | None, target: str | None) -> list[str]:

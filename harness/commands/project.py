@@ -18,17 +18,28 @@ from harness.terminal import encode_json, stderr, stdout, warn
 from runtimes import process
 
 
-@task(help={"only": "a part of a test's name", "fast": "no engines, no browser: unit tests only"})
+@task(
+    help={
+        "only": "a part of a test's name",
+        "fast": "no engines, no browser: unit tests only",
+        "all": "those too that take minutes in an emulated guest",
+    }
+)
 @edge
 def test(  # a task, not a test
     _: Invocation,
     only: str | None = None,  # noqa: PT028
     fast: bool = False,  # noqa: PT028
+    all: bool = False,  # noqa: A002, PT028  # the option's name
 ) -> None:
-    """Run every check: types, style, imports, tests."""
-    checks = development.checks(only, fast=fast)
-    failed = [check for check in checks if process.inherit(check, cwd=PROJECT) != 0]
-    if failed:
+    """Run every check: style, types and imports, and where these hold the tests."""
+    read = [process.inherit(each, cwd=PROJECT) for each in development.readings()]
+    if any(read):
+        warn("the tests have not run: style, types or imports do not hold")
+        raise Exit(code=1)
+    commands = development.tests(only, fast=fast, exhaustive=all)
+    ended = [process.inherit(each, cwd=PROJECT) for each in commands]
+    if not development.passed(ended):
         raise Exit(code=1)
 
 

@@ -27,6 +27,7 @@ OF_NS = (
     "test_the_peer_is_reached_and_reaches_the_box",
     "test_a_stop_ends_every_process_even_deaf_ones",
 )
+OF_NS_AT_LEAST = ("test_limits_are_set_and_read_back",)
 OF_A_USER = (
     "test_limits_are_the_cgroups_and_the_kernel_keeps_them",
     "test_what_did_not_come_is_refused_or_kept_by_affinity",
@@ -59,6 +60,12 @@ pytestmark = [
 ]
 
 
+def test_a_box_has_its_limits_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
+    """The share of the next tests that every ``invoke test`` runs."""
+    passed_in_guest(selected({"test_ns_runtime.py": OF_NS_AT_LEAST}), tmp_path)
+
+
+@pytest.mark.exhaustive
 def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     """Those for a plain user too, whose cgroup is delegated: one guest for both saves a start."""
     tests = {
@@ -69,11 +76,13 @@ def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path)
     passed_in_guest(selected(tests), tmp_path)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(bool(missing(WEIGHING)), reason=missing(WEIGHING))
 def test_every_limit_does_what_it_says_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     passed_in_guest(["test_cgroup_effects.py"], tmp_path, WEIGHING)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")
 def test_docker_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     passed_in_guest(selected({"test_docker_runtime.py": OF_DOCKER}), tmp_path)

@@ -40,7 +40,12 @@ pytestmark = [
 
 @pytest.mark.parametrize(
     ("kind", "which"),
-    [("ext4", "native or killed"), ("xfs", "userns"), ("ext4", "by_hand"), ("ext4", "docker")],
+    [
+        ("ext4", "native or killed"),
+        pytest.param("xfs", "userns", marks=pytest.mark.exhaustive),
+        pytest.param("ext4", "by_hand", marks=pytest.mark.exhaustive),
+        pytest.param("ext4", "docker", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_quotas_keep_limits_of_disk(kind: str, which: str, tmp_path: Path) -> None:
     """A few in each guest: emulated, it takes minutes to compile what they need.

@@ -31,3 +31,28 @@ def test_fuzzing_is_told_how_long_with_which_seed_and_what() -> None:
 def test_fuzzing_for_no_time_is_refused() -> None:
     with pytest.raises(UsageFault, match="seconds"):
         development.fuzz(0, None, None)
+
+
+def test_unit_tests_run_on_every_cpu_and_what_starts_boxes_alone() -> None:
+    unit, real = development.tests(None, fast=False, exhaustive=True)
+    assert unit[unit.index("-n") + 1] == "auto"
+    assert unit[-1] == "tests/unit"
+    assert "-n" not in real
+    assert real[-3:] == ["tests/contract", "tests/integration", "tests/browser"]
+    named = development.tests("disk", fast=True, exhaustive=True)
+    assert named == [[*unit, "-k", "disk"]]
+
+
+def test_what_takes_minutes_in_a_guest_is_asked_for() -> None:
+    for command in development.tests(None, fast=False, exhaustive=False):
+        assert command[-2:] == ["-m", "not exhaustive"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "good"),
+    [([0, 0], True), ([0, 5], True), ([5, 0], True), ([5, 5], False), ([0, 1], False)],
+)
+def test_a_name_that_one_command_lacks_is_no_failure_and_one_that_both_lack_is(
+    statuses: list[int], *, good: bool
+) -> None:
+    assert development.passed(statuses) == good
