@@ -57,13 +57,12 @@ SUITES: Mapping[str, Suite] = {
             emulated_blocks=1,
             size=Size(iterations=1, seconds=1),
             workload=_FIRST,
-            beside_all="docker:host-net,ns:host-net",
+            beside_all="docker:host-net",
             partial={
                 "oci": "startup.http,footprint",
                 "containerd": "startup.http,footprint",
                 # Whether a container's network can be made to cost nothing; it computes alike.
                 "docker:host-net": "network.throughput,network.latency,network.http",
-                "ns:host-net": "network.throughput,network.latency,network.http",
             },
             rounds={"startup.http": 2},
         ),
