@@ -25,6 +25,7 @@ from harness.progress import TerminalObserver
 from harness.resumption import plan_of
 from harness.settling import Child
 from harness.standings import Showing
+from results.errors import PARTS_MISSING
 from results.records import SCHEMA, Run, WorkloadRecord
 from results.store import RunDirectory
 from runtimes import process
@@ -33,8 +34,6 @@ from runtimes.ids import entering
 from workloads.base import Workload
 
 REPORT_TIMEOUT_S = 300.0
-PARTS_MISSING = 4
-"""Exit status of ``python -m reports``, which is not imported here: pandas would come along."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,13 @@ The child runs between trials, never beside one, on the harness's CPUs, which it
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import msgspec
-
-from harness.errors import HarnessFault
-from harness.places import PROJECT
+from harness import statistics_child
 from results.looks import Look, PlannedLook
-from runtimes import process
 
 TIMEOUT_S = 120.0
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 T = TypeVar("T")
 
@@ -52,14 +46,10 @@ class Child:
 
 
 def _ask(arguments: list[str], kind: type[T]) -> T:
-    done = process.run(
-        [sys.executable, "-m", "results.ledger.settle", *arguments],
+    return statistics_child.ask(
+        "results.ledger.settle",
+        kind,
+        *arguments,
         timeout_s=TIMEOUT_S,
-        env=ONE_THREAD,
-        cwd=PROJECT,
         hint="the data are safe; invoke report judges them later",
     )
-    try:
-        return msgspec.json.decode(done.stdout, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarnessFault(f"the statistics answered what cannot be read: {error}") from None

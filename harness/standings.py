@@ -7,23 +7,18 @@ harness's CPUs, which it inherits, and at the lowest priority.  What that takes 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
+from harness import statistics_child
 from harness.clock import Clock
 from harness.errors import HarnessFault
 from harness.loop import Admission, Unsteered
-from harness.places import PROJECT
 from harness.progress import Estimate
 from harness.schedule import Slot
-from harness.settling import ONE_THREAD
 from results.standings import Standing
-from runtimes import process
 from runtimes.base import RuntimeFault
 
 FIRST = 2
@@ -35,7 +30,8 @@ SHARE = 0.02
 EXPECTED_S = 4.0
 """What judging takes until it has been done: loading the statistics is most of it."""
 TIMEOUT_S = 30.0
-LOWEST = "19"
+LOWEST = 19
+"""Of nice(1)."""
 
 Standings = tuple[Standing, ...]
 
@@ -62,17 +58,14 @@ class Judge(Protocol):
 
 def ask(run: Path, timeout_s: float = TIMEOUT_S) -> Standings:
     """Ask a child."""
-    done = process.run(
-        ["nice", "-n", LOWEST, sys.executable, "-m", "results.ledger.standing", str(run.resolve())],
+    return statistics_child.ask(
+        "results.ledger.standing",
+        Standings,
+        str(run.resolve()),
         timeout_s=timeout_s,
-        env=ONE_THREAD,
-        cwd=PROJECT,
         hint="the data are safe; invoke claims judges them later",
+        niceness=LOWEST,
     )
-    try:
-        return msgspec.json.decode(done.stdout, type=Standings)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarnessFault(f"the statistics answered what cannot be read: {error}") from None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.faults import Faults
-from results.errors import StoreError
+from results.errors import PARTS_MISSING, StoreError
 from results.frame import DEFAULT_ROOT, load, write_parquet
 from results.ledger.errors import LedgerError
 from results.ledger.outcome import Outcome, judge_run, keep
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.view.ledger import LedgerView
-
-
-PARTS_MISSING = 4
-"""Exit status."""
 
 
 def write(run: str | Path, root: Path = DEFAULT_ROOT, faults: Faults | None = None) -> Path:

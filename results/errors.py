@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PARTS_MISSING = 4
+"""Exit status of ``python -m reports``: the page is written, and parts of it are missing."""
+
 
 class StoreError(Exception):
     """A run's files could not be read or written.  The message names the file and the line.

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import msgspec
 
-from harness.errors import HarnessFault
-from harness.places import PROJECT
-from harness.settling import ONE_THREAD
+from harness import statistics_child
 from harness.slices.block import LEAST_ROUNDS
 from harness.steadiness.recording import Recording
 from harness.steadiness.turns import SLICE_NS
 from harness.suites import SUITES, Suite
-from runtimes import process
 
 QUICK = SUITES["quick"]
 TIMEOUT_S = 60.0
@@ -37,18 +33,13 @@ def smallest(recording: Recording, suite: Suite = QUICK) -> tuple[float | None, 
         "rounds": rounds_of(suite),
         "design_blocks": suite.blocks,
     }
-    done = process.run(
-        [sys.executable, "-m", "results.expect"],
+    said = statistics_child.ask(
+        "results.expect",
+        _Answer,
         timeout_s=TIMEOUT_S,
-        env=ONE_THREAD,
-        stdin=msgspec.json.encode(question),
-        cwd=PROJECT,
         hint="the readings stand without it; run ./bootstrap",
+        question=question,
     )
-    try:
-        said = msgspec.json.decode(done.stdout, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarnessFault(f"the statistics answered what cannot be read: {error}") from None
     return said.effect, said.reason
 
 

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from results.gating.observations import Observation
+from results.gating.observations import Observation, plain_name
 from results.gating.quarter import Overruled
 from results.gating.speeds import Speeds
 from results.gating.taken import OTHERS_CAUTION, STEAL_CAUTION
@@ -83,10 +83,7 @@ def _others(counted: Sequence[Observation]) -> Iterator[HostCaution]:
     if not above or len(above) < OFTEN * len(counted):
         return
     names = Counter(name for each in above for name in each.names)
-    shown = ", ".join(
-        "".join(char if char.isprintable() else "?" for char in name[:16])
-        for name, _ in names.most_common(SHOWN)
-    )
+    shown = ", ".join(plain_name(name) for name, _ in names.most_common(SHOWN))
     middle = statistics.median(each.others or 0.0 for each in above)
     yield HostCaution(
         "busy-host",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,9 @@ more or less stands for nothing, and in a trial of 30 ms it would be a sixth of 
 
 LONGEST_S = 1e9
 """A trial that says it took longer is not to be believed, nor to overflow anything."""
+
+NAME_LIMIT = 16
+"""Characters of a process's name: TASK_COMM_LEN of proc(5)."""
 
 Group = tuple[str, int]
 """Workload and block."""
@@ -42,11 +44,6 @@ class Observation:
     def group(self) -> Group:
         """What it is compared within."""
         return self.workload, self.block
-
-    @property
-    def pace_ns(self) -> float | None:
-        """The median of its readings."""
-        return statistics.median(took for _, took in self.pace) if self.pace else None
 
 
 def observed(trial: Trial, online: int) -> Observation | None:
@@ -84,6 +81,11 @@ def _pace(around: Pressure) -> tuple[tuple[int, int], ...]:
         first, last = (round(1e12 / khz) for khz in around.frequency_khz)  # a thousand cycles, fs
         found = ((0, first), (ended_ns, last))
     return tuple((at, took) for at, took in found if took > 0)
+
+
+def plain_name(name: str) -> str:
+    """A process's name, fit for a sentence."""
+    return "".join(char if char.isprintable() else "?" for char in name[:NAME_LIMIT])
 
 
 def online_cpus(host: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from results.gating.observations import Group, Observation
+from results.gating.observations import Group, Observation, plain_name
 from results.records import GateFinding
 
 STEAL_CAUTION = 0.02
@@ -41,7 +41,7 @@ def steal(observations: Sequence[Observation]) -> Found:
 def other_load(observations: Sequence[Observation]) -> Found:
     """Foreign processes that used CPUs beside this trial more than beside its block."""
     for place, each, more in _excess(observations, _used, OTHERS_CAUTION):
-        names = ", ".join(_plain(name) for name in each.names)
+        names = ", ".join(plain_name(name) for name in each.names)
         yield (
             place,
             GateFinding(
@@ -104,7 +104,3 @@ def _excess(
         more = (value or 0.0) - (run if alone else middles[each.group])
         if more > least:
             yield place, each, more
-
-
-def _plain(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:16])
