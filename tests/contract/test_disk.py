@@ -13,10 +13,8 @@ from harness import testbed  # by its module: pytest would take Testbed for a te
 from harness.box import limits_inside
 from harness.gates.limits import DISK_SLACK_BYTES
 from runtimes.base import (
-    DEFAULT_PROFILE,
     ROOT_SCRATCH,
     VOLUME_PATH,
-    Capability,
     Engine,
     Instance,
     Runtime,
@@ -25,24 +23,16 @@ from runtimes.base import (
 )
 from runtimes.disk import choose
 from runtimes.disk.keeper import UNENFORCED
-from runtimes.registry import load
 from tests.support.full_disks import LIMIT, MIB, box, devices, is_full, written
+from tests.support.registered import REAL, arm_of
 
 GONE_S = 20.0
-REAL = sorted(
-    name for name, each in load().runtimes.items() if Capability.IMAGINARY not in each.capabilities
-)
 FURTHER = ("ns:no-userns", "ns:volatile", "kvm:qcow2")
 
 
 @pytest.fixture(scope="module", params=[*REAL, *FURTHER])
 def arm(request: pytest.FixtureRequest) -> tuple[Runtime, str]:
-    name, _, profile = request.param.partition(":")
-    chosen = load().runtimes[name]
-    answer = chosen.availability({})
-    if not answer.ok:
-        pytest.skip(f"{name} cannot run here: {answer.reason} ({answer.fix})")
-    return chosen, profile or DEFAULT_PROFILE
+    return arm_of(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ import pytest
 
 from harness import testbed  # by its module: pytest would take Testbed for a test class
 from runtimes.base import (
-    DEFAULT_PROFILE,
     VOLUME_PATH,
-    Capability,
     Engine,
     Instance,
     InstanceSpec,
@@ -21,8 +19,8 @@ from runtimes.base import (
     RuntimeFault,
     Site,
 )
-from runtimes.registry import load
 from tests.support import flushes
+from tests.support.registered import REAL, arm_of
 
 BOOT_S = 120.0
 BYTES = 3 << 20
@@ -33,21 +31,13 @@ FLUSHED = [
     *("fio", "--name=flushed", f"--filename={VOLUME_PATH}/fio", "--size=3M", "--rw=write"),
     *("--bs=4k", f"--number_ios={WRITES}", "--direct=1", "--fdatasync=1", "--ioengine=psync"),
 ]
-REAL = sorted(
-    name for name, each in load().runtimes.items() if Capability.IMAGINARY not in each.capabilities
-)
 KINDS = ("kvm:qcow2", "kvm:9p", "kvm:virtiofs")
 """Beside the raw disk of kvm's default."""
 
 
 @pytest.fixture(scope="module", params=[*REAL, *KINDS])
 def arm(request: pytest.FixtureRequest) -> tuple[Runtime, str]:
-    name, _, profile = request.param.partition(":")
-    chosen = load().runtimes[name]
-    answer = chosen.availability({})
-    if not answer.ok:
-        pytest.skip(f"{name} cannot run here: {answer.reason} ({answer.fix})")
-    return chosen, profile or DEFAULT_PROFILE
+    return arm_of(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -86,13 +86,14 @@ def _compared(runs: Path, directory: RunDirectory) -> None:
         assert compare.look(runs, (pair[0], pair[1]), 0.02, "").lines
 
 
+def broken(*_: object, **__: object) -> object:
+    raise ZeroDivisionError("a bug")
+
+
 def test_a_bug_in_one_section_costs_its_own_place_only(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = recorded.copied(recorded.UNDECIDED, root)
-
-    def broken(*_: object) -> object:
-        raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("reports.html.speed_charts", broken)
     monkeypatch.setattr("reports.view.gates", broken)
@@ -111,9 +112,6 @@ def test_an_error_in_every_part_still_leaves_a_page(
     directory = recorded.copied(recorded.UNDECIDED, root)
     samples = frame.load(directory)
 
-    def broken(*_: object, **__: object) -> object:
-        raise KeyError("gone")
-
     for name in (
         "arm_views", "shown_though_invalid", "metric_views", "price_table", "gates", "answer",
         "phase_bars", "failures", "environment", "command", "published", "waterfall_view", "beside",
@@ -131,9 +129,6 @@ def test_errors_are_raised_where_nobody_collects_them(
 ) -> None:
     """A test sees the bug itself."""
     directory = recorded.copied(recorded.UNDECIDED, root)
-
-    def broken(*_: object) -> object:
-        raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("reports.html.speed_charts", broken)
     with pytest.raises(ZeroDivisionError):

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from runtimes.agent import AgentFault
-from runtimes.base import AGENT_PATH, InstanceSpec
+from runtimes.base import AGENT_PATH
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.native import NativeRuntime
-from tests.support.escapes import LIMITS, PROGRAM, RUN, Arena
+from tests.support.escapes import PROGRAM, Arena, native_box
 
 pytestmark = pytest.mark.root
 BOXES = ("default", "no-userns")
@@ -65,18 +64,8 @@ def reachable(arena: Arena, backend: str, slot: int = 0) -> Iterator[LaunchedIns
         with arena.box("wide-open", slot=slot) as instance:
             yield instance
         return
-    why = NativeRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"native cannot run here: {why.reason}")
-    with NativeRuntime().prepare(arena.site, frozenset({"default"})) as engine:
-        spec = InstanceSpec(f"tb-{RUN}-{slot}", "default", LIMITS, arena.bed.lease(slot))
-        native = engine.start(spec)
-        assert isinstance(native, LaunchedInstance)
-        try:
-            native.agent.hello(10)
-            yield native
-        finally:
-            native.remove()
+    with native_box(arena, slot) as instance:
+        yield instance
 
 
 def frame(kind: bytes, job: int, payload: bytes = b"", *, length: int | None = None) -> bytes:

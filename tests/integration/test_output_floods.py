@@ -18,10 +18,8 @@ from harness import services
 from harness.errors import HarnessFault
 from runtimes import agent_jobs
 from runtimes.agent import INPUT_MAX, OUTPUT_LIMIT_BYTES, Agent, AgentFault
-from runtimes.base import InstanceSpec
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.native import NativeRuntime
-from tests.support.escapes import LIMITS, PROGRAM, RUN, Arena
+from tests.support.escapes import PROGRAM, Arena, native_box
 
 pytestmark = pytest.mark.root
 MIB = 1 << 20
@@ -37,17 +35,8 @@ def box(request: pytest.FixtureRequest, arena: Arena) -> Iterator[LaunchedInstan
         with arena.box() as instance:
             yield instance
         return
-    why = NativeRuntime().availability({})
-    if not why.ok:
-        pytest.skip(f"native cannot run here: {why.reason}")
-    with NativeRuntime().prepare(arena.site, frozenset({"default"})) as engine:
-        native = engine.start(InstanceSpec(f"tb-{RUN}-0", "default", LIMITS, arena.bed.lease(0)))
-        assert isinstance(native, LaunchedInstance)
-        try:
-            native.agent.hello(10)
-            yield native
-        finally:
-            native.remove()
+    with native_box(arena) as instance:
+        yield instance
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
+import pytest
+
 from harness import testbed
 from harness.places import places
 from runtimes import process
@@ -31,6 +33,7 @@ from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.engine import NamespaceEngine, prepared
 from runtimes.namespaces.profiles import DEFAULT
 from runtimes.namespaces.view import Places
+from runtimes.native import NativeRuntime
 from runtimes.process import ENVIRONMENT
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
@@ -189,6 +192,23 @@ def compiled(output: Path) -> Path:
     """The attack program."""
     compile_static(sorted(SOURCES.glob("*.c")), output, ["-std=gnu11", "-O1", "-Wextra", "-Werror"])
     return output
+
+
+@contextlib.contextmanager
+def native_box(arena: Arena, slot: int = 0) -> Iterator[LaunchedInstance]:
+    """A greeted box of ``native`` in the arena; skips, with the reason, where it cannot run."""
+    why = NativeRuntime().availability({})
+    if not why.ok:
+        pytest.skip(f"native cannot run here: {why.reason}")
+    with NativeRuntime().prepare(arena.site, frozenset({"default"})) as engine:
+        spec = InstanceSpec(f"tb-{RUN}-{slot}", "default", LIMITS, arena.bed.lease(slot))
+        native = engine.start(spec)
+        assert isinstance(native, LaunchedInstance)
+        try:
+            native.agent.hello(10)
+            yield native
+        finally:
+            native.remove()
 
 
 @contextlib.contextmanager

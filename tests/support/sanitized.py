@@ -7,7 +7,9 @@ process or interface of the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,15 @@ def why_not_confined() -> str:
     except RuntimeFault as fault:
         return f"no namespaces for nobody here: {fault}"
     return ""
+
+
+@contextlib.contextmanager
+def confined(sources: Sequence[Path], name: str) -> Iterator[Path | str]:
+    """A sanitized program that can be run where ``CONFINED`` puts it, or why there is none."""
+    why = why_not_confined()
+    if why:
+        yield why
+        return
+    with tempfile.TemporaryDirectory(prefix="tarebench-fuzz-") as directory:
+        Path(directory).chmod(0o755)
+        yield compile_sanitized(sources, Path(directory, name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,36 @@ class Report:
     """A line for each: what happened, and how to make it happen again (case or file)."""
     skipped: str = ""
     """Why nothing was tried, where this host cannot."""
+
+
+Played = tuple[int, str]
+"""How many cases came deep, and what came of them that may not; empty for nothing."""
+
+
+def campaign(
+    seconds: float,
+    corpus: Path,
+    replay: Callable[[Path], Played],
+    attack: Callable[[], tuple[int, str, Played]],
+) -> Report:
+    """Replay every file of the corpus, then attack until the time is over.
+
+    Args:
+        seconds: for new cases.
+        corpus: its files are replayed, however long that takes.
+        replay: a file of it.
+        attack: new cases: how many, how they are told, and what came of them.
+    """
+    findings = [
+        f"{path.name}: {what}" for path in sorted(corpus.glob("*")) if (what := replay(path)[1])
+    ]
+    cases = reached = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        tried, told, (deep, what) = attack()
+        cases, reached = cases + tried, reached + deep
+        findings += [f"{told}: {what}"] if what else []
+    return Report(cases, reached, tuple(findings))
 
 
 Target = Callable[[random.Random, float, Path], Report]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from runtimes.agent import PROTOCOL_VERSION, Agent
 from runtimes.agent_frames import HEADER, AgentFault
-from tests.support.fuzz import Report
+from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 
 CONTENT = b"content of a file" * 40
@@ -140,23 +139,17 @@ def play(name: str, data: bytes, rng: random.Random) -> tuple[bool, str]:
     return begun, ""
 
 
-def replay(path: Path) -> str:
+def replay(path: Path) -> Played:
     """A file of the corpus: ``name NUL data``."""
     name, _, data = path.read_bytes().partition(b"\0")
-    return play(name.decode(), data, random.Random(0))[1]
+    return play(name.decode(), data, random.Random(0))
 
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    findings = [
-        f"{path.name}: {what}" for path in sorted(corpus.glob("*")) if (what := replay(path))
-    ]
-    cases = reached = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+
+    def attack() -> tuple[int, str, Played]:
         name, data = case(rng)
-        begun, what = play(name, data, rng)
-        cases, reached = cases + 1, reached + begun
-        if what:
-            findings.append(f"{name} {data.hex()[:2000]}: {what}")
-    return Report(cases, reached, tuple(findings))
+        return 1, f"{name} {data.hex()[:2000]}", play(name, data, rng)
+
+    return campaign(seconds, corpus, replay, attack)

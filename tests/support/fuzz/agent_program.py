@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import random
 import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from runtimes import process
 from runtimes.agent_frames import HEADER
 from tests.support.agent_process import SOURCE
-from tests.support.fuzz import Report
+from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 from tests.support.sanitized import (
     CONFINED,
     ENVIRONMENT,
     REPORTED,
-    compile_sanitized,
+    confined,
     report_in,
-    why_not_confined,
 )
 
 LIMIT_S = 20.0
@@ -94,22 +91,12 @@ def play(program: Path, data: bytes) -> tuple[bool, str]:
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    why = why_not_confined()
-    if why:
-        return Report(0, 0, (), why)
-    with tempfile.TemporaryDirectory(prefix="tarebench-fuzz-") as directory:
-        Path(directory).chmod(0o755)
-        program = compile_sanitized([SOURCE], Path(directory, "agent"))
-        findings = []
-        for path in sorted(corpus.glob("*")):
-            _, what = play(program, path.read_bytes())
-            findings += [f"{path.name}: {what}"] if what else []
-        cases = reached = 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    with confined([SOURCE], "agent") as program:
+        if isinstance(program, str):
+            return Report(0, 0, (), program)
+
+        def attack() -> tuple[int, str, Played]:
             data = case(rng)
-            taken, what = play(program, data)
-            cases, reached = cases + 1, reached + taken
-            if what:
-                findings.append(f"{data.hex()[:4000]}: {what}")
-    return Report(cases, reached, tuple(findings))
+            return 1, data.hex()[:4000], play(program, data)
+
+        return campaign(seconds, corpus, lambda path: play(program, path.read_bytes()), attack)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import random
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
 
 from results.importers import ImportFault, Options, Source, prepare
-from tests.support.fuzz import Report
+from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 from tests.support.imports import DATA, HEADER
 
@@ -47,17 +46,15 @@ def play(path: Path, data: bytes) -> tuple[bool, str]:
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    findings, cases, reached, known = [], 0, 0, seeds()
+    known = seeds()
     with tempfile.TemporaryDirectory(prefix="tarebench-fuzz-") as directory:
-        for path in sorted(corpus.glob("*")):
-            _, what = play(Path(directory, path.name), path.read_bytes())
-            findings += [f"{path.name}: {what}"] if what else []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+
+        def attack() -> tuple[int, str, Played]:
             name = rng.choice(list(known))
             data = mutated(rng, known[name])
-            imported, what = play(Path(directory, name), data)
-            cases, reached = cases + 1, reached + imported
-            if what:
-                findings.append(f"{name} {data[:2000]!r}: {what}")
-    return Report(cases, reached, tuple(findings))
+            return 1, f"{name} {data[:2000]!r}", play(Path(directory, name), data)
+
+        def replay(path: Path) -> Played:
+            return play(Path(directory, path.name), path.read_bytes())
+
+        return campaign(seconds, corpus, replay, attack)

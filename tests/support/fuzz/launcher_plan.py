@@ -14,8 +14,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,15 +27,14 @@ from runtimes.namespaces import build, seccomp
 from runtimes.namespaces.build import Attachment, Box
 from runtimes.namespaces.catalogue import CATALOGUE
 from runtimes.namespaces.view import Places, native_root
-from tests.support.fuzz import Report
+from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 from tests.support.sanitized import (
     CONFINED,
     ENVIRONMENT,
     REPORTED,
-    compile_sanitized,
+    confined,
     report_in,
-    why_not_confined,
 )
 
 ANSWER_S = 0.3
@@ -149,24 +146,15 @@ def play(program: Path, plans: Sequence[bytes]) -> tuple[int, str]:
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    why = why_not_confined()
-    if why:
-        return Report(0, 0, (), why)
     sources = sorted(Path(runtimes.launcher.__file__).parent.glob("*.c"))
-    with tempfile.TemporaryDirectory(prefix="tarebench-fuzz-") as directory:
-        Path(directory).chmod(0o755)
-        program = compile_sanitized(sources, Path(directory, "launcher"))
-        known = steps(Path(directory))
-        findings = []
-        for path in sorted(corpus.glob("*")):
-            _, what = play(program, [path.read_bytes()])
-            findings += [f"{path.name}: {what}"] if what else []
-        cases = reached = 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    with confined(sources, "launcher") as program:
+        if isinstance(program, str):
+            return Report(0, 0, (), program)
+        known = steps(program.parent)
+
+        def attack() -> tuple[int, str, Played]:
             plans = [case(rng, known) for _ in range(rng.randint(1, MOST_PLANS))]
-            answered, what = play(program, plans)
-            cases, reached = cases + len(plans), reached + answered
-            if what:
-                findings.append(f"{b' '.join(plan.hex().encode() for plan in plans)!r}: {what}")
-    return Report(cases, reached, tuple(findings))
+            told = repr(b" ".join(plan.hex().encode() for plan in plans))
+            return len(plans), told, play(program, plans)
+
+        return campaign(seconds, corpus, lambda path: play(program, [path.read_bytes()]), attack)
