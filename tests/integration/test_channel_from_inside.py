@@ -8,7 +8,6 @@ the channel, and then what it says there is a typed fault of its own box.
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Iterator
 
 import pytest
@@ -17,12 +16,11 @@ from runtimes.agent import AgentFault
 from runtimes.base import AGENT_PATH
 from runtimes.launcher.instance import LaunchedInstance
 from tests.support.escapes import PROGRAM, Arena, native_box
+from tests.support.forged import FORGED, LATER, frame
 
 pytestmark = pytest.mark.root
 BOXES = ("default", "no-userns")
 READ, WRITE = 0, 1
-LATER = "/bin/busybox usleep 100000;"
-"""Once the agent has said that the job has started."""
 CHANNEL = 1
 TEXT = 0x400000
 """Where a static program begins."""
@@ -66,29 +64,6 @@ def reachable(arena: Arena, backend: str, slot: int = 0) -> Iterator[LaunchedIns
         return
     with native_box(arena, slot) as instance:
         yield instance
-
-
-def frame(kind: bytes, job: int, payload: bytes = b"", *, length: int | None = None) -> bytes:
-    """As the agent would send it."""
-    return struct.pack(">cII", kind, job, len(payload) if length is None else length) + payload
-
-
-FORGED_END = (
-    b"status=0\ntimed_out=0\nwall_ns=1\nuser_ns=1\nsys_ns=1\nmax_rss_bytes=1\n"
-)  # fmt: skip
-FORGED = {
-    "no frame": (b"GET / HTTP/1.1\r\n\r\n", "unknown type"),
-    "a request of the host's": (frame(b"I", 1, b"5 50\n"), "unknown type"),
-    "endless": (frame(b"o", 1, length=2**32 - 1), "are the most"),
-    "of a job that is not": (frame(b"o", 77, b"x"), "none asked for"),
-    "a second greeting": (frame(b"h", 0, b"3"), "hello comes first, and once"),
-    "facts that none asked for": (frame(b"f", 9, b"a=b\n"), "none asked for"),
-    "an end that is none": (frame(b"x", 1, b"status=0\n"), "reported an ended job with"),
-    "a negative time": (
-        frame(b"x", 1, FORGED_END.replace(b"wall_ns=1", b"wall_ns=-1")), "out of range",
-    ),
-    "an end, and the true one after it": (frame(b"x", 1, FORGED_END), "none asked for"),
-}  # fmt: skip
 
 
 def talk(instance: LaunchedInstance, script: str) -> None:
