@@ -6,15 +6,20 @@ see support.guest.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import select
 import shlex
+import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from runtimes import process
+from runtimes import proc, process
 from tests.support.guest import missing, run_in_guest
 from tests.support.tiny_rootfs import missing as no_tiny_rootfs
 
@@ -109,3 +114,38 @@ def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:
     outcome = run_in_guest(argv, PROJECT, tmp_path, LIMIT_S)
     assert outcome.status == 3
     assert {"cpu", "memory", "cpuset", "pids"} <= set(outcome.console.split())
+
+
+def test_a_guest_ends_with_the_tests_that_asked_for_it(tmp_path: Path) -> None:
+    """Also where these have no time to clean up, as when they are sent a SIGTERM."""
+    asker = process.spawn([sys.executable, "-c", ASK, str(tmp_path)], cwd=PROJECT)
+    try:
+        assert appears(tmp_path / "console")
+        (guest,) = proc.children(asker.pid)
+        handle = os.pidfd_open(guest)
+    finally:
+        asker.terminate()
+        asker.wait(10)
+    try:
+        ended, _, _ = select.select([handle], [], [], 10)
+        assert ended, "it lives on"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.close(handle)
+
+
+ASK = """\
+import sys
+from pathlib import Path
+from tests.support.guest import run_in_guest
+run_in_guest(["sleep", "600"], Path("/"), Path(sys.argv[1]), 600)
+"""
+
+
+def appears(file: Path) -> bool:
+    """Within a minute."""
+    end_s = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < end_s:
+        time.sleep(0.05)
+    return file.exists()

@@ -2,7 +2,8 @@
 
 The guest sees the host's root through 9p, read-only, under an overlay in its memory; so Python, the
 project and every tool are there without an image.  ``/scratch`` is an ext4 disk of its own, since
-neither overlays nor mapped mounts stand on a 9p.  QEMU is started by hand, emulated or not.
+neither overlays nor mapped mounts stand on a 9p.  QEMU is started by hand, emulated or not, and
+ends with the process that asked for it, however that ends.
 """
 
 from __future__ import annotations
@@ -136,6 +137,7 @@ def _qemu(kernel: Path, archive: Path, disk: Path, console: Path) -> list[str]:
     name = host.architecture()
     share = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
     return [
+        *("setpriv", "--pdeathsig", "KILL"),
         *(str(host.emulator(name)), "-machine", f"{MACHINES[name]},accel=tcg", "-cpu", "max"),
         *("-m", str(MEMORY_MIB), "-smp", "2", "-display", "none", "-nodefaults", "-no-reboot"),
         *("-serial", f"file:{console}", "-virtfs", share),
