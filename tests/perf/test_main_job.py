@@ -32,7 +32,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """The default suite over all backends, after a short run that fills the caches."""
     out = tmp_path_factory.mktemp("runs")
     warmed = invoke(
-        *("bench", "--backend", "all", "--blocks", "1", "--workload", "cpu.openssl"),
+        *("bench", "--backend", "all", "--blocks", "1", "--workload", "startup.idle"),
         *("--wait", "--out", str(out)),
     )
     assert warmed.status == 0, warmed.stderr

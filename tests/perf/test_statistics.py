@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 from harness.places import PROJECT
 from results.stats import compare
@@ -33,8 +34,13 @@ print(json.dumps([seconds, int(peak.split()[1]) * 1024, len(frame), found]))
 """In a process of its own: its peak is its own, with the frame and the libraries in it."""
 
 
+@pytest.fixture(scope="module")
+def verdicts() -> list[tuple[float, int]]:
+    """Seconds and peak bytes of three full verdicts."""
+    return [_verdict() for _ in range(3)]
+
+
 def _verdict() -> tuple[float, int]:
-    """Seconds and peak bytes of one full verdict."""
     done = process.run([sys.executable, "-c", VERDICT], timeout_s=120, cwd=PROJECT)
     seconds, peak_bytes, samples, found = json.loads(done.stdout)
     assert samples == 20 * 10 * 200 * 20
@@ -59,8 +65,8 @@ def test_compare_fifty(entry: Recorder) -> None:
     )
 
 
-def test_full_verdict_time(entry: Recorder) -> None:
-    seconds = [_verdict()[0] for _ in range(3)]
+def test_full_verdict_time(entry: Recorder, verdicts: list[tuple[float, int]]) -> None:
+    seconds = [took_s for took_s, _ in verdicts]
     entry.figure(
         statistics.median(seconds),
         "s",
@@ -70,9 +76,9 @@ def test_full_verdict_time(entry: Recorder) -> None:
     )
 
 
-def test_full_verdict_memory(entry: Recorder) -> None:
+def test_full_verdict_memory(entry: Recorder, verdicts: list[tuple[float, int]]) -> None:
     entry.figure(
-        _verdict()[1],
+        max(peak_bytes for _, peak_bytes in verdicts),
         "B",
         at_most=500e6,
         target="20 claims × 10 arms × 200 trials × 20 iterations in less than 500 MB",
