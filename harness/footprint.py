@@ -20,6 +20,7 @@ from harness import host
 from harness.box import Box, started
 from harness.context import Context
 from harness.errors import HarnessFault
+from results.records import EMULATED
 from runtimes.base import Instance
 from workloads.base import FootprintWork
 
@@ -65,7 +66,7 @@ def charged_bytes(rollup: bytes) -> int:
 
 
 def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:
-    """Readings of a box that is up alone, then of ``work.instances`` of them.
+    """Readings of a box that is up alone, then of as many as ``work`` says.
 
     The first one's ``MemAvailable`` is not given: at trial level it drowns in what the host
     does anyway; the marginal one is a mean over several boxes.
@@ -74,7 +75,8 @@ def weigh(context: Context, work: FootprintWork, box: Box) -> list[Reading]:
     daemons = context.engines[box.backend].daemon_pids
     context.clock.sleep(work.settle_s)
     first = _read([box.instance], daemons())
-    more = work.instances - 1
+    emulated = EMULATED in context.conditions(box.backend, profile)
+    more = (work.instances_emulated if emulated else work.instances) - 1
     if more < 1:
         raise HarnessFault("a footprint needs at least two instances")
     with contextlib.ExitStack() as stack:

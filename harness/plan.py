@@ -122,10 +122,9 @@ class Plan:
         )
 
     def _shown(self, slot: Slot) -> bool:
-        rounds = self.rounds.get(slot.workload, 1)
         bounds = any(metric.if_emulated for metric in self.workloads[slot.workload].metrics)
         blocks = max(self.emulated_blocks, BOUNDING_BLOCKS) if bounds else self.emulated_blocks
-        return (slot.block - 1) // rounds < blocks
+        return slot.block <= blocks  # of the workload's own, however many a round has
 
     def misfit(self, arm: Arm, workload: str, runtimes: Mapping[str, Runtime]) -> str:
         """Why an arm takes no part in a workload; empty where it does."""
@@ -198,15 +197,18 @@ def make_plan(
         options=request.options,
         command=request.command,
         budget_s=budget_s,
-        sliced=_sliced(request.design, chosen),
+        sliced=_sliced(request.design, chosen, chosen_suite.whole),
     )
 
 
-def _sliced(design: str, workloads: Mapping[str, Workload]) -> frozenset[str]:
+def _sliced(
+    design: str, workloads: Mapping[str, Workload], whole: Collection[str]
+) -> frozenset[str]:
     choose(design, dict.fromkeys(("auto", "trials")), "design")
     if design == "trials":
         return frozenset()
-    return frozenset(name for name, each in workloads.items() if each.slices is not None)
+    able = {name for name, each in workloads.items() if each.slices is not None}
+    return frozenset(able.difference(whole))
 
 
 def _partial(

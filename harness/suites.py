@@ -31,6 +31,8 @@ class Suite:
     """Backend or arm → workloads in which it takes part, where not in all: an engine's tier differs
     from the tier above in what it adds to start-up and footprint, not in how it computes.  Whoever
     names the backend, or workloads, gets what is named."""
+    whole: frozenset[str] = frozenset()
+    """Workloads that run as whole trials here, though they could take turns in slices."""
     rounds: Mapping[str, int] = field(default_factory=dict)
     """Workload → trials of each arm per block, where one is too few: each round is a block of
     its own, every arm once in random order."""
@@ -64,7 +66,9 @@ SUITES: Mapping[str, Suite] = {
                 # Whether a container's network can be made to cost nothing; it computes alike.
                 "docker:host-net": "network.throughput,network.latency,network.http",
             },
-            rounds={"startup.http": 2},
+            # Starts take tenths of a second and vary most; round trips are held to the finest limit
+            # of what has a network.
+            rounds={"startup.http": 4, "network.latency": 2},
         ),
         Suite(
             "standard",
@@ -120,6 +124,8 @@ SUITES: Mapping[str, Suite] = {
             "storage.sequential-write,storage.deep-read,storage.deep-write,storage.deep-mix,"
             "application.compression,application.redis-one,application.redis,"
             "application.redis-many,application.postgresql",
+            # By the same tool as the other direction, and as UDP.
+            whole=frozenset({"network.throughput", "network.latency"}),
         ),
         Suite(
             "application",

@@ -43,16 +43,16 @@ def perform(context: Context, workload: Workload, box: Box) -> list[Reading]:
 
 def _commands(context: Context, workload: Workload, work: CommandWork, box: Box) -> list[Reading]:
     readings: list[Reading] = []
-    places = _places(context, box, network=workload.needs_network)
+    tokens = places(context, box, network=workload.needs_network)
     with (
         _sides(context, workload, box) as sides,
-        services.running(work.services, sides, places) as servers,
+        services.running(work.services, sides, tokens) as servers,
     ):
         for iteration in range(1 - work.warm_ups, work.iterations + 1):
             if box.cold:  # the guest first: what it writes back is then still the host's to drop
                 context.caches.drop_inside(box.instance.agent)
                 context.chill()
-            result = services.execute(work.command, sides, places, servers)
+            result = services.execute(work.command, sides, tokens, servers)
             box.durations.append((result.wall_ns, result.elapsed_ns))
             output = Output(result.stdout, result.stderr, result.wall_ns)
             readings += [(name, iteration, value) for name, value in workload.parse(output)]
@@ -68,7 +68,7 @@ def _sides(context: Context, workload: Workload, box: Box) -> Iterator[dict[Side
         yield {Side.BOX: box.instance.agent, Side.PEER: peer}
 
 
-def _places(context: Context, box: Box, *, network: bool) -> dict[str, str]:
+def places(context: Context, box: Box, *, network: bool) -> dict[str, str]:
     """What stands for the tokens in argv."""
     limits = context.limits
     room = {"cpus": str(len(limits.cpus)), "memory_mib": str(limits.memory_bytes >> 20)}
@@ -104,7 +104,7 @@ def _answering(
         started(context, *arm) as box,
     ):
         sides = {Side.BOX: box.instance.agent}
-        with services.running([service], sides, _places(context, box, network=True)):
+        with services.running([service], sides, places(context, box, network=True)):
             box.marks["service_up"] = context.clock.now_ns()
             _ask(connection, box.instance.address(), work)
             box.marks["http_200"] = context.clock.now_ns()

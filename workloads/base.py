@@ -130,6 +130,8 @@ class FootprintWork:
     """Weigh idle instances: the first, then ``instances`` of them."""
 
     instances: int
+    instances_emulated: int
+    """The same of boxes that are emulated, of which only a bound counts."""
     settle_s: float
     """Rest before reading, so that start-up's garbage is gone."""
 
@@ -173,6 +175,7 @@ class ResidentSlices:
     """
 
     argv: tuple[str, ...]
+    """Tokens in it are replaced where the workload needs the network."""
     parse: Callable[[bytes], Answer]
     """Of an answer, without its line's end.  Raises WorkloadFault on one it does not know."""
     set_up_s: float
@@ -180,6 +183,8 @@ class ResidentSlices:
     timeout_s: float
     """Time limit of one slice."""
     lead_ms: int = 2
+    server: Service | None = None
+    """At the peer: up before the boxes of a block, and used by all of them."""
 
 
 @dataclass(frozen=True, slots=True)

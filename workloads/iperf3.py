@@ -9,13 +9,15 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from workloads import json_reading
+from workloads import json_reading, tcp
 from workloads.base import (
     Command,
     CommandWork,
     Measurement,
     Metric,
     Output,
+    Program,
+    ResidentSlices,
     Service,
     Side,
     Size,
@@ -95,7 +97,14 @@ def _received(reader: Reader, received: Mapping[str, Any]) -> float:
     return rate
 
 
-def _workload(name: str, title: str, *, back: bool) -> Workload:
+def _workload(
+    name: str,
+    title: str,
+    *,
+    back: bool,
+    slices: ResidentSlices | None = None,
+    programs: tuple[Program, ...] = (),
+) -> Workload:
     return Workload(
         name=name,
         resource="network",
@@ -108,11 +117,19 @@ def _workload(name: str, title: str, *, back: bool) -> Workload:
         parse=parse_back if back else parse,
         program=_IPERF3,
         packages=("iperf3",),
+        programs=programs,
         needs_network=True,
+        slices=slices,
     )
 
 
-IPERF3 = _workload("network.throughput", "TCP throughput, box to peer (iperf3)", back=False)
+IPERF3 = _workload(
+    "network.throughput",
+    "TCP throughput, box to peer",
+    back=False,
+    slices=tcp.STREAM,
+    programs=(tcp.PROGRAM,),
+)
 IPERF3_BACK = _workload(
     "network.throughput-back", "TCP throughput, peer to box (iperf3)", back=True
 )

@@ -9,7 +9,7 @@ from workloads.base import Output, WorkloadFault
 from workloads.reading import NUMBER, Reader
 
 _LARGEST = 1e14
-_PAIR = re.compile(r"([a-z_]{1,40})=([0-9]{1,15})", re.ASCII)
+_PAIR = re.compile(r"([a-z][a-z0-9_]{0,39})=([0-9]{1,15})", re.ASCII)
 
 
 def values(program: str, output: Output, units: Mapping[str, str]) -> dict[str, float]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from workloads import tcp
 from workloads.base import (
     Command,
     CommandWork,
     Measurement,
     Metric,
     Output,
+    Program,
+    ResidentSlices,
     Service,
     Side,
     Size,
@@ -106,7 +109,14 @@ def _percentiles_us(reader: Reader) -> dict[float, float]:
     return printed
 
 
-def _workload(name: str, title: str, protocol: tuple[str, ...]) -> Workload:
+def _workload(
+    name: str,
+    title: str,
+    protocol: tuple[str, ...],
+    *,
+    slices: ResidentSlices | None = None,
+    programs: tuple[Program, ...] = (),
+) -> Workload:
     return Workload(
         name=name,
         resource="network",
@@ -122,9 +132,17 @@ def _workload(name: str, title: str, protocol: tuple[str, ...]) -> Workload:
         parse=parse,
         program=_SOCKPERF,
         packages=("sockperf",),
+        programs=programs,
         needs_network=True,
+        slices=slices,
     )
 
 
-SOCKPERF = _workload("network.latency", "TCP round trip, box to peer (sockperf)", ("--tcp",))
+SOCKPERF = _workload(
+    "network.latency",
+    "TCP round trip, box to peer",
+    ("--tcp",),
+    slices=tcp.TRIPS,
+    programs=(tcp.PROGRAM,),
+)
 SOCKPERF_UDP = _workload("network.latency-udp", "UDP round trip, box to peer (sockperf)", ())

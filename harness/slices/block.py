@@ -7,17 +7,18 @@ import dataclasses
 import math
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness import services
 from harness.context import Context
 from harness.schedule import Slot
 from harness.slices import order
 from harness.slices.seat import Seat
-from harness.trial import judge, may_be_looked_at, record, samples_of
+from harness.trial import FAULTS, judge, may_be_looked_at, record, samples_of
 from results.records import Sample, Trial
 from runtimes.variations import is_cold
-from workloads.base import CommandSlices, SliceWork
+from workloads.base import CommandSlices, ResidentSlices, Side, SliceWork
 
 SHORTEST_MS, LONGEST_MS = 50, 200
 """Of a slice: shorter ones are lost to switching, longer ones meet another clock than their
@@ -108,14 +109,29 @@ def run_block(context: Context, slots: Sequence[Slot], attempt: Callable[[str], 
 
 
 def _work(context: Context, seats: Sequence[Seat], work: SliceWork) -> None:
-    with contextlib.ExitStack() as room:
+    try:
+        with _served(context, work), contextlib.ExitStack() as room:
+            for seat in seats:
+                seat.enter(room)
+            amount = _amount(context, seats, work)
+            if amount is not None:
+                _take_turns(context, seats, amount)
+            for seat in seats:
+                seat.leave()
+    except FAULTS as error:  # of what they share: a seat keeps its own
         for seat in seats:
-            seat.enter(room)
-        amount = _amount(context, seats, work)
-        if amount is not None:
-            _take_turns(context, seats, amount)
-        for seat in seats:
-            seat.leave()
+            seat.fail(error)
+
+
+@contextlib.contextmanager
+def _served(context: Context, work: SliceWork) -> Iterator[None]:
+    """The server that the boxes' programs use, where they use one, is up at the peer."""
+    server = work.server if isinstance(work, ResidentSlices) else None
+    if server is None:
+        yield
+        return
+    with context.peer() as peer, services.running([server], {Side.PEER: peer}, {}):
+        yield
 
 
 def _amount(context: Context, seats: Sequence[Seat], work: SliceWork) -> Amount | None:

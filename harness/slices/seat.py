@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from harness.context import Context
 from harness.errors import HarnessFault
 from harness.schedule import Slot
 from harness.trial import FAULTS, Outcome, checked
+from harness.work import places
 from runtimes.agent import INPUT_MAX, Agent, Job
 from workloads.base import (
     READY,
@@ -47,10 +49,11 @@ class Slicer(Protocol):
 class Resident:
     """A program that stays."""
 
-    def __init__(self, agent: Agent, work: ResidentSlices) -> None:
+    def __init__(self, agent: Agent, work: ResidentSlices, tokens: Mapping[str, str]) -> None:
         self._slices = work
+        self._argv = services.fill(work.argv, tokens)
         self._job: Job = agent.spawn(
-            work.argv,
+            self._argv,
             timeout_s=services.LONGEST_SERVICE_S,
             output_limit=OUTPUT_BYTES,
             fed=True,
@@ -70,7 +73,7 @@ class Resident:
     def end(self) -> None:
         """See Slicer."""
         self._job.end_input()
-        services.check(self._slices.argv, self._job.wait(ENDED_S))
+        services.check(self._argv, self._job.wait(ENDED_S))
 
 
 class Commands:
@@ -93,10 +96,10 @@ class Commands:
         """See Slicer: each slice has ended already."""
 
 
-def slicer(agent: Agent, work: SliceWork) -> Slicer:
-    """Set up what does the slices in the box of ``agent``."""
+def slicer(agent: Agent, work: SliceWork, tokens: Mapping[str, str]) -> Slicer:
+    """Set up what does the slices in the box of ``agent``, with ``tokens`` filled in."""
     if isinstance(work, ResidentSlices):
-        return Resident(agent, work)
+        return Resident(agent, work, tokens)
     return Commands(agent, work)
 
 
@@ -132,9 +135,10 @@ class Seat:
             box = self._life.enter_context(started(self.context, arm.backend, arm.profile))
             self.outcome.box, self.outcome.marks = box, box.marks
             inspect(self.context, box, self.workload.program)
-            self._slicer = slicer(box.instance.agent, self.work)
+            tokens = places(self.context, box, network=self.workload.needs_network)
+            self._slicer = slicer(box.instance.agent, self.work, tokens)
         except FAULTS as error:
-            self._fail(error)
+            self.fail(error)
 
     def probe(self, amount: int) -> tuple[int, int] | None:
         """A slice that does not count: its own span and the host's, ns; None where it failed."""
@@ -160,7 +164,7 @@ class Seat:
             self._slicer = None
             self._life.close()
         except FAULTS as error:
-            self._fail(error)
+            self.fail(error)
 
     def _timed(self, amount: int) -> tuple[Answer | None, tuple[int, int] | None]:
         if self._slicer is None or self.outcome.box is None:
@@ -173,11 +177,12 @@ class Seat:
             self.outcome.box.durations.append(spans)
             checked(self.workload, [(name, 0, value) for name, value in answer.values])
         except FAULTS as error:
-            self._fail(error)
+            self.fail(error)
             return None, None
         return answer, spans
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """It failed of this, unless it has failed already; its box is removed."""
         self._slicer = None
         if not self.outcome.error:
             self.outcome.fail(error)

@@ -17,7 +17,14 @@ from tests.support.command_line import invoke, start
 
 pytestmark = pytest.mark.usefixtures("rootfs")
 ARMS = 3
-WORK = ("--backend", "native,ns", "--workload", "system.call,cpu.sysbench,cpu.openssl", "--wait")
+METRICS = {
+    "system.call": "mean_ns",
+    "cpu.sysbench": "events_per_second",
+    "cpu.openssl": "bytes_per_second",
+    "network.latency": "latency_p50_ns",
+    "network.throughput": "received_bytes_per_second",
+}
+WORK = ("--backend", "native,ns", "--workload", ",".join(METRICS), "--wait")
 SHORT = ("--backend", "native,ns", "--workload", "system.call", "--blocks", "3", "--wait")
 
 
@@ -28,11 +35,7 @@ def test_every_slice_is_recorded_in_its_place(tmp_path: Path) -> None:
     assert {trial.beside for trial in directory.trials()} == {ARMS - 1}
     assert {each.design for each in directory.run().workloads} == {"slices"}
     frame = load(directory)
-    for workload, metric in (
-        ("system.call", "mean_ns"),
-        ("cpu.sysbench", "events_per_second"),
-        ("cpu.openssl", "bytes_per_second"),
-    ):
+    for workload, metric in METRICS.items():
         its = frame[(frame["workload"] == workload) & (frame["metric"] == metric)]
         ordered = its.sort_values("place")
         assert ordered["place"].tolist() == list(range(len(its)))

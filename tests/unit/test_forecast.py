@@ -28,7 +28,7 @@ from workloads.registry import load
 
 EVERYTHING = frozenset(Capability) - {Capability.IMAGINARY}
 WORKLOADS = load().workloads
-REQUEST = Request(workload="cpu.sysbench,network.latency", blocks=3)
+REQUEST = Request(workload="cpu.sysbench,network.http", blocks=3)
 SECONDS = {"native": 2.0, "ns": 4.0, "kvm": 50.0}
 """What a trial of cpu.sysbench took in an earlier run."""
 
@@ -120,7 +120,7 @@ def test_times_come_from_trials_of_the_same_size_on_the_same_host(tmp_path: Path
     foreseen = forecast.of_new(equipment(tmp_path), REQUEST)
     seconds = {(kind.workload, kind.arm.name): kind.seconds for kind in foreseen.kinds}
     assert seconds["cpu.sysbench", "ns"] == pytest.approx(12.0)
-    assert seconds["network.latency", "ns"] == pytest.approx(12.0), "other work in the same arm"
+    assert seconds["network.http", "ns"] == pytest.approx(12.0), "other work in the same arm"
     mean = (2.0 + 4.0 + 50.0) / 3
     assert seconds["cpu.sysbench", "native:aa"] == pytest.approx(3 * mean), "other arms' same work"
     assert {kind.arm.name for kind in foreseen.kinds if kind.timed} == {"native", "ns", "kvm"}
@@ -175,7 +175,7 @@ def test_what_is_left_out_is_told_with_its_reason(tmp_path: Path) -> None:
         ns=FakeScript(capabilities=EVERYTHING - {Capability.NETWORK}),
     )
     foreseen = forecast.of_new(there, REQUEST)
-    assert ("network.latency", "ns") not in trials(foreseen)
+    assert ("network.http", "ns") not in trials(foreseen)
     text = told(foreseen)
     assert "left out: kvm: no QEMU → give it another script" in text
     assert "1 of 2 workloads: it has no network" in text

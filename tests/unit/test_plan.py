@@ -46,7 +46,16 @@ def test_an_arm_that_can_never_count_is_shown_in_the_first_blocks_alone() -> Non
     did = pairs(Request(), frozenset({Arm("kvm")}))
     assert did["kvm", "cpu.sysbench"] == 1
     assert did["ns", "cpu.sysbench"] == 5
-    assert did["kvm", "startup.http"] == 2
+    assert did["kvm", "startup.http"] == 1
+
+
+def test_a_suite_may_keep_a_workload_whole_that_could_take_turns() -> None:
+    def sliced(suite: str) -> frozenset[str]:
+        return make_plan(Request(backend="ns", suite=suite), RUNTIMES, WORKLOADS).sliced
+
+    network = {"network.throughput", "network.latency"}
+    assert sliced("quick") >= network
+    assert sliced("felter").isdisjoint(network)
 
 
 def test_an_arm_that_bounds_takes_part_as_often_as_an_interval_needs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,18 @@ from harness.loop import Tally, run_all
 from harness.repeats import took_s
 from harness.slices.block import LEAST_ROUNDS
 from results.records import Sample, Trial
-from runtimes.agent import AgentFault
-from runtimes.fake import FakeScript, Fault, Line, Reply
+from runtimes.agent import Agent, AgentFault
+from runtimes.fake import FakeEngine, FakeRuntime, FakeScript, Fault, Line, Reply
 from tests.support.bench_on_paper import DEMO, PaperBench, bench_on_paper
-from workloads.base import Answer, CommandSlices, ResidentSlices, WorkloadFault
+from workloads.base import (
+    Answer,
+    CommandSlices,
+    ResidentSlices,
+    Service,
+    Side,
+    Workload,
+    WorkloadFault,
+)
 
 RESIDENT = ("demo-slices",)
 MS = 1_000_000
@@ -263,3 +271,50 @@ def test_the_box_time_of_a_block_is_shared_among_its_trials(tmp_path: Path) -> N
     trials, _, _ = recorded(tmp_path, {"a": script(), "b": script(), "c": script()})
     block_s = max(max(each.phases_ns.values()) for each in trials.values()) / 1e9
     assert sum(took_s(each) for each in trials.values()) == pytest.approx(block_s, rel=0.1)
+
+
+SERVER = ("demo-server",)
+
+
+def served() -> Workload:
+    server = Service(SERVER, Side.PEER, timeout_s=5.0, ready=b"listening")
+    slices = ResidentSlices(
+        (*RESIDENT, "{peer}"), parse_slice, set_up_s=5.0, timeout_s=3.0, server=server
+    )
+    return dataclasses.replace(DEMO, needs_network=True, slices=slices)
+
+
+@contextlib.contextmanager
+def peer_of(paper: PaperBench, server: Reply, events: list[str]) -> Iterator[Agent]:
+    runtime = FakeRuntime(FakeScript(replies={SERVER: (server,)}), paper.runtimes["a"].clock)
+    engine = paper.context.engines["a"]
+    assert isinstance(engine, FakeEngine)
+    with runtime.prepare(engine.site, frozenset()) as made:
+        agent = made.start(paper.context.spec("default")).agent
+        agent.hello(1.0)
+        living = len(paper.living())
+        yield agent
+        events += [f"{living} boxes before", f"{len(paper.living())} after", *runtime.events]
+
+
+def with_server(tmp_path: Path, server: Reply) -> tuple[dict[str, Trial], list[str]]:
+    events: list[str] = []
+    workload = served()
+    with bench_on_paper(tmp_path, {"a": script(), "b": script()}, workload) as paper:
+        paper.context.sliced = frozenset({workload.name})
+        paper.context.peer = lambda: peer_of(paper, server, events)
+        run_all(paper.context, paper.slots(1), paper.directory, paper)
+        return {trial.backend: trial for trial in paper.directory.trials()}, events
+
+
+def test_one_server_at_the_peer_serves_all_boxes_of_a_block(tmp_path: Path) -> None:
+    trials, events = with_server(tmp_path, Reply(stdout=b"listening\n", wall_ns=None))
+    assert {trial.status for trial in trials.values()} == {"ok"}
+    assert events[:2] == ["0 boxes before", "0 after"]
+    assert sum(event.startswith("run ") for event in events) == 1
+
+
+def test_a_server_that_does_not_come_up_fails_every_trial_of_the_block(tmp_path: Path) -> None:
+    trials, _ = with_server(tmp_path, Reply(stdout=b"address in use\n", status=1))
+    assert {trial.status for trial in trials.values()} == {"failed"}
+    assert all("demo-server" in trial.error for trial in trials.values())

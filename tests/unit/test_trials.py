@@ -217,6 +217,17 @@ def test_an_emulated_guests_memory_is_a_bound_unless_something_else_is_wrong(
     assert (FOOTPRINT.name, "translation_bytes_marginal", "vm") in evidence.invalid
 
 
+def test_of_an_emulated_guest_only_as_many_are_weighed_as_a_bound_needs(tmp_path: Path) -> None:
+    emulated = FakeScript(conditions=frozenset({"emulated"}))
+    with bench_on_paper(tmp_path, {"vm": emulated, "other": GOOD}, FOOTPRINT) as paper:
+        run_all(paper.context, paper.slots(blocks=1), paper.directory, paper)
+        started = {
+            name: sum(event.startswith("start ") for event in runtime.events)
+            for name, runtime in paper.runtimes.items()
+        }
+    assert started == {"vm": 2, "other": 4}
+
+
 def test_limits_that_are_not_enforced_are_found(tmp_path: Path) -> None:
     script = FakeScript(conditions=frozenset(), limits=LimitsRead((1,), 2.0, 512 << 20))
     with bench_on_paper(tmp_path, {"a": script}) as paper:
