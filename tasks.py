@@ -1,4 +1,4 @@
-"""The command line: what ``invoke`` finds.  Most tasks stand in ``harness.commands``.
+"""The command line: what ``invoke`` finds.  Most tasks stand in ``harness.cli``.
 
 Exit codes: 0 done; 1 done, but some trials failed, a target was missed, a check does not hold, a
 run's files are damaged in part or, with --fail-on, something became worse; 2 something on the
@@ -12,15 +12,15 @@ from invoke.context import Context as Invocation
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harness import option_values as values
-from harness.commands.bench import bench
-from harness.commands.box import box
-from harness.commands.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, admit, edge, names, opened, show
-from harness.commands.host import clean, doctor
-from harness.commands.project import fuzz, perf, soak, test
-from harness.commands.runs import import_, report
-from harness.places import places
-from harness.terminal import warn
+from harness.cli import option_values as values
+from harness.cli.bench import bench
+from harness.cli.box import box
+from harness.cli.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, admit, edge, names, opened, show
+from harness.cli.host import clean, doctor
+from harness.cli.project import fuzz, perf, soak, test
+from harness.cli.runs import import_, report
+from harness.directories import places
+from harness.terminal.terminal import warn
 
 __all__ = [
     "bench",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.clock import Clock
-from harness.places import Places
+from harness.directories import Places
 from harness.privacy import Redaction
 from runtimes.base import Runtime
 from workloads.base import Workload

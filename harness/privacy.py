@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.loop import Journal
-from harness.places import PROJECT, Places
-from results.records import ArmRecord, GateFinding, Run, Sample, Skipped, Trial
+from harness.directories import PROJECT, Places
+from harness.journal import Journal
+from results.records.records import ArmRecord, GateFinding, Run, Sample, Skipped, Trial
 
 PARAMETERS = re.compile(
     r"""(?x) ^ (?:

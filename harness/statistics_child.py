@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
+from harness.directories import PROJECT
 from harness.errors import HarnessFault
-from harness.places import PROJECT
 from runtimes import process
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from reports.faults import Faults
 from results.errors import PARTS_MISSING, StoreError
 from results.frame import DEFAULT_ROOT, load, write_parquet
-from results.ledger.errors import LedgerError
+from results.ledger.claims.errors import LedgerError
 from results.ledger.outcome import Outcome, judge_run, keep
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 from runtimes.printable import printable, printable_line
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from reports.charts import (
 from reports.faults import Faults
 from reports.view.beside import BesideView
 from reports.view.ledger import LedgerView
-from reports.view.model import Gate, MetricView, PhaseBar, ReportView
+from reports.view.model import Gate, MetricView, PhaseBar
+from reports.view.page import ReportView
 from reports.view.startup import PHASES
 from reports.view.waterfall import WaterfallView
 from runtimes.printable import printable

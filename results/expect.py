@@ -16,7 +16,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from results.bounds import Blocks
+from results.records.bounds import Blocks
 from results.stats import StatsError
 from results.stats.expected import smallest
 from results.stats.interleaved import Block

@@ -39,9 +39,9 @@ import duckdb
 import pandas as pd
 
 from results.errors import StoreError
-from results.gating.marks import Marks
-from results.records import WARM_UP, Run, Sample, Trial, arm_name
-from results.store import RunDirectory
+from results.gating.validity import Marks
+from results.records.records import WARM_UP, Run, Sample, Trial, arm_name
+from results.store.store import RunDirectory
 
 DEFAULT_ROOT = Path(__file__).parent / "runs"
 """Where runs are when a name is given without a root."""

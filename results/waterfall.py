@@ -15,8 +15,8 @@ from typing import Literal, cast
 
 import pandas as pd
 
-from results.ledger.evidence import AGAIN, BASELINE, Evidence, Values, gather
-from results.records import ArmRecord, Run, WorkloadRecord, arm_name
+from results.ledger.judge.evidence import AGAIN, BASELINE, Evidence, Values, gather
+from results.records.records import ArmRecord, Run, WorkloadRecord, arm_name
 from results.stats import Direction, StatsError, compare, floor, shift
 from results.stats.values import middle
 

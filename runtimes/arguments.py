@@ -6,9 +6,9 @@ import argparse
 import math
 import re
 
-from runtimes.cpu_list import parse_cpus
-from runtimes.disk.keeper import LARGEST as LARGEST_DISK
-from runtimes.disk.keeper import SMALLEST as SMALLEST_DISK
+from runtimes.linux.cpu_list import parse_cpus
+from runtimes.linux.disk.keeper import LARGEST as LARGEST_DISK
+from runtimes.linux.disk.keeper import SMALLEST as SMALLEST_DISK
 
 _UNITS = ("", "k", "m", "g", "t")
 _SIZE = re.compile(r"([0-9]{1,18})([kmgt]?)", re.IGNORECASE | re.ASCII)

@@ -23,29 +23,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from runtimes.agent import Agent
-    from runtimes.images.rootfs import Rootfs
-
-PREFIX = "tb"
-"""Every interface, domain, container and netns that we make is named ``tb-…`` or ``tb<run>…``."""
-
-LABEL = "io.tarebench.run"
-"""The label on every Docker object that we make; its value is the run's short id."""
-
-CGROUP_PARENT = "tarebench"
-"""The one directory, in each cgroup hierarchy, below which all of ours are."""
-
-AGENT_PATH = "/opt/tarebench/agent"
-"""The agent inside every box, from the shared root filesystem."""
-
-VOLUME_PATH = "/volume"
-"""Where a box has its volume, if it was given one: writable, not on its own root."""
-
-ROOT_SCRATCH = "/var/tmp"  # noqa: S108  # in the box
-"""A directory on the box's own root where work may write; natively, one of the host's disk."""
+from runtimes.agent.channel import Agent
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.resources import InstanceStats, Limits, LimitsRead
 
 PHASES = (
     "request",
@@ -73,24 +55,6 @@ A runtime's ``marks`` may hold further instants of its own.
 """
 
 DEFAULT_PROFILE = "default"
-
-PIDS_MAX = 2048
-"""A box's processes and threads at once, as podman has it by default (Docker has no limit): far
-more than any workload needs, and a fork bomb leaves the host most of its numbers."""
-
-
-class RuntimeFault(Exception):
-    """Something a runtime could not do.  The message says what, on what and why.
-
-    Attributes:
-        hint: the next step for the person reading it; empty where there is none.
-        tail: the last output of whatever failed; empty where there was none.
-    """
-
-    def __init__(self, message: str, *, hint: str = "", tail: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.tail = tail
 
 
 class Capability(enum.Enum):
@@ -124,36 +88,6 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a box may use.  The same in every arm."""
-
-    cpus: tuple[int, ...]
-    """Host CPU numbers, ascending."""
-    cpu_quota: float
-    """CPUs' worth of time per period; at most ``len(cpus)``."""
-    memory_bytes: int
-    pids_max: int = PIDS_MAX
-    """Processes and threads at once."""
-    disk_bytes: int = 0
-    """What it may write to its own root, and again to its volume; 0: as much as there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsRead:
-    """Limits as read back; ``None`` where that side cannot see one."""
-
-    cpus: tuple[int, ...] | None
-    """Host CPU numbers the box may run on."""
-    cpu_quota: float | None
-    """CPUs' worth of time per period; ``None`` also for unlimited."""
-    memory_bytes: int | None
-    pids_max: int | None = None
-    disk_bytes: int | None = None
-    """Of the box's own root: outside the limit, inside what was free at the beginning; 0: there is
-    nothing that it could write to."""
-
-
-@dataclass(frozen=True, slots=True)
 class Lease:
     """One box's place in the testbed network.  Handed out by the harness, one per slot."""
 
@@ -163,10 +97,6 @@ class Lease:
     mac: str
     port: int
     """Port on the host side's address that is published to ``BOX_PORT`` in the box."""
-
-
-BOX_PORT = 8080
-"""Where a server inside a box listens; published on the host side as ``Lease.port``."""
 
 
 class Network(Protocol):
@@ -237,25 +167,6 @@ class InstanceSpec:
     volume: Path | None = None
     """An empty directory on the host's disk, made and removed by the caller, which gives the box
     its ``VOLUME_PATH``: bind-mounted into containers; a VM keeps its disk's file in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceStats:
-    """What exists because of one instance, seen from the host."""
-
-    pids: tuple[int, ...]
-    """Every process of the box and its helpers (QEMU, shim, docker-proxy …), harness excluded."""
-    cgroup_memory_bytes: int | None
-    """Current charge of the box's memory cgroup."""
-    cgroup_memory_peak_bytes: int | None
-    cgroup_cpu_ns: int | None
-    disk_bytes: int
-    """Bytes on disk that exist only because of this instance (writable layer, state files)."""
-    guest_bytes: int | None = None
-    """Of a VM: the PSS of its guest's own memory, which is the same whether its CPU is emulated;
-    None where there is no guest, or it was not told apart."""
-    translation_bytes: int = 0
-    """Of a VM whose CPU is emulated: the PSS of translated code, which emulation alone adds."""
 
 
 class Instance(Protocol):

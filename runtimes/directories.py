@@ -17,9 +17,9 @@ import os
 import stat
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
-from runtimes.ids.rights import is_host_root
-from runtimes.ids.subordinate import boxes_of_root
+from runtimes.faults import RuntimeFault
+from runtimes.linux.ids.rights import is_host_root
+from runtimes.linux.ids.subordinate import boxes_of_root
 
 _NAME = "tarebench"
 _STATE = (Path("/var/lib"), "XDG_STATE_HOME", ".local/state")

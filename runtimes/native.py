@@ -15,23 +15,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cgroups, directories, disk, ground
-from runtimes.agent import Agent
-from runtimes.base import (
-    AGENT_PATH,
-    BOX_PORT,
-    ROOT_SCRATCH,
-    VOLUME_PATH,
-    Availability,
-    Capability,
-    Engine,
-    InstanceSpec,
-    Lease,
-    Limits,
-    RuntimeFault,
-    Site,
-)
-from runtimes.disk import DISK_KIND, NO_LIMIT, Keeper, Spaces
+from runtimes import directories
+from runtimes.agent.channel import Agent
+from runtimes.base import Availability, Capability, Engine, InstanceSpec, Lease, Site
+from runtimes.conventions import AGENT_PATH, BOX_PORT, ROOT_SCRATCH, VOLUME_PATH
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import Launcher, Plan, Side, Step, instance
 from runtimes.launcher.instance import LaunchedInstance, tolerant
 from runtimes.launcher.operations import (
@@ -48,10 +36,14 @@ from runtimes.launcher.operations import (
 )
 from runtimes.launcher.operations import base as kernel
 from runtimes.launcher.program import opened, source_digest
-from runtimes.namespaces import capabilities, view
-from runtimes.namespaces.build import cgroup_steps, join_steps
-from runtimes.namespaces.engine import read_digest, remove_tree
+from runtimes.linux import cgroups, disk
+from runtimes.linux.disk import DISK_KIND, NO_LIMIT, Keeper, Spaces
+from runtimes.ns import capabilities, host_support
+from runtimes.ns.build import cgroup_steps, join_steps
+from runtimes.ns.engine import read_digest, remove_tree
+from runtimes.ns.mounts import mount_plan
 from runtimes.process import ENVIRONMENT
+from runtimes.resources import Limits
 
 _peers = itertools.count(1)
 HELLO_S = 10.0
@@ -102,7 +94,7 @@ def plan(
             [
                 Mount("", "/", "", kernel.REC_PRIVATE),
                 Bind(str(rootfs), str(root), recursive=False, attributes=kernel.RDONLY),
-                *view.furnished(root),
+                *mount_plan.furnished(root),
                 Bind(str(state / SCRATCH), f"{root}{ROOT_SCRATCH}"),
                 *([Bind(str(volume), f"{root}{VOLUME_PATH}")] if volume else []),
                 Chroot(str(root)),
@@ -273,7 +265,7 @@ class NativeRuntime:
     def availability(self, options: Mapping[str, str]) -> Availability:
         """See Runtime."""
         del options
-        return ground.availability()
+        return host_support.availability()
 
     def prepare(self, site: Site, profiles: frozenset[str]) -> AbstractContextManager[Engine]:
         """See Runtime."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 TAIL_BYTES = 4096
 

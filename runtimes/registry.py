@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from runtimes.base import Runtime, RuntimeFault
+from runtimes.base import Runtime
+from runtimes.faults import RuntimeFault
 
 GROUP = "tarebench.runtimes"
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from harness.limits import allot
-from harness.places import places
-from harness.prepare import recipe_for
-from harness.testbed import Testbed
+from harness.directories import places
+from harness.plan.limits import allot
+from harness.prepare.prepare import recipe_for
+from harness.prepare.testbed import Testbed
 from runtimes import directories
-from runtimes.base import Limits, Site
-from runtimes.ids.rights import is_host_root
-from runtimes.images.rootfs import Rootfs, build
+from runtimes.base import Site
+from runtimes.images.rootfs.rootfs import Rootfs, build
+from runtimes.linux.ids.rights import is_host_root
 from runtimes.process import find
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from workloads.registry import load
 

@@ -9,7 +9,7 @@ from workloads import web
 from workloads.base import Measurement, Metric, Output, Size, StartupWork, Workload, WorkloadFault
 
 AGENT = "/opt/tarebench/agent"
-"""Main process of every box; see runtimes.base.AGENT_PATH."""
+"""Main process of every box; see runtimes.conventions.AGENT_PATH."""
 
 TIMEOUT_S = 120.0
 """Until the first answer; a guest under emulation takes some ten seconds."""

@@ -14,7 +14,7 @@ from workloads.base import Service, Side
 NGINX = "/usr/sbin/nginx"
 PACKAGES = ("nginx",)
 PORT = 8080
-"""``runtimes.base.BOX_PORT``, which this package must not import."""
+"""``runtimes.conventions.BOX_PORT``, which this package must not import."""
 
 PATH = "/"
 

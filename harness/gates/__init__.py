@@ -14,7 +14,7 @@ from harness.gates import bits, clocks, heat, memory, settled
 from harness.gates.backend import CONDITIONS, Condition, conditions, hopeless
 from harness.gates.evidence import Evidence, Gate
 from harness.gates.limits import limits_enforced, quota_held_back, shared_cpus
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 __all__ = ["CONDITIONS", "GATES", "Condition", "Evidence", "Gate", "hopeless", "judge"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.gates.evidence import Evidence, Severity
-from results.records import EMULATED, GateFinding
+from results.records.records import EMULATED, GateFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class Condition:
     reason: str
     remedy: str
 
+
+UNLIMITED = "unlimited"
+"""Gate code of an arm whose boxes lack limits on purpose."""
+UNENFORCED = "unenforced"
+"""Gate code of a run whose user may make no cgroup."""
 
 CONDITIONS: Mapping[str, Condition] = {
     EMULATED: Condition(
@@ -33,7 +38,7 @@ CONDITIONS: Mapping[str, Condition] = {
         "nothing ran: the figures are made up",
         "choose a real backend; this one shows the tool",
     ),
-    "unlimited": Condition(
+    UNLIMITED: Condition(
         "caution",
         "the profile is built without the cgroup controllers that would enforce every limit",
         "compare it with its neighbours in the waterfall, not with boxes that are limited",
@@ -43,7 +48,7 @@ CONDITIONS: Mapping[str, Condition] = {
         "a plain user's run: all boxes, native ones too, are in a user namespace of that user's",
         "compare it with runs of the same kind; run as root for what a root's engine costs",
     ),
-    "unenforced": Condition(
+    UNENFORCED: Condition(
         "caution",
         "the user has not every cgroup controller: CPUs are kept by affinity, and what was not "
         "delegated is not limited, in every arm",

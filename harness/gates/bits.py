@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.gates.evidence import Evidence, plain
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 MITIGATION = "mitigation."
 """Prefix of the agent's facts on /sys/devices/system/cpu/vulnerabilities."""

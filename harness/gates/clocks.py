@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.gates.evidence import Evidence
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 QUICK_SOURCES = frozenset(
     {"tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", ""}

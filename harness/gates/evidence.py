@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from results.records import GateFinding, Pressure
+from results.records.records import GateFinding, Pressure
 from results.steady import Steadiness
-from runtimes.base import Limits, LimitsRead
+from runtimes.resources import Limits, LimitsRead
 
 Severity = Literal["invalid", "caution"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.gates.evidence import Evidence
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 REMEDY = "improve cooling, fix the frequency: invoke doctor --tune"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from harness.context import UNENFORCED, UNLIMITED
+from harness.gates.backend import UNENFORCED, UNLIMITED
 from harness.gates.evidence import Evidence
-from results.records import GateFinding
-from runtimes.base import Limits, LimitsRead
-from runtimes.disk.keeper import UNENFORCED as DISK_UNENFORCED
+from results.records.records import GateFinding
+from runtimes.linux.disk.keeper import UNENFORCED as DISK_UNENFORCED
+from runtimes.resources import Limits, LimitsRead
 
 QUOTA_TOLERANCE = 0.02
 """A quota is whole microseconds of a period, and what is read back is rounded likewise."""

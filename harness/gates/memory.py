@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.gates.evidence import Evidence, graded, plain
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 STALL_CAUTION = 0.01
 STALL_INVALID = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.gates.evidence import Evidence
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 
 def steady_state(evidence: Evidence) -> GateFinding | None:

@@ -13,16 +13,16 @@ from rich.text import Text
 
 from reports import text
 from reports.view.ledger import part_lines
-from results.contents import Contents
-from results.damage import NAMED
 from results.gating.price import told
+from results.ledger.claims.load import load
+from results.ledger.claims.schema import Claim, Ledger
+from results.ledger.claims.vocabulary import Known, widened
 from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
-from results.ledger.load import load
 from results.ledger.outcome import Outcome, judge_run
-from results.ledger.schema import Claim, Ledger
-from results.ledger.vocabulary import Known, widened
-from results.looks import ClaimStop
-from results.store import RunDirectory, latest, names
+from results.records.looks import ClaimStop
+from results.store.contents import Contents
+from results.store.damage import NAMED
+from results.store.store import RunDirectory, latest, names
 
 LOOKS: Mapping[Verdict, tuple[str, str]] = {
     "supported": ("✓", "green"),

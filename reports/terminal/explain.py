@@ -16,17 +16,17 @@ from rich.text import Text
 from reports import text
 from reports.terminal.claims import Shown, headed, shown, word
 from reports.view.ledger import part_word, stop_words
-from results.ledger import words
-from results.ledger.errors import LedgerError
+from results.ledger import numbers
+from results.ledger.claims.errors import LedgerError
+from results.ledger.claims.rules import MEANINGS
+from results.ledger.claims.schema import Claim
+from results.ledger.claims.vocabulary import Known, widened
 from results.ledger.findings import ClaimVerdict, Finding, PartVerdict, Side
 from results.ledger.outcome import Outcome, judge_run
-from results.ledger.rules import MEANINGS
-from results.ledger.schema import Claim
-from results.ledger.vocabulary import Known, widened
-from results.records import Trial, arm_name
+from results.records.records import Trial, arm_name
 from results.stats import Comparison
 from results.stats.interleaved import Carried
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 MOST_EXCLUDED = 40
 
@@ -86,7 +86,7 @@ def _facts(claim: Claim, verdict: ClaimVerdict, outcome: Outcome) -> Table:
         *(("warning", each) for each in verdict.warnings),
     ]
     if verdict.more is not None:
-        rows.append(("to settle it", words.cost(verdict.more, verdict.more_s)))
+        rows.append(("to settle it", numbers.cost(verdict.more, verdict.more_s)))
     for name, value in rows:
         table.add_row(name, Text(text.clean(value, 600)))
     return table
@@ -179,7 +179,7 @@ def _compared(finding: Finding, found: Comparison) -> Iterator[tuple[str, str]]:
     floor = "not known" if finding.floor is None else f"±{100 * finding.floor:.3g} %"
     yield "A/A floor", f"{floor}: what native differs from itself"
     if finding.more is not None:
-        yield "to settle it", f"{words.cost(finding.more, finding.more_s)}, for a power of 80 %"
+        yield "to settle it", f"{numbers.cost(finding.more, finding.more_s)}, for a power of 80 %"
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -17,13 +17,14 @@ from reports.view.effects import CONFIDENCE
 from reports.view.environment import command, environment, machine
 from reports.view.gates import failures, gates
 from reports.view.metrics import metric_views, shown_though_invalid, trial_values
-from reports.view.model import ArmView, ReportView, Table
+from reports.view.model import ArmView, Table
+from reports.view.page import ReportView
 from reports.view.prices import price_table
 from reports.view.published import published
 from reports.view.startup import phase_bars
 from reports.view.waterfall import stepping, waterfall_view
-from results.contents import Contents
-from results.records import Run, Trial, arm_name
+from results.records.records import Run, Trial, arm_name
+from results.store.contents import Contents
 
 NO_TABLE = Table("", (), ())
 

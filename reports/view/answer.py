@@ -10,7 +10,7 @@ from reports.view.effects import NOISY
 from reports.view.model import ArmView, Effect, MetricView
 from reports.view.prices import effect_in, value_in
 from reports.view.stopping import blocks_words
-from results.records import Run
+from results.records.records import Run
 
 RESOURCES = {
     "cpu": "CPU work",

@@ -7,7 +7,7 @@ from collections.abc import Container
 
 from reports import text
 from reports.view.model import ArmView
-from results.records import ArmRecord, Run, arm_name
+from results.records.records import ArmRecord, Run, arm_name
 
 BASELINE = "native"
 AGAIN = "native:aa"

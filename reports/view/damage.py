@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports import text
 from reports.view.model import Gate, Table
-from results.contents import Contents
+from results.store.contents import Contents
 
 SHOWN = 4
 MAX_ROWS = 400

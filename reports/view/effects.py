@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from reports import text
 from reports.view.model import ArmView, Effect, Floor, Interval, Tone
-from results.records import Run
+from results.records.records import Run
 from results.stats import Comparison, StatsError
 from results.stats.compare import compare_at
 from results.stats.intervals import Levels

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from reports import text
 from reports.view.model import Table
 from reports.view.stopping import design, stopping_tables
-from results.records import Run, arm_name
+from results.records.records import Run, arm_name
 
 MAX_ROWS = 400
 MAX_DEPTH = 5

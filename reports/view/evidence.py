@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reports import text
 from reports.view.model import Table
 from results.ledger.findings import Finding, Side
-from results.ledger.judge import Judgement
+from results.ledger.judge.judge import Judgement
 
 MOST_BLOCKS = 60
 MOST_TABLES = 24

@@ -10,10 +10,10 @@ from typing import Literal
 from reports import text
 from reports.view.arms import BASELINE, unplanned
 from reports.view.model import ArmView
-from results.ledger.decide import opened
+from results.ledger.claims.rules import SHARES
+from results.ledger.claims.schema import Claim
 from results.ledger.findings import Finding
-from results.ledger.rules import SHARES
-from results.ledger.schema import Claim
+from results.ledger.judge.decide import opened
 
 Scale = Literal["speed", "times"]
 """``speed``: a share of the baseline's, right is better.  ``times``: candidate ÷ baseline."""

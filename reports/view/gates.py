@@ -12,7 +12,7 @@ from reports.view.model import ArmView, Failure, Gate, MetricView
 from reports.view.prices import SPEEDS
 from reports.view.stopping import stopping_gates
 from results.gating.price import told
-from results.records import GateFinding, Run, Trial, arm_name
+from results.records.records import GateFinding, Run, Trial, arm_name
 from results.stats.intervals import MINIMUM_TRIALS
 
 TAIL_CHARACTERS = 8192

@@ -10,10 +10,10 @@ from reports import text
 from reports.view.evidence import Evidence, evidence_of, floors_of
 from reports.view.forests import Forest, forests_of
 from reports.view.model import ArmView, Table
+from results.ledger.claims.schema import Claim, Ledger
 from results.ledger.findings import ClaimVerdict, PartVerdict, Verdict
-from results.ledger.judge import Judgement
-from results.ledger.schema import Claim, Ledger
-from results.looks import ClaimStop
+from results.ledger.judge.judge import Judgement
+from results.records.looks import ClaimStop
 
 KEYS: Mapping[Verdict, str] = {
     "supported": "supported",

@@ -11,7 +11,7 @@ from reports.view.arms import AGAIN, BASELINE, UNJUDGED, baseline_of, unplanned
 from reports.view.effects import SPEED, WEIGHT, effect, floor_of, levels_of, order_interval
 from reports.view.model import ArmValue, ArmView, Effect, MetricView
 from results.frame import means_by, without_warm_ups
-from results.records import Run, Trial, WorkloadRecord
+from results.records.records import Run, Trial, WorkloadRecord
 from results.slices import settled
 from results.stats.intervals import Levels
 

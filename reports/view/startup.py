@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from reports.view.metrics import Key
 from reports.view.model import ArmView, PhaseBar, Segment
-from results.records import Run, Trial, arm_name
+from results.records.records import Run, Trial, arm_name
 
 PHASES = (
     ("process", "first process", ("request",)),

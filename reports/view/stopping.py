@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from reports import text
 from reports.view.model import Gate, Table
-from results.looks import ClaimStop
-from results.records import Run
+from results.records.looks import ClaimStop
+from results.records.records import Run
 
 WORDS = {
     "decided": "settled at a look",

@@ -11,7 +11,7 @@ from reports import text
 from reports.view.model import ArmView, Tone
 from reports.view.waterfall_lead import floor, lead
 from reports.view.waterfall_rows import READINGS, Fall, fall_of
-from results.records import Run
+from results.records.records import Run
 from results.waterfall import CONFIDENCE, Finding, Waterfall, waterfalls
 
 TONES: Mapping[Finding, Tone] = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from results.comparison.family import survivors
 from results.comparison.model import CONFIDENCE, MARGIN, Change, Comparisons, Side, Verdict
 from results.comparison.pairs import Pair, arms_of, pairs_of
-from results.ledger.evidence import BASELINE
-from results.ledger.floors import AaFloor, floors
+from results.ledger.judge.evidence import BASELINE
+from results.ledger.judge.floors import AaFloor, floors
 from results.stats import Comparison, Floor, StatsError, above_floor
 from results.stats.compare import ROUNDING, compare_at
 from results.stats.intervals import Levels

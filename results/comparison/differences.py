@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from results.records import Run, arm_name
+from results.records.records import Run, arm_name
 
 HOST = (
     ("cpu", "the CPU"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from results.ledger.evidence import Evidence
-from results.records import Direction, Run
+from results.ledger.judge.evidence import Evidence
+from results.records.records import Direction, Run
 from results.stats import Comparison
 
 CONFIDENCE = 0.95

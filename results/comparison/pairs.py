@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from results.comparison.model import Side
-from results.ledger.evidence import AGAIN, HOPELESS, Values
-from results.records import Direction
+from results.ledger.judge.evidence import AGAIN, HOPELESS, Values
+from results.records.records import Direction
 
 
 @dataclass(frozen=True, slots=True)

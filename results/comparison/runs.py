@@ -10,9 +10,9 @@ from results.comparison.differences import differences
 from results.comparison.model import MARGIN, Comparisons, Side
 from results.comparison.pairs import names
 from results.frame import load
-from results.ledger.evidence import gather
-from results.records import arm_name
-from results.selecting import Selection, SelectionFault, select
+from results.ledger.judge.evidence import gather
+from results.records.records import arm_name
+from results.store.selection import Selection, SelectionFault, select
 
 NAMES_SHOWN = 20
 

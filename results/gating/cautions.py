@@ -6,11 +6,11 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from results.gating.cpu_taken import OTHERS_CAUTION, STEAL_CAUTION
 from results.gating.observations import Observation, plain_name
 from results.gating.quarter import Overruled
 from results.gating.speeds import Speeds
-from results.gating.taken import OTHERS_CAUTION, STEAL_CAUTION
-from results.records import HostCaution
+from results.records.records import HostCaution
 
 OFTEN = 0.05
 """Of the trials: what is rarer is told where it happened, and not of the host."""

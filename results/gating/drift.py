@@ -12,10 +12,10 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from results.gating.lopsided import Lopsided, standing
+from results.gating.imbalance import Lopsided, standing
 from results.gating.observations import Group, Observation
 from results.gating.speeds import Speeds
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 CAUTION = 0.05
 """Repeated on an idle virtual machine, a spin varies by 3 %."""

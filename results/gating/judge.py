@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.gating import drift, taken
+from results.gating import cpu_taken, drift
 from results.gating.cautions import host_cautions
 from results.gating.clock import clock_of
 from results.gating.observations import Observation, observed
 from results.gating.quarter import Findings, overruled, softened
-from results.records import GateFinding, HostCaution, Status, Trial
+from results.records.records import GateFinding, HostCaution, Status, Trial
 
 TOGETHER = frozenset({"frequency-drift", "arm-drift", "steal", "busy-host"})
 """Codes of the gates that need the run as a whole.  A trial's own record may hold some, by a rule
@@ -92,13 +92,13 @@ def judge(
     for gate in (
         drift.drifts(unbiased, clock),
         drift.arm_drifts(observations, biased),
-        taken.steal(observations),
-        taken.other_load(observations),
+        cpu_taken.steal(observations),
+        cpu_taken.other_load(observations),
     ):
         for at, finding in gate:
             found[at].append(finding)
     findings = [tuple(each) for each in found]
-    wrong = overruled(observations, findings, taken.unusual(observations), enough)
+    wrong = overruled(observations, findings, cpu_taken.unusual(observations), enough)
     softer = [
         _sorted(softened(said, each.arm, wrong))
         for said, each in zip(findings, observations, strict=True)

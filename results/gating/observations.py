@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from results.records import Pressure, Trial, arm_name
+from results.records.records import Pressure, Trial, arm_name
 
 TICK_S = 0.01
 """Steal is counted in ticks of USER_HZ, 100 a second on every architecture (proc_stat(5)): one

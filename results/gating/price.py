@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from results.records import HostCaution, MetricFloor, WorkloadRecord
+from results.records.records import HostCaution, MetricFloor, WorkloadRecord
 
 NOT_SPEED = "footprint"
 """A resource whose figures have nothing to do with how fast the host is."""

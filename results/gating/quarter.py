@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from results.gating.lopsided import standing
+from results.gating.imbalance import standing
 from results.gating.observations import Group, Observation
-from results.records import GateFinding
+from results.records.records import GateFinding
 
 MOST = 0.25
 Z = 2.5

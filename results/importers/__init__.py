@@ -29,8 +29,8 @@ from results.importers.files import Source
 from results.importers.make_run import Header, Made, in_words, make
 from results.importers.reading import Contents, Options, Reading
 from results.importers.values import tidy
-from results.records import Run
-from results.store import RunDirectory, new_run_id
+from results.records.records import Run
+from results.store.store import RunDirectory, new_run_id
 
 __all__ = ["ImportFault", "Imported", "Options", "Source", "import_files", "prepare"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from results.importers.arms import BASELINE
 from results.importers.errors import ImportFault
 from results.importers.reading import Reading
-from results.records import (
+from results.records.records import (
     SCHEMA,
     ArmRecord,
     GateFinding,

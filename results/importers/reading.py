@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from results.records import Direction
+from results.records.records import Direction
 
 Format = Literal["tidy-csv", "pytest-benchmark", "hyperfine", "pyperf"]
 

@@ -21,7 +21,7 @@ from results.importers.errors import ImportFault
 from results.importers.files import Source
 from results.importers.reading import Contents, Options, Reading
 from results.importers.values import DIRECTIONS, name_problem, number, value_problem
-from results.records import Direction
+from results.records.records import Direction
 
 REQUIRED = ("arm", "workload", "metric", "unit", "direction", "value")
 OPTIONAL = ("block", "trial", "iteration")

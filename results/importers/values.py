@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from results.records import Direction
+from results.records.records import Direction
 
 NAME_LIMIT = 120
 """Longest name of an arm, workload or metric, in characters."""

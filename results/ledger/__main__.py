@@ -15,9 +15,9 @@ import msgspec
 
 from results.errors import StoreError
 from results.frame import DEFAULT_ROOT
-from results.ledger.errors import LedgerError
+from results.ledger.claims.errors import LedgerError
 from results.ledger.outcome import encode, judge_run, keep
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

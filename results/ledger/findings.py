@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from results.ledger.rules import Rule
+from results.ledger.claims.rules import Rule
 from results.stats import Comparison
 from results.stats.interleaved import Carried
 

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.ledger.combine import ONE_DECIDES
-from results.ledger.costs import block_costs
+from results.ledger.claims.schema import Claim, Ledger
 from results.ledger.findings import ClaimVerdict, Finding
-from results.ledger.judge import Judgement, conclude, judge
-from results.ledger.schema import Claim, Ledger
-from results.looks import ClaimState, Look, PlannedLook
-from results.records import Run, Trial, arm_name
+from results.ledger.judge.costs import block_costs
+from results.ledger.judge.judge import Judgement, conclude, judge
+from results.ledger.verdict.combine import ONE_DECIDES
+from results.records.looks import ClaimState, Look, PlannedLook
+from results.records.records import Run, Trial, arm_name
 from results.stats.intervals import Levels
 from results.stats.sequential import SequentialPlan, plan
 

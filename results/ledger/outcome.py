@@ -11,20 +11,20 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
-from results.contents import Contents
 from results.errors import StoreError
 from results.frame import load as load_frame
 from results.gating import Judged
 from results.gating.price import priced
-from results.ledger.costs import block_costs
-from results.ledger.judge import Judgement, judge
-from results.ledger.load import load as load_ledger
+from results.ledger.claims.load import load as load_ledger
+from results.ledger.claims.schema import Ledger
+from results.ledger.claims.vocabulary import Known, installed
+from results.ledger.judge.costs import block_costs
+from results.ledger.judge.judge import Judgement, judge
 from results.ledger.looks import Stage, judge_at, stages_of
-from results.ledger.schema import Ledger
-from results.ledger.vocabulary import Known, installed
-from results.records import MetricFloor, Run, Trial
+from results.records.records import MetricFloor, Run, Trial
 from results.stats import StatsError
-from results.store import RunDirectory
+from results.store.contents import Contents
+from results.store.store import RunDirectory
 
 OWN_CLAIMS = "claims.toml"
 """The user's own claims, in the run's directory: it stays complete in itself."""

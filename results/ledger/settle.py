@@ -21,13 +21,13 @@ import msgspec
 from results.errors import StoreError
 from results.frame import DEFAULT_ROOT
 from results.frame import load as load_frame
-from results.ledger.errors import LedgerError
+from results.ledger.claims.errors import LedgerError
 from results.ledger.looks import ending, judge_at, planned, stages_of, states
 from results.ledger.outcome import ledger_of
-from results.looks import Look, PlannedLook
+from results.records.looks import Look, PlannedLook
 from results.stats import StatsError
 from results.stats.sequential import plan
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 def plan_looks(maximum: int) -> tuple[PlannedLook, ...]:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.frame import COLUMNS, NO_SLICE
-from results.ledger.rules import Rule
-from results.ledger.schema import Claim, Ledger, Part
+from results.ledger.claims.rules import Rule
+from results.ledger.claims.schema import Claim, Ledger, Part
 
 METRIC = "value_ns"
 

@@ -17,11 +17,11 @@ import msgspec
 
 from results.errors import StoreError
 from results.frame import DEFAULT_ROOT
-from results.ledger.errors import LedgerError
+from results.ledger.claims.errors import LedgerError
 from results.ledger.findings import ClaimVerdict, Finding
 from results.ledger.outcome import judge_run
-from results.standings import Standing
-from results.store import RunDirectory
+from results.records.standings import Standing
+from results.store.store import RunDirectory
 
 
 def standings(verdicts: Sequence[ClaimVerdict]) -> Iterator[Standing]:

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import directories, proc, process, trees
-from runtimes.base import RuntimeFault, Site
+from runtimes import directories, process
+from runtimes.base import Site
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc, trees
 
 READY_S = 30.0
 STOP_S = 10.0

@@ -14,18 +14,19 @@ from functools import partial
 from pathlib import Path
 
 from runtimes import directories, process
-from runtimes.agent import Agent, FdStream
-from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.cgroups import Group
+from runtimes.agent.channel import Agent, FdStream
+from runtimes.base import InstanceSpec, Site
 from runtimes.containerd.daemon import Daemon, started
 from runtimes.containerd.instance import ContainerdInstance
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import Plan, Side, Step
 from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.operations import Attach, Clone, EnterNamespace, Execute, Operation
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import view
-from runtimes.namespaces.build import Box, volume_mounts
-from runtimes.namespaces.engine import remove_tree
+from runtimes.linux.cgroups import Group
+from runtimes.ns.build import Box, volume_mounts
+from runtimes.ns.engine import remove_tree
+from runtimes.ns.mounts import mount_plan
 from runtimes.oci import bundle, nest, rtnetlink
 from runtimes.oci.engine import OciEngine, give_volume
 from runtimes.oci.engine import prepared as oci_prepared
@@ -75,7 +76,7 @@ class ContainerdEngine:
             *((Side.LAUNCHER, each) for each in nest.root_steps(box)),
             (Side.LAUNCHER, Clone(0)),
             (Side.CHILD, EnterNamespace(str(self.daemon.mounts), kernel.CLONE_NEWNS)),
-            (Side.CHILD, Attach(view.ROOT_SLOT, str(target))),
+            (Side.CHILD, Attach(mount_plan.ROOT_SLOT, str(target))),
             *((Side.CHILD, each) for each in volume_mounts(box)),
             (Side.CHILD, Execute(("/bin/true",), tuple(ENVIRONMENT.items()), init=False)),
         ]

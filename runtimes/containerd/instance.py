@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, InstanceStats, LimitsRead
-from runtimes.cgroups import Group, stats
-from runtimes.disk import Spaces
+from runtimes.agent.channel import Agent
+from runtimes.base import InstanceSpec
 from runtimes.launcher.instance import KILL_S, disk_bytes
-from runtimes.proc import readable
+from runtimes.linux.cgroups import Group, stats
+from runtimes.linux.disk import Spaces
+from runtimes.linux.proc import readable
 from runtimes.process import tail_of, tail_of_file
+from runtimes.resources import InstanceStats, LimitsRead
 
 
 @dataclass(slots=True)

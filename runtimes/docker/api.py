@@ -15,7 +15,7 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 TIMEOUT_S = 60
 """Longest silence of the daemon within one call, the import of an image excepted."""

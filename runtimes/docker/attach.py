@@ -18,7 +18,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 HEADER_BYTES = 8
 MAX_FRAME_BYTES = 1 << 20
@@ -96,7 +96,7 @@ class Demultiplexer:
 
 
 class AttachStream:
-    """A ``runtimes.agent.Stream`` over a hijacked attach connection."""
+    """A ``runtimes.agent.channel.Stream`` over a hijacked attach connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes import cgroups
-from runtimes.cgroups import Group, Hierarchy
-from runtimes.cgroups.v1 import V1, V1Group
-from runtimes.cgroups.v2 import V2, V2Group
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups import Group, Hierarchy
+from runtimes.linux.cgroups.v1 import V1, V1Group
+from runtimes.linux.cgroups.v2 import V2, V2Group
 
 UNIFIED = ""
 """The v2 hierarchy's name in /proc/<pid>/cgroup, where controllers of v1 are named."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtimes.base import RuntimeFault
 from runtimes.docker import locate
+from runtimes.faults import RuntimeFault
 
 
 class Daemon(Protocol):

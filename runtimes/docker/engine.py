@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import directories
-from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.disk import Spaces
+from runtimes.agent.channel import Agent
+from runtimes.base import InstanceSpec, Site
 from runtimes.docker import api, image, limiting, locate, ours
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon, UserDaemon
@@ -22,6 +21,8 @@ from runtimes.docker.limiting import Limiter
 from runtimes.docker.private import private_daemon
 from runtimes.docker.request import Place, container_config
 from runtimes.docker.starting import Starting
+from runtimes.faults import RuntimeFault
+from runtimes.linux.disk import Spaces
 
 
 @dataclass(slots=True)

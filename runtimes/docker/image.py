@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
 from runtimes.docker import api
 from runtimes.docker.request import REPOSITORY, ROOTFS_LABEL, image_tag
-from runtimes.images.rootfs import Rootfs
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
 
 IMPORT_TIMEOUT_S = 900
 _CHUNK_BYTES = 1 << 20

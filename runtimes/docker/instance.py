@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runtimes import proc
-from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group, stats
-from runtimes.disk import NO_LIMIT, Spaces
+from runtimes.agent.channel import Agent
+from runtimes.base import InstanceSpec
 from runtimes.docker import api, cgroup, disk
 from runtimes.docker.attach import AttachStream
 from runtimes.docker.daemon import Daemon
 from runtimes.docker.request import Place, published_port
 from runtimes.docker.starting import Starting
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc
+from runtimes.linux.cgroups import Group, stats
+from runtimes.linux.disk import NO_LIMIT, Spaces
+from runtimes.resources import InstanceStats, LimitsRead
 
 _GONE_S = 30.0
 """How long a container's end may take to be seen after the daemon said so, or after SIGKILL."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import CGROUP_PARENT
+from runtimes.conventions import CGROUP_PARENT
 
 RUN_DIRECTORY = Path("/run")
 """Sockets and process state: short paths (a socket's is at most 107 bytes), gone at boot."""

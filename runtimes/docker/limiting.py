@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import process
-from runtimes.base import InstanceSpec, RuntimeFault
-from runtimes.disk import DISK_KIND, Keeper, Space, Spaces, Unlimited, choose, image, project
+from runtimes.base import InstanceSpec
 from runtimes.docker import api
 from runtimes.docker.daemon import Daemon
+from runtimes.faults import RuntimeFault
+from runtimes.linux.disk import DISK_KIND, Keeper, Space, Spaces, Unlimited, choose, image, project
 
 _MOUNT_S = 20.0
 DRIVER = "overlay2"

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtimes import proc
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc
 
 OPTION = "docker_host"
 """Backend option: an address (``unix://…``), or ``PRIVATE``."""

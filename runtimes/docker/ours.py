@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtimes.base import LABEL
+from runtimes.conventions import LABEL
 from runtimes.docker import api
 from runtimes.docker.sweep import label_filter
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtimes import directories, proc, process
-from runtimes.base import RuntimeFault, Site
+from runtimes import directories, process
+from runtimes.base import Site
 from runtimes.docker import layout, locate, store, sweep
 from runtimes.docker.layout import Layout
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc
 
 READY_TIMEOUT_S = 60.0
 _FIRST_PAUSE_S = 0.005

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes.base import (
-    AGENT_PATH,
-    BOX_PORT,
-    DEFAULT_PROFILE,
-    LABEL,
-    VOLUME_PATH,
-    InstanceSpec,
-    RuntimeFault,
-)
+from runtimes.base import DEFAULT_PROFILE, InstanceSpec
+from runtimes.conventions import AGENT_PATH, BOX_PORT, LABEL, VOLUME_PATH
+from runtimes.faults import RuntimeFault
 
 ROOTFS_LABEL = "io.tarebench.rootfs"
 """On our images; its value is the digest of the root filesystem that it was made from."""

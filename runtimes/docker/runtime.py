@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runtimes import process
-from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
+from runtimes.base import Availability, Capability, Engine, Site
 from runtimes.docker import locate, sweep
 from runtimes.docker.request import PROFILES
-from runtimes.ids.rights import is_host_root
+from runtimes.faults import RuntimeFault
+from runtimes.linux.ids.rights import is_host_root
 
 _INSTALL = "run ./bootstrap, or: apt-get install docker.io"
 _SDK = "run ./bootstrap, or: pip install 'tarebench[docker]'"

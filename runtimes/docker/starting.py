@@ -13,8 +13,8 @@ import select
 import threading
 from collections.abc import Callable
 
-from runtimes.base import RuntimeFault
 from runtimes.docker.attach import AttachStream
+from runtimes.faults import RuntimeFault
 
 TIMEOUT_S = 70.0  # the call itself gives up after 60
 

@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtimes import directories, trees
+from runtimes import directories
 from runtimes.base import Site
+from runtimes.linux import trees
 
 _CACHE = "docker"
 

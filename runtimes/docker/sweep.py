@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runtimes import proc, process, trees
-from runtimes.base import LABEL, RuntimeFault
-from runtimes.cgroups.base import processes, tree
+from runtimes import process
+from runtimes.conventions import LABEL
 from runtimes.docker import cgroup, layout
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc, trees
+from runtimes.linux.cgroups.base import processes, tree
 
 DAEMON_PATIENCE_S = 20.0
 """dockerd waits 15 s for its containers before it kills them."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 EPOCH_S = 1_700_000_000
 """Modification time of everything (2023-11-14 UTC), and SOURCE_DATE_EPOCH of what we run."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtimes import process
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 COMPILERS = ("gcc", "cc")
 FLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Wl,--build-id=none", "-s")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.disk.image import free_bytes, withheld_bytes
+from runtimes.faults import RuntimeFault
 from runtimes.images import storage
 from runtimes.images.canonical import EPOCH_S
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.linux.disk.image import free_bytes, withheld_bytes
 
 Kind = Literal["ext4", "erofs", "squashfs"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runtimes import directories
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.unpack import remove_tree
 
 UNUSED_S = 30 * 24 * 3600

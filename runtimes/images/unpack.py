@@ -7,10 +7,11 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import process, trees
-from runtimes.base import RuntimeFault
-from runtimes.ids.rights import is_host_root
+from runtimes import process
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import DEVICES, EPOCH_S, Entry, pieces
+from runtimes.linux import trees
+from runtimes.linux.ids.rights import is_host_root
 
 _MAX_LINKS = 40
 """Symbolic links followed in one path, as in Linux' path_resolution(7)."""

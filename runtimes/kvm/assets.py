@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import directories
-from runtimes.base import RuntimeFault, Site
-from runtimes.disk.image import free_bytes, withheld_bytes
-from runtimes.images import initramfs
+from runtimes.base import Site
+from runtimes.faults import RuntimeFault
 from runtimes.images.disk import disk_image, empty_image
-from runtimes.images.kernel import NEEDED, Kernel, choose, read_index, resolve
-from runtimes.images.stock import stock_image
-from runtimes.images.vmlinux import plain_kernel
 from runtimes.kvm import host
-from runtimes.kvm.inner import dockerhost, plans
-from runtimes.kvm.profiles import Start
-from runtimes.kvm.shapes import SHAPES, Shape, VolumeKind
+from runtimes.kvm.boot import initramfs
+from runtimes.kvm.boot.kernel import NEEDED, Kernel, choose, read_index, resolve
+from runtimes.kvm.boot.vmlinux import plain_kernel
+from runtimes.kvm.nested import dockerhost, plans
+from runtimes.kvm.profiles.machine import Start
+from runtimes.kvm.profiles.specs import SHAPES, Shape, VolumeKind
+from runtimes.kvm.stock import stock_image
 from runtimes.launcher import compiled
+from runtimes.linux.disk.image import free_bytes, withheld_bytes
 from runtimes.process import run
 
 TOOL_TIMEOUT_S = 60.0

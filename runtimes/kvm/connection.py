@@ -16,9 +16,10 @@ from pathlib import Path
 
 import libvirt
 
-from runtimes import directories, trees
-from runtimes.base import RuntimeFault
+from runtimes import directories
+from runtimes.faults import RuntimeFault
 from runtimes.kvm.faults import translated
+from runtimes.linux import trees
 
 SOCKET_LIMIT_BYTES = 107
 """Longest path of a Unix socket (unix(7), sun_path without its end)."""

@@ -12,25 +12,27 @@ from pathlib import Path
 
 import libvirt
 
-from runtimes import cgroups
-from runtimes.agent import FdStream
-from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault, Site
-from runtimes.kvm import assets, creation, host, leftovers, saved, sharing, taps, volume
+from runtimes.agent.channel import FdStream
+from runtimes.base import InstanceSpec, Site
+from runtimes.conventions import BOX_PORT
+from runtimes.faults import RuntimeFault
+from runtimes.kvm import assets, host, leftovers, saved, volume
 from runtimes.kvm.assets import Assets
-from runtimes.kvm.config import MachineConfig
+from runtimes.kvm.boot.proof import Proof
 from runtimes.kvm.connection import Connection
-from runtimes.kvm.console import ConsoleWatch
+from runtimes.kvm.domain.config import MachineConfig
+from runtimes.kvm.domain.xml import domain_xml
 from runtimes.kvm.faults import translated
+from runtimes.kvm.guest import creation, nested_setup, taps, virtiofsd
+from runtimes.kvm.guest.console import ConsoleWatch
+from runtimes.kvm.guest.instance import RELEASE_S, KvmInstance, remove_files
+from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.watchdog import limited
 from runtimes.kvm.host import Virtualisation
-from runtimes.kvm.inner import orders
-from runtimes.kvm.instance import RELEASE_S, KvmInstance, remove_files
-from runtimes.kvm.marks import Marks
-from runtimes.kvm.patience import limited
-from runtimes.kvm.profiles import Files, Platform, machine, tap_name
-from runtimes.kvm.proof import Proof
+from runtimes.kvm.profiles.machine import Files, Platform, machine, tap_name
+from runtimes.kvm.profiles.specs import SHAPES
 from runtimes.kvm.saved import Saved
-from runtimes.kvm.shapes import SHAPES
-from runtimes.kvm.xml import domain_xml
+from runtimes.linux import cgroups
 
 DAEMONS = frozenset({"libvirtd", "virtqemud", "virtlogd"})
 
@@ -81,7 +83,7 @@ class KvmEngine:
         marks = Marks({"api_call": time.monotonic_ns()})
         config, files = self._plan(spec)
         start = self.assets.profiles[spec.profile].start
-        told = orders.given(self.platform, start, spec, self.filter)
+        told = nested_setup.given(self.platform, start, spec, self.filter)
         self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
@@ -104,10 +106,10 @@ class KvmEngine:
             undo.callback(marks.released.wait, RELEASE_S)
             undo.callback(hypervisor.kill)
             taps.settle(network, config.nic)
-            server = sharing.server(self.connection, domain, config, hypervisor, marks)
+            server = virtiofsd.server(self.connection, domain, config, hypervisor, marks)
             if server is not None:
                 undo.callback(server.kill)
-            creation.confine(group, (hypervisor.pid, *sharing.processes(server)))
+            creation.confine(group, (hypervisor.pid, *virtiofsd.processes(server)))
             stream = creation.dial(files.channel)
             undo.callback(stream.close)
             with limited(lambda: hypervisor, f"let {spec.name} run"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import libvirt
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 HINTS: Mapping[str, str] = {
     "Failed to parse user": "create QEMU's user: apt-get install libvirt-daemon-system",

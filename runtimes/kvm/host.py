@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.process import find
 
 QBOOT = (Path("/usr/share/qemu/qboot.rom"), Path("/usr/share/qboot/bios.bin"))

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import cgroups, proc, trees
-from runtimes.base import PREFIX, RuntimeFault
+from runtimes.conventions import PREFIX
 from runtimes.docker import sweep
-from runtimes.kvm.inner import dockerhost
+from runtimes.faults import RuntimeFault
+from runtimes.kvm.nested import dockerhost
+from runtimes.linux import cgroups, proc, trees
 
 
 def clean(state: Path, run: str) -> list[str]:

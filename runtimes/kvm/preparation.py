@@ -6,20 +6,23 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtimes import cgroups
-from runtimes.base import RuntimeFault, Site
-from runtimes.images.kernel import NEEDED
-from runtimes.images.stock import bootable
-from runtimes.kvm import assets, host, proof, topology
+from runtimes.base import Site
+from runtimes.faults import RuntimeFault
+from runtimes.kvm import assets, host
+from runtimes.kvm.boot import proof
+from runtimes.kvm.boot.kernel import NEEDED
+from runtimes.kvm.boot.proof import Proof
 from runtimes.kvm.connection import Connection, connect
+from runtimes.kvm.domain import topology
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
-from runtimes.kvm.inner import dockerhost
-from runtimes.kvm.profiles import Platform
-from runtimes.kvm.proof import Proof
-from runtimes.kvm.shapes import SHAPES, Shape
-from runtimes.namespaces import seccomp
+from runtimes.kvm.nested import dockerhost
+from runtimes.kvm.profiles.machine import Platform
+from runtimes.kvm.profiles.specs import SHAPES, Shape
+from runtimes.kvm.stock import bootable
+from runtimes.linux import cgroups
+from runtimes.ns.seccomp import compiler
 
 
 @contextlib.contextmanager
@@ -68,9 +71,9 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
         with translated("ask libvirt for its version"):
             versions = _versions(connection, made.kernel.release, proved, kind, platform)
         inner = any(SHAPES[profile].inner == "ns" for profile in profiles)
-        program = seccomp.compile_filter() if inner else b""
+        compiled = compiler.compile_filter() if inner else b""
         engine = KvmEngine(
-            site, connection, made, platform, proved, kind, hierarchy, versions, program
+            site, connection, made, platform, proved, kind, hierarchy, versions, compiled
         )
         stack.callback(engine.forget_states)
         stack.callback(engine.close)

@@ -9,11 +9,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runtimes import directories
-from runtimes.base import Availability, Capability, Engine, RuntimeFault, Site
-from runtimes.ids.rights import is_host_root
-from runtimes.images.kernel import choose
-from runtimes.kvm import host, proof
-from runtimes.kvm.shapes import LACKING, PROFILES
+from runtimes.base import Availability, Capability, Engine, Site
+from runtimes.faults import RuntimeFault
+from runtimes.kvm import host
+from runtimes.kvm.boot import proof
+from runtimes.kvm.boot.kernel import choose
+from runtimes.kvm.profiles.specs import LACKING, PROFILES
+from runtimes.linux.ids.rights import is_host_root
 from runtimes.process import find
 
 EXTRA_HINT = "install the kvm extra: apt-get install libvirt-dev gcc; pip install libvirt-python"

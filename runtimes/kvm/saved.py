@@ -3,7 +3,7 @@
 libvirt's own save and restore refuses to restore a domain under another name, so the state goes
 straight into and out of QEMU by its monitor, as a migration through a file.  Everything that
 tells instances apart (name, addresses, random numbers, time) init reads from its port when it
-wakes up; see guest/init.c.
+wakes up; see boot/init/init.c.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import libvirt
 import libvirt_qemu
 
-from runtimes.base import InstanceSpec, Lease, RuntimeFault
+from runtimes.base import InstanceSpec, Lease, Site
+from runtimes.faults import RuntimeFault
 from runtimes.kvm.faults import translated
-from runtimes.kvm.patience import limited
-from runtimes.kvm.profiles import Platform
-from runtimes.kvm.profiles import identity as who
-
-if TYPE_CHECKING:
-    from runtimes.kvm.engine import KvmEngine
-    from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.guest.instance import KvmInstance
+from runtimes.kvm.guest.watchdog import limited
+from runtimes.kvm.profiles.machine import Platform
+from runtimes.kvm.profiles.machine import identity as who
 
 ARGUMENTS = ("-incoming", "defer")
 """QEMU waits to be told where its state is."""
@@ -59,7 +57,20 @@ class Saved:
             path.unlink(missing_ok=True)
 
 
-def take(engine: KvmEngine, profile: str) -> Saved:
+class Launching(Protocol):
+    """Who starts guests: ``runtimes.kvm.engine.KvmEngine``."""
+
+    @property
+    def site(self) -> Site:
+        """The run, its directories and limits."""
+        ...
+
+    def launch(self, spec: InstanceSpec, state: Saved | None) -> KvmInstance:
+        """Start a guest, from a saved state or without one."""
+        ...
+
+
+def take(engine: Launching, profile: str) -> Saved:
     """Start a guest of ``profile``, save it when its init waits, and end it.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from runtimes.disk import image
+from runtimes.linux.disk import image
 from runtimes.process import run
 
 SIZE_BYTES = 16 << 30

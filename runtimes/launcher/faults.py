@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import overlay
 from runtimes.launcher.operations import (
     Address,

@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runtimes.agent import Agent, FdStream
-from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Account, Group, stats
-from runtimes.cgroups.absent import Processes
-from runtimes.disk import Spaces
+from runtimes.agent.channel import Agent, FdStream
+from runtimes.base import InstanceSpec
+from runtimes.faults import RuntimeFault
+from runtimes.launcher.child import Started
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
-from runtimes.launcher.started import Started
+from runtimes.linux.cgroups import Account, Group, stats
+from runtimes.linux.cgroups.without import Processes
+from runtimes.linux.disk import Spaces
 from runtimes.process import tail_of, tail_of_file
+from runtimes.resources import InstanceStats, LimitsRead
 
 KILL_S = 10.0
 LOG_BYTES = 1 << 20

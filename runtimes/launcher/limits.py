@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher.operations import Execute, Hook, Operation, Seccomp
 
 MESSAGE_BYTES = 4 << 20

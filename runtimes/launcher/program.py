@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from runtimes import directories
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.compile import compile_static
+from runtimes.launcher.child import Asking, Started, read_done, read_status, silent
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.server import Server
-from runtimes.launcher.started import Asking, Started, read_done, read_status, silent
 
-SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).with_name("src")
 FLAGS = ("-std=gnu11", "-O2")
 START_TIMEOUT_S = 30.0
 

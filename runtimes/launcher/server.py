@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Sequence
 
 from runtimes import process
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import limits
 
 BUFFER_BYTES = 8 << 20

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from runtimes import cgroups
-from runtimes.base import DEFAULT_PROFILE, Availability, Capability, Engine, RuntimeFault, Site
-from runtimes.ids.rights import is_host_root
-from runtimes.namespaces.engine import remove_tree
+from runtimes.base import DEFAULT_PROFILE, Availability, Capability, Engine, Site
+from runtimes.faults import RuntimeFault
+from runtimes.linux import cgroups
+from runtimes.linux.ids.rights import is_host_root
+from runtimes.ns.engine import remove_tree
 from runtimes.oci import engine, profiles
 from runtimes.oci.instance import delete
 from runtimes.oci.profiles import PROFILES

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runtimes.cgroups import Bounds
+from runtimes.linux.cgroups import Bounds
 
 
 @dataclass(frozen=True, slots=True)

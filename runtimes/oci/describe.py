@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from runtimes.base import VOLUME_PATH, RuntimeFault
-from runtimes.cgroups import Bounds
-from runtimes.ids.maps import Extent
-from runtimes.namespaces import capabilities, view
-from runtimes.namespaces.build import Box
-from runtimes.namespaces.profiles import NetworkMode, Profile
+from runtimes.conventions import VOLUME_PATH
+from runtimes.faults import RuntimeFault
+from runtimes.linux.cgroups import Bounds
+from runtimes.linux.ids.maps import Extent
+from runtimes.ns import capabilities
+from runtimes.ns.build import Box
+from runtimes.ns.mounts import mount_plan
+from runtimes.ns.profile import NetworkMode, Profile
 from runtimes.oci.configuration import Configuration, IdRange, MountPoint
 from runtimes.oci.filters import default_filter
 from runtimes.oci.resources import weighs
@@ -55,8 +57,8 @@ def describe(
             *_mounts(profile, with_cgroups=profile.cgroup and bounds is not None),
             *_volume(box.volume),
         ),
-        masked=view.MASKED if profile.masks else (),
-        read_only=view.READ_ONLY if profile.masks else (),
+        masked=mount_plan.MASKED if profile.masks else (),
+        read_only=mount_plan.READ_ONLY if profile.masks else (),
         capabilities=names(kept, capabilities.NUMBERS),
         no_new_privileges=profile.no_new_privileges,
         filter=default_filter() if profile.seccomp else None,
@@ -97,9 +99,9 @@ def _mounts(profile: Profile, *, with_cgroups: bool) -> tuple[MountPoint, ...]:
             "devpts",
             "devpts",
             ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620",
-             f"gid={view.TTY_GROUP}"),
+             f"gid={mount_plan.TTY_GROUP}"),
         ),
-        MountPoint(_SHARED, "tmpfs", "shm", (*_SAFE, "mode=1777", f"size={view.SHM_BYTES}")),
+        MountPoint(_SHARED, "tmpfs", "shm", (*_SAFE, "mode=1777", f"size={mount_plan.SHM_BYTES}")),
     ]  # fmt: skip
     if profile.ipc:
         ours.append(MountPoint("/dev/mqueue", "mqueue", "mqueue", _SAFE))

@@ -10,22 +10,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtimes import cgroups, directories, disk, ports
-from runtimes.agent import Agent, FdStream
-from runtimes.base import AGENT_PATH, InstanceSpec, RuntimeFault, Site
-from runtimes.cgroups.base import parent_path
-from runtimes.disk import Keeper, Spaces
-from runtimes.ids.subordinate import boxes_of_root
+from runtimes import directories, ports
+from runtimes.agent.channel import Agent, FdStream
+from runtimes.base import InstanceSpec, Site
+from runtimes.conventions import AGENT_PATH
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import Launcher
+from runtimes.launcher.child import Started
 from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.program import opened, source_digest
-from runtimes.launcher.started import Started
-from runtimes.namespaces import roots, userns
-from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.engine import read_digest, remove_tree
-from runtimes.namespaces.links import Links
-from runtimes.namespaces.profiles import PROFILES as NS_PROFILES
-from runtimes.namespaces.view import Places
+from runtimes.linux import cgroups, disk
+from runtimes.linux.cgroups.base import parent_path
+from runtimes.linux.disk import Keeper, Spaces
+from runtimes.linux.ids.subordinate import boxes_of_root
+from runtimes.ns import userns
+from runtimes.ns.build import Attachment, Box
+from runtimes.ns.engine import read_digest, remove_tree
+from runtimes.ns.links import Links
+from runtimes.ns.mounts import roots
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.profile import PROFILES as NS_PROFILES
 from runtimes.oci import bundle, nest, profiles, rtnetlink, shim
 from runtimes.oci.configuration import Configuration
 from runtimes.oci.describe import describe

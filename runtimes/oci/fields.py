@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 T = TypeVar("T")
 

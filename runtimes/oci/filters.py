@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import platform
 
-from runtimes.namespaces import seccomp_calls as calls
+from runtimes.ns.seccomp import calls
 from runtimes.oci.configuration import CallRule, Condition, Filter
 
 ALLOW = "SCMP_ACT_ALLOW"
@@ -18,7 +18,7 @@ _ARCHITECTURES = {
 
 
 def default_filter(machine: str = "") -> Filter:
-    """The rules that runtimes/namespaces/seccomp.py compiles, call for call.
+    """The rules that runtimes/ns/seccomp/compiler.py compiles, call for call.
 
     Args:
         machine: as uname(2) names it; this one by default.

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtimes import process
-from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, InstanceStats, LimitsRead, RuntimeFault
-from runtimes.cgroups import Group, stats
-from runtimes.disk import Spaces
+from runtimes.agent.channel import Agent
+from runtimes.base import InstanceSpec
+from runtimes.faults import RuntimeFault
+from runtimes.launcher.child import Started
 from runtimes.launcher.instance import KILL_S, disk_bytes
-from runtimes.launcher.started import Started
-from runtimes.proc import readable
+from runtimes.linux.cgroups import Group, stats
+from runtimes.linux.disk import Spaces
+from runtimes.linux.proc import readable
 from runtimes.process import tail_of, tail_of_file
+from runtimes.resources import InstanceStats, LimitsRead
 
 CONTROL_S = 30.0
 DELETE_S = 30.0

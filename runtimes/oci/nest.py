@@ -18,8 +18,8 @@ from runtimes.launcher.operations import (
     Operation,
 )
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import roots, view
-from runtimes.namespaces.build import Box, volume_mounts, volume_unmounts
+from runtimes.ns.build import Box, volume_mounts, volume_unmounts
+from runtimes.ns.mounts import mount_plan, roots
 
 
 def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
@@ -33,7 +33,7 @@ def plan(box: Box, argv: Sequence[str], environment: Mapping[str, str]) -> Plan:
             "nested",
             [
                 Mount("", "/", "", kernel.REC_PRIVATE),
-                Attach(view.ROOT_SLOT, str(box.places.root)),
+                Attach(mount_plan.ROOT_SLOT, str(box.places.root)),
             ],
         ),
         (Side.CHILD, "shim", [Execute(tuple(argv), tuple(environment.items()), init=False)]),

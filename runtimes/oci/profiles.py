@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
-from runtimes import cgroups, process
-from runtimes.base import RuntimeFault
-from runtimes.oci.command.install import install
+from runtimes import process
+from runtimes.faults import RuntimeFault
+from runtimes.linux import cgroups
 
 VERSION_S = 10.0
 OURS = "tarebench-ns"
-"""Not found on the host but made for a run: the command line of ``runtimes/oci/command``."""
+"""Not found on the host but made for a run, by whoever is registered for it."""
+GROUP = "tarebench.oci_runtimes"
+"""Entry points that make an OCI runtime: called with the path that it is to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,19 @@ def program(profile: Profile) -> Path:
 
 
 def ours(directory: Path) -> Path:
-    """The command line of ns, as a program of its own below ``directory``."""
+    """The command line of ns, as a program of its own below ``directory``.
+
+    Raises:
+        RuntimeFault: nothing is registered that makes it.
+    """
+    makers = entry_points(group=GROUP, name=OURS)
+    if not makers:
+        raise RuntimeFault(
+            f"nothing makes the OCI runtime {OURS}",
+            hint="install the project with ./bootstrap: entry points come with the installation",
+        )
     directory.mkdir()
-    install(directory / OURS)
+    next(iter(makers)).load()(directory / OURS)
     return directory / OURS
 
 

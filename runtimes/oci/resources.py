@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from runtimes.cgroups import Bounds, DeviceRule, IoLimit
-from runtimes.cgroups.base import PERIOD_US
-from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
-from runtimes.cgroups.v1 import shares
-from runtimes.cpu_list import format_cpus, parse_cpus
+from runtimes.linux.cgroups import Bounds, DeviceRule, IoLimit
+from runtimes.linux.cgroups.base import PERIOD_US
+from runtimes.linux.cgroups.devices import DEFAULT as DEFAULT_DEVICES
+from runtimes.linux.cgroups.v1 import shares
+from runtimes.linux.cpu_list import format_cpus, parse_cpus
 from runtimes.oci.fields import BundleFault, Fields
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"

@@ -1,7 +1,7 @@
 """Join a made container to the testbed's bridge, as CNI plug-ins and libnetwork do.
 
 OCI runtimes make no networks: between ``create`` and ``start`` somebody puts one end of a veth
-pair into the container's network namespace.  The messages are those of runtimes/launcher/network.c
+pair into the container's network namespace.  The messages are those of launcher/src/network.c
 (rtnetlink(7)), sent from here because no process of ours is in the container.
 """
 
@@ -14,9 +14,9 @@ import socket
 import struct
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
-from runtimes.namespaces.build import INSIDE, Attachment
-from runtimes.netns import inside
+from runtimes.faults import RuntimeFault
+from runtimes.linux.netns import inside
+from runtimes.ns.build import INSIDE, Attachment
 
 _ROUTE = 0
 _NEWLINK, _NEWADDR, _NEWROUTE = 16, 20, 24

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from harness.context import Context
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from harness.trial.context import Context
 from runtimes.base import Engine, Runtime, Site
 from tests.support.applications import context_of, given, run
 from workloads.application import COMPRESSION, POSTGRESQL, REDIS, SQLITE

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import testbed
-from runtimes.agent import Agent, AgentFault
+from harness.prepare import testbed
+from runtimes.agent.channel import Agent, AgentFault
 from runtimes.base import DEFAULT_PROFILE, Engine, InstanceSpec, Site
 
 BOOT_S = 60.0

@@ -9,20 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from harness.box import limits_inside
 from harness.gates.limits import DISK_SLACK_BYTES
-from runtimes.base import (
-    ROOT_SCRATCH,
-    VOLUME_PATH,
-    Engine,
-    Instance,
-    Runtime,
-    RuntimeFault,
-    Site,
-)
-from runtimes.disk import choose
-from runtimes.disk.keeper import UNENFORCED
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from harness.trial.box import limits_inside
+from runtimes.base import Engine, Instance, Runtime, Site
+from runtimes.conventions import ROOT_SCRATCH, VOLUME_PATH
+from runtimes.faults import RuntimeFault
+from runtimes.linux.disk import choose
+from runtimes.linux.disk.keeper import UNENFORCED
 from tests.support.full_disks import LIMIT, MIB, box, devices, is_full, written
 from tests.support.registered import REAL, arm_of
 

@@ -10,20 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from harness.box import limits_inside
-from harness.host import facts as host_facts
-from runtimes import netns
-from runtimes.agent import AgentFault
-from runtimes.base import (
-    AGENT_PATH,
-    DEFAULT_PROFILE,
-    Capability,
-    Engine,
-    InstanceSpec,
-    Runtime,
-    Site,
-)
+from harness.host.facts import facts as host_facts
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from harness.trial.box import limits_inside
+from runtimes.agent.channel import AgentFault
+from runtimes.base import DEFAULT_PROFILE, Capability, Engine, InstanceSpec, Runtime, Site
+from runtimes.conventions import AGENT_PATH
+from runtimes.linux import netns
 from workloads import web
 
 BOOT_S = 60.0

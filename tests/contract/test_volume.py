@@ -9,16 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from runtimes.base import (
-    VOLUME_PATH,
-    Engine,
-    Instance,
-    InstanceSpec,
-    Runtime,
-    RuntimeFault,
-    Site,
-)
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from runtimes.base import Engine, Instance, InstanceSpec, Runtime, Site
+from runtimes.conventions import VOLUME_PATH
+from runtimes.faults import RuntimeFault
 from tests.support import flushes
 from tests.support.registered import REAL, arm_of
 

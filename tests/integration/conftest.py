@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from runtimes.images.compile import compile_static
-from runtimes.namespaces import NamespaceRuntime
+from runtimes.images.rootfs.recipe import AGENT_SOURCE
+from runtimes.ns import NamespaceRuntime
 from tests.support import escapes
-from tests.support.agent_process import SOURCE, Started, started
+from tests.support.agent_process import Started, started
 from tests.support.tiny_rootfs import missing
 
 
@@ -19,7 +20,7 @@ from tests.support.tiny_rootfs import missing
 def agent_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent, compiled from its source, warnings being errors."""
     output = tmp_path_factory.mktemp("agent") / "agent"
-    compile_static(SOURCE, output, ["-Werror"])
+    compile_static(AGENT_SOURCE, output, ["-Werror"])
     return output
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.agent import AgentFault
-from runtimes.agent_frames import Frame
+from runtimes.agent.channel import AgentFault
+from runtimes.agent.frames import Frame
 from tests.support.agent_process import S, Started
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.agent import AgentFault
+from runtimes.agent.channel import AgentFault
 from tests.support.agent_process import S, Started, is_running, started
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.agent import PROTOCOL_VERSION, Agent, AgentFault, FdStream
-from runtimes.agent_frames import HEADER, Frame
+from runtimes.agent.channel import PROTOCOL_VERSION, Agent, AgentFault, FdStream
+from runtimes.agent.frames import HEADER, Frame
 from tests.support.agent_process import S, Started, is_running, started
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.edge import names
+from harness.cli.edge import names
 from reports.__main__ import write
 from reports.faults import Faults
 from reports.html import render
@@ -26,8 +26,8 @@ from reports.view.ledger import ledger_view
 from results import frame
 from results.errors import StoreError
 from results.ledger.outcome import judge_run
-from results.records import arm_name
-from results.store import RunDirectory
+from results.records.records import arm_name
+from results.store.store import RunDirectory
 from tests.support import drawn_runs, recorded
 
 TIMES = int(os.environ.get("TAREBENCH_DRAWN_RUNS", "1"))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from harness.context import Context
 from harness.errors import HarnessFault
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from harness.trial.context import Context
 from runtimes import process
-from runtimes.agent import AgentFault
+from runtimes.agent.channel import AgentFault
 from runtimes.base import DEFAULT_PROFILE, Engine, Site
-from runtimes.namespaces import NamespaceRuntime
+from runtimes.ns import NamespaceRuntime
 from tests.support.applications import context_of, given, run
 from workloads.application import COMPRESSION, POSTGRESQL, REDIS, SQLITE
 from workloads.base import Service, Side, Workload

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock
-from harness.repeats import REPEATS
+from harness.host import lock
+from harness.run.repeats import REPEATS
 from results.frame import load
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 from tests.support import traces
 from tests.support.command_line import invoke, start
 
@@ -84,7 +84,7 @@ class TestWithRealBoxes:
             child.kill()
         done = _trials(run, tmp_path)
         short = _short(run)
-        assert not host_lock.is_alive(short)
+        assert not lock.is_alive(short)
         cleaned = invoke("clean")
         assert cleaned.status == 0, cleaned.stderr
         assert traces.of_run(short) == set()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.ns.profiles.catalogue import CATALOGUE
 from tests.support import escapes
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.plain_user import USER
@@ -34,7 +34,7 @@ UNNAMED = "what nobody has named"
 PROFILES = pytest.mark.parametrize("profile", ["default", "no-userns"])
 MEANWHILE = """
 import os, sys
-from runtimes.namespaces import __main__ as command
+from runtimes.standalone.box import __main__ as command
 parse = command.parse
 def and_then(*words):
     options = parse(*words)
@@ -70,7 +70,7 @@ class Bench:
     def run(
         self, script: str, *options: str, meanwhile: tuple[Path, Path | None] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        start = [sys.executable, "-m", "runtimes.namespaces"]
+        start = [sys.executable, "-m", "runtimes.standalone.box"]
         if meanwhile is not None:
             old, new = meanwhile
             start = [sys.executable, "-c", MEANWHILE, str(old), str(new or "")]

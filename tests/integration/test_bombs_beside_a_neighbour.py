@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.agent import AgentFault
-from runtimes.base import PIDS_MAX
+from runtimes.agent.channel import AgentFault
 from runtimes.launcher.instance import LaunchedInstance
+from runtimes.resources import PIDS_MAX
 from tests.support.escapes import LIMITS, PROGRAM, Arena, outcome
 
 pytestmark = pytest.mark.root

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images import initramfs
-from runtimes.images.kernel import CONSOLES, choose
-from runtimes.images.stock import bootable, files
-from runtimes.kvm import host, proof
+from runtimes.faults import RuntimeFault
+from runtimes.kvm import host
+from runtimes.kvm.boot import initramfs, proof
+from runtimes.kvm.boot.kernel import CONSOLES, choose
+from runtimes.kvm.stock import bootable, files
 
 LIMIT_S = 240.0
 ROOT_BYTES = 128 << 20

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import guard
-from harness.testbed import SLOTS
-from runtimes import netns, process
-from runtimes.agent import Agent
+from harness.prepare import bridge_filter
+from harness.prepare.testbed import SLOTS
+from runtimes import process
+from runtimes.agent.channel import Agent
+from runtimes.linux import netns
 from tests.support.escapes import PROGRAM, Arena, attack, outcome
 
 pytestmark = pytest.mark.root
@@ -107,13 +108,15 @@ def street(arena: Arena, profile: str) -> Iterator[Street]:
 @contextlib.contextmanager
 def unguarded(made: Street) -> Iterator[None]:
     """The same without the rules: the attacks then succeed."""
-    process.run([*made.inside, "nft", "delete", "table", "bridge", guard.TABLE], timeout_s=10)
+    process.run(
+        [*made.inside, "nft", "delete", "table", "bridge", bridge_filter.TABLE], timeout_s=10
+    )
     try:
         yield
     finally:
         leases = [made.arena.bed.lease(slot) for slot in range(SLOTS)]
-        text = guard.rules(made.arena.bed.run, leases)
-        assert guard.install(made.inside, text, 20) == ""
+        text = bridge_filter.rules(made.arena.bed.run, leases)
+        assert bridge_filter.install(made.inside, text, 20) == ""
 
 
 def succeeds(made: Street, forged: tuple[str | int, ...], sign: Callable[[], bool]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.budget import MOST_BLOCKS
+from harness.plan.budget import MOST_BLOCKS
 from tests.support.command_line import invoke
 
 FAKE = ("--backend", "fake", "--workload", "cpu.openssl")

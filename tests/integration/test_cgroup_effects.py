@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock
-from harness.places import places
-from runtimes import cgroups, process
-from runtimes.cgroups import DeviceRule, IoLimit
+from harness.directories import places
+from harness.host import lock
+from runtimes import process
 from runtimes.launcher.program import opened
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups import DeviceRule, IoLimit
 from tests.support.limited import Limiter, disk_of, weighing_disk
 from tests.support.tiny_rootfs import missing
 
@@ -38,7 +39,7 @@ HOLD_24_MIB = "dd if=/dev/zero bs=24M count=1 2>/dev/null | sleep 60"
 def limiter(root_needed: None) -> Iterator[Limiter]:  # noqa: ARG001  # order only
     hierarchy = cgroups.detect()
     with (
-        host_lock.alive(RUN),
+        lock.alive(RUN),
         opened(places().cache, print) as launcher,
         cgroups.held(hierarchy, RUN),
     ):

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import proc, process
+from runtimes import process
+from runtimes.linux import proc
 from tests.support.guest import missing, run_in_guest
 from tests.support.tiny_rootfs import missing as no_tiny_rootfs
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtimes.agent import AgentFault
-from runtimes.base import AGENT_PATH
+from runtimes.agent.channel import AgentFault
+from runtimes.conventions import AGENT_PATH
 from runtimes.launcher.instance import LaunchedInstance
 from tests.support.escapes import PROGRAM, Arena, native_box
 from tests.support.forged import FORGED, LATER, frame

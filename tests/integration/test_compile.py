@@ -8,15 +8,15 @@ import pytest
 
 from runtimes import process
 from runtimes.images.compile import compile_static
-from tests.support.agent_process import SOURCE
+from runtimes.images.rootfs.recipe import AGENT_SOURCE
 
 
 def test_two_builds_are_the_same_to_the_bit_wherever_the_sources_are(
     agent_program: Path, tmp_path: Path
 ) -> None:
-    for source in [SOURCE, *SOURCE.parent.glob("*.h")]:
+    for source in [AGENT_SOURCE, *AGENT_SOURCE.parent.glob("*.h")]:
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    compile_static(tmp_path / SOURCE.name, tmp_path / "again")
+    compile_static(tmp_path / AGENT_SOURCE.name, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == agent_program.read_bytes()
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import InstanceSpec, RuntimeFault, Site
+from runtimes.base import InstanceSpec, Site
 from runtimes.containerd import ContainerdRuntime, daemon
 from runtimes.containerd.engine import ContainerdEngine, prepared
 from runtimes.containerd.instance import ContainerdInstance
-from runtimes.proc import readable
+from runtimes.faults import RuntimeFault
+from runtimes.linux.proc import readable
 from tests.support.sites import LIMITS, Ground, ground, short_directory
 
 pytestmark = pytest.mark.root

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
-from runtimes.cgroups.delegated import LEAF
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups.delegated import LEAF
 from tests.support.plain_user import USER, PlainUser, plain_user
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 

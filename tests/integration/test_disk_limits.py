@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import clean
+from harness.clean import clean
 from harness.gates.limits import DISK_SLACK_BYTES
-from runtimes import disk, process
-from runtimes.base import ROOT_SCRATCH, VOLUME_PATH, Engine, Instance, Runtime, Site
-from runtimes.disk import project
+from runtimes import process
+from runtimes.base import Engine, Instance, Runtime, Site
+from runtimes.conventions import ROOT_SCRATCH, VOLUME_PATH
 from runtimes.docker import DockerRuntime
-from runtimes.namespaces import NamespaceRuntime
+from runtimes.linux import disk
+from runtimes.linux.disk import project
 from runtimes.native import NativeRuntime
+from runtimes.ns import NamespaceRuntime
 from tests.support.full_disks import LIMIT, MIB, box, is_full, written
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.sites import LIMITS, Ground, ground, short_directory
@@ -102,7 +104,7 @@ def test_a_box_by_hand_keeps_its_limit(
         root = tiny_rootfs(home / "rootfs").directory
         places = {"TAREBENCH_STATE": str(home / "state"), "TAREBENCH_CACHE": str(home / "cache")}
         script = f"dd if=/dev/zero of=/big bs=1M count={2 * LIMIT // MIB} 2>&1; wc -c < /big"
-        argv = [sys.executable, "-m", "runtimes.namespaces", "run", "--layers", str(root)]
+        argv = [sys.executable, "-m", "runtimes.standalone.box", "run", "--layers", str(root)]
         argv += ["--disk", f"{LIMIT // MIB}m", "--", "/bin/busybox", "sh", "-c", script]
         done = subprocess.run(
             argv,

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import proc, process
-from runtimes.agent import AgentFault
-from runtimes.base import RuntimeFault, Site
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
+from runtimes import process
+from runtimes.agent.channel import AgentFault
+from runtimes.base import Site
 from runtimes.docker import layout, store, sweep
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.private import PrivateDaemon
-from runtimes.images.rootfs import Rootfs
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.linux import proc
 from tests.support.docker_boxes import RUNTIME, box, docker_ground, docker_site, marks
 from tests.support.sites import held_testbed
 
@@ -88,10 +90,11 @@ def test_another_run_at_the_same_time_has_a_data_root_of_its_own(site: Site) -> 
 
 KILLED = """
 import sys, pathlib
-from harness.testbed import Testbed
+from harness.prepare.testbed import Testbed
 from runtimes.base import *
+from runtimes.resources import *
 from runtimes.docker import DockerRuntime
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.rootfs import Rootfs
 home, archive, digest, run = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), *sys.argv[3:]
 host, peer = (pathlib.Path(f"/run/netns/tb-{run}-{side}") for side in ("host", "peer"))
 bed = Testbed(run, host, peer)

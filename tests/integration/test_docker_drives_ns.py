@@ -14,7 +14,7 @@ import pytest
 
 from runtimes.docker import layout
 from runtimes.docker.private import PrivateDaemon
-from runtimes.oci.command.install import install
+from runtimes.standalone.oci.command.install import install
 from tests.support.docker_boxes import marks
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import netns, proc
-from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault, Site
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
+from runtimes.base import InstanceSpec, Site
+from runtimes.conventions import BOX_PORT
 from runtimes.docker import layout
 from runtimes.docker.engine import DockerEngine
+from runtimes.faults import RuntimeFault
+from runtimes.linux import netns, proc
 from tests.support.docker_boxes import LIMITS, RUNTIME, box, docker_ground, fetch, marks
 from tests.support.offloads import of_a_plain_pair, offloads
 

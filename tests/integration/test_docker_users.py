@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes.base import BOX_PORT, LABEL, InstanceSpec
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
+from runtimes.base import InstanceSpec
+from runtimes.conventions import BOX_PORT, LABEL
 from runtimes.docker import api, layout
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.private import PrivateDaemon
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.rootfs import Rootfs
 from tests.support.docker_boxes import HELLO_S, LIMITS, RUNTIME, box, docker_site, fetch, marks
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs

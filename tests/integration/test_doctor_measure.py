@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness.clock import HostClock
+from harness.doctor.steadiness.command import measured
 from harness.errors import BusyFault
-from harness.steadiness.command import measured
 
 
 def test_a_real_host_is_measured_and_told() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import AGENT_PATH, RuntimeFault
+from runtimes.conventions import AGENT_PATH
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import LaunchFault
 from tests.support.escapes import PROGRAM, Arena, attack, run_in
 

@@ -15,12 +15,13 @@ from unittest import mock
 
 import pytest
 
-from runtimes import cgroups, netns, process
-from runtimes.agent import AgentFault
-from runtimes.base import PIDS_MAX
-from runtimes.cgroups import Bounds
+from runtimes import process
+from runtimes.agent.channel import AgentFault
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.namespaces.engine import prepared
+from runtimes.linux import cgroups, netns
+from runtimes.linux.cgroups import Bounds
+from runtimes.ns.engine import prepared
+from runtimes.resources import PIDS_MAX
 from tests.support.escapes import LIMITS, SET_UID_PROGRAM, Arena, attack
 
 pytestmark = pytest.mark.root

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.suites import suite
+from harness.plan.suites import suite
 from results.frame import load
 from tests.support.command_line import invoke
 

@@ -14,12 +14,13 @@ import pytest
 from support.layer_trees import manifest
 
 from runtimes import process
-from runtimes.images.layers import tarwrite, walk
-from runtimes.images.layers.apply import apply
-from runtimes.images.layers.member import EPOCH_NS, Member, directory, file
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack, pull
-from runtimes.images.oci.compression import Compression
+from runtimes.images.layers.stack import walk
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar import write
+from runtimes.images.layers.tar.member import EPOCH_NS, Member, directory, file
+from runtimes.images.layers.unpack.apply import apply
+from runtimes.standalone.image import pack, pull
+from runtimes.standalone.image.compression import Compression
 
 pytestmark = [
     pytest.mark.root,
@@ -239,7 +240,7 @@ def test_a_layer_written_again_is_the_same_layer(tmp_path: Path, store: LayerSto
     pack.pack(archives, tmp_path / "second", pack.Description("y"), "none")
     again = pull.pull(tmp_path / "second", store, print)
     assert manifest(store.lower_directories(again)) == manifest(store.lower_directories(image))
-    assert tarwrite.digest(walk.merged(store.lower_directories(again))) == tarwrite.digest(
+    assert write.digest(walk.merged(store.lower_directories(again))) == write.digest(
         walk.merged(store.lower_directories(image))
     )
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.agent import AgentFault
-from runtimes.base import RuntimeFault
+from runtimes.agent.channel import AgentFault
+from runtimes.faults import RuntimeFault
 from tests.support.escapes import PROGRAM, attack, compiled
 from tests.support.forged import FORGED_END, LATER, frame
 from tests.support.kvm_boxes import booted, kvm_ground, marks, spec_of
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm.engine import KvmEngine  # needs libvirt
-from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.engine import KvmEngine
+from runtimes.kvm.guest.instance import KvmInstance
 
 pytestmark = marks
 ALIVE = ["/bin/busybox", "true"]

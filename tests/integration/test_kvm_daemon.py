@@ -17,10 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import netns, process
-from runtimes.base import BOX_PORT, InstanceSpec, Limits, RuntimeFault, Site
+from runtimes import process
+from runtimes.base import InstanceSpec, Site
+from runtimes.conventions import BOX_PORT
+from runtimes.faults import RuntimeFault
 from runtimes.kvm import leftovers
 from runtimes.kvm.host import named
+from runtimes.linux import netns
+from runtimes.resources import Limits
 from tests.support.kvm_boxes import BOOT_S, RUNTIME, why_not
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs

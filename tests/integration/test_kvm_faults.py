@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.agent import AgentFault, FdStream
-from runtimes.base import InstanceSpec, RuntimeFault
-from runtimes.images.kernel import Kernel
+from runtimes.agent.channel import AgentFault, FdStream
+from runtimes.base import InstanceSpec
+from runtimes.faults import RuntimeFault
 from runtimes.kvm import leftovers
+from runtimes.kvm.boot.kernel import Kernel
 from tests.support.kvm_boxes import (
     BOOT_S,
     LIMITS,
@@ -34,18 +35,18 @@ from tests.support.kvm_boxes import (
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import (  # needs libvirt
-    assets,
-    birth,
+from runtimes.kvm import assets  # needs libvirt
+from runtimes.kvm.engine import KvmEngine
+from runtimes.kvm.guest import (  # needs libvirt
     console,
     creation,
+    files,
     hypervisor,
-    patience,
-    reading,
-    sharing,
+    pidfile_watch,
+    virtiofsd,
+    watchdog,
 )
-from runtimes.kvm.engine import KvmEngine
-from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.guest.instance import KvmInstance
 
 RUN = secrets.token_hex(3)
 TESTED = frozenset({"micro", *(name for name in ("virtiofs",) if not why_no(name))})
@@ -107,7 +108,7 @@ def test_a_guest_whose_share_has_lost_its_server_is_ended_at_once(
     with booted(engine, dataclasses.replace(spec, volume=tmp_path)) as guest:
         write = "while :; do dd if=/dev/zero of=/volume/x bs=4k count=16 conv=fsync; done"
         job = guest.agent.spawn(["sh", "-c", write], timeout_s=600)
-        served = sharing.processes(guest.server)
+        served = virtiofsd.processes(guest.server)
         assert len(served) > 1
         os.kill(served[-1], signal.SIGKILL)
         with pytest.raises(RuntimeFault, match=r"virtiofsd of .* in the middle"):
@@ -126,7 +127,7 @@ def test_a_share_ends_after_a_guest_that_switches_itself_off(
         assert guest.server is not None
         assert guest.server.wait(5)
         assert "guest_off" in guest.marks, "it was killed, not switched off"
-        assert sharing.LOST not in guest.marks
+        assert virtiofsd.LOST not in guest.marks
 
 
 def test_a_qemu_that_hangs_while_libvirt_makes_it_is_killed_in_time(
@@ -138,8 +139,8 @@ def test_a_qemu_that_hangs_while_libvirt_makes_it_is_killed_in_time(
             os.kill(pid, signal.SIGSTOP)
 
     with monkeypatch.context() as hung:
-        hung.setattr(birth, "Hypervisor", Hanging)
-        hung.setattr(creation, "limited", partial(patience.limited, limit_s=1.0))
+        hung.setattr(pidfile_watch, "Hypervisor", Hanging)
+        hung.setattr(creation, "limited", partial(watchdog.limited, limit_s=1.0))
         with pytest.raises(RuntimeFault, match="no answer for 1 s") as caught:
             engine.start(spec)
     assert "dmesg" in caught.value.hint
@@ -155,7 +156,7 @@ def test_a_qemu_that_hangs_before_its_guest_runs_is_killed_in_time(
 
     dial = creation.dial
     monkeypatch.setattr(creation, "dial", hang)
-    monkeypatch.setattr("runtimes.kvm.engine.limited", partial(patience.limited, limit_s=1.0))
+    monkeypatch.setattr("runtimes.kvm.engine.limited", partial(watchdog.limited, limit_s=1.0))
     with pytest.raises(RuntimeFault, match=r"could not let .* run: no answer for 1 s"):
         engine.start(spec)
     assert_nothing_left(engine, spec)
@@ -168,7 +169,7 @@ def test_a_guest_that_babbles_on_its_console_neither_fills_the_disk_nor_hides_it
     babble = "while :; do echo 0123456789012345678901234567890123456789; done > /dev/console"
     guest.agent.run(["sh", "-c", babble], timeout_s=4)
     assert guest.files.console.stat().st_size > 0
-    assert reading.allocated_bytes(guest.files.console) < 4 << 20
+    assert files.allocated_bytes(guest.files.console) < 4 << 20
     guest.stop(20)
     assert guest.wait(0) == 0
 

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.box import limits_inside
-from runtimes import netns, process
-from runtimes.base import BOX_PORT, Engine, Instance, InstanceSpec, Limits, Site
+from harness.trial.box import limits_inside
+from runtimes import process
+from runtimes.base import Engine, Instance, InstanceSpec, Site
+from runtimes.conventions import BOX_PORT
 from runtimes.kvm import leftovers
+from runtimes.linux import netns
+from runtimes.resources import Limits
 from tests.support.kvm_boxes import RUNTIME, marks
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.footprint import pss_bytes
-from runtimes import netns, process
-from runtimes.base import BOX_PORT, InstanceSpec, RuntimeFault
+from harness.trial.footprint import pss_bytes
+from runtimes import process
+from runtimes.base import InstanceSpec
+from runtimes.conventions import BOX_PORT
+from runtimes.faults import RuntimeFault
+from runtimes.linux import netns
 from tests.support.kvm_boxes import LIMITS, RUNTIME, booted, kvm_ground, marks, spec_of, why_no
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import host, taps  # needs libvirt
+from runtimes.kvm import host  # needs libvirt
 from runtimes.kvm.engine import KvmEngine
-from runtimes.kvm.instance import KvmInstance
-from runtimes.kvm.shapes import SHAPES
+from runtimes.kvm.guest import taps  # needs libvirt
+from runtimes.kvm.guest.instance import KvmInstance
+from runtimes.kvm.profiles.specs import SHAPES
 
 RUN = secrets.token_hex(3)
 ELSEWHERE = frozenset({"stock", "legacy", "nested-ns", "nested-docker", "qcow2", "9p", "virtiofs"})
@@ -133,7 +137,7 @@ def test_a_machine_that_libvirt_cannot_make_is_refused_before_any_guest(
     engine: KvmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.check_machines()
-    monkeypatch.setattr("runtimes.kvm.devices._placing", lambda _: lambda _: None)
+    monkeypatch.setattr("runtimes.kvm.domain.devices._placing", lambda _: lambda _: None)
     with pytest.raises(RuntimeFault, match=r"make a guest of kvm:microvm.*PCI") as caught:
         engine.check_machines()
     assert "kvm:micro" in caught.value.hint

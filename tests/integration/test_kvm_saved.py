@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from runtimes import netns, process
-from runtimes.base import Engine, Instance, InstanceSpec, RuntimeFault, Site
-from runtimes.images.rootfs import Rootfs
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from runtimes import process
+from runtimes.base import Engine, Instance, InstanceSpec, Site
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.linux import netns
 from tests.support.kvm_boxes import BOOT_S, RUNTIME, marks
 from tests.support.tiny_rootfs import tiny_rootfs
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness import testbed  # by its module: pytest would take Testbed for a test class
-from runtimes.base import AGENT_PATH, Engine, InstanceSpec, Site
+from harness.prepare import testbed  # by its module: pytest would take Testbed for a test class
+from runtimes.base import Engine, InstanceSpec, Site
+from runtimes.conventions import AGENT_PATH
 from tests.support.kvm_boxes import RUNTIME, why_no, why_not
 
 BOOT_S = 280.0

@@ -18,10 +18,10 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 import libvirt_qemu  # needs libvirt
 
-from runtimes.cpu_list import parse_cpus
-from runtimes.kvm import topology
+from runtimes.kvm.domain import topology
 from runtimes.kvm.engine import KvmEngine
-from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.guest.instance import KvmInstance
+from runtimes.linux.cpu_list import parse_cpus
 
 RUN = secrets.token_hex(3)
 CPUS = tuple(sorted(os.sched_getaffinity(0))[-2:])

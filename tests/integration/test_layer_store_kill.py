@@ -11,10 +11,10 @@ import pytest
 from support.layer_trees import manifest
 
 from runtimes import process
-from runtimes.images.layers.collection import collect
-from runtimes.images.layers.member import Member, directory, file
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack, pull
+from runtimes.images.layers.store.garbage import collect
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.standalone.image import pack, pull
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 
@@ -34,7 +34,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def pulling(image: Path) -> list[str]:
-    return [sys.executable, "-m", "runtimes.images.oci", "pull", str(image), "x"]
+    return [sys.executable, "-m", "runtimes.standalone.image", "pull", str(image), "x"]
 
 
 def half_made(store: LayerStore) -> bool:

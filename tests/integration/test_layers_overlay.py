@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from support.layer_trees import d, f, link, manifest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images.layers import union, walk
-from runtimes.images.layers.apply import _Layer, apply
-from runtimes.images.layers.budget import Budget
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import DEFAULT
-from runtimes.images.oci import pack
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.limits.budget import Budget
+from runtimes.images.layers.limits.rules import DEFAULT
+from runtimes.images.layers.stack import union, walk
+from runtimes.images.layers.tar.member import Member
+from runtimes.images.layers.unpack.apply import _Layer, apply
+from runtimes.standalone.image import pack
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 

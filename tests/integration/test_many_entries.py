@@ -9,10 +9,10 @@ from unittest import mock
 import pytest
 from support.layer_trees import d, f, hard, link
 
-from runtimes.images.layers import tree
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack, pull
+from runtimes.images.layers.stack import tree
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member
+from runtimes.standalone.image import pack, pull
 
 MANY = 100_000
 IN_EACH = 100

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
-from runtimes.base import BOX_PORT, InstanceSpec, Limits, Site
+from runtimes.base import InstanceSpec, Site
+from runtimes.conventions import BOX_PORT
 from runtimes.launcher.instance import LaunchedInstance
+from runtimes.linux import cgroups
 from runtimes.native import NativeEngine, NativeRuntime, peer_agent
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 

@@ -38,7 +38,7 @@ TASKS = [
     (("import", "/etc/passwd", "--rounds", "many"), 2, "choose iterations or trials"),
 ]
 
-NS, OCI, IMAGES = "runtimes.namespaces", "runtimes.oci", "runtimes.images.oci"
+NS, OCI, IMAGES = "runtimes.standalone.box", "runtimes.standalone.oci", "runtimes.standalone.image"
 MODULES = [
     ((NS,), 2, "required"),
     ((NS, "run", "--layers", "/nonexistent", "--", "true"), 125, "is not a directory"),

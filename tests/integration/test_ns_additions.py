@@ -16,15 +16,15 @@ import pytest
 
 from runtimes import process
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build
-from runtimes.namespaces.catalogue import CATALOGUE
+from runtimes.ns import build
+from runtimes.ns.profiles.catalogue import CATALOGUE
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 
 PROJECT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "runtimes.namespaces", "run"]
+COMMAND = [sys.executable, "-m", "runtimes.standalone.box", "run"]
 SHELL = ["/bin/busybox", "sh", "-c"]
 LINKS = {
     "out": "/../../../../outside",

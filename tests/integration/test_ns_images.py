@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import clean, layer_store
+from harness.clean import clean, layer_store
 from runtimes import process
-from runtimes.images.layers.collection import collect
-from runtimes.images.layers.member import Member, directory, file
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack
-from runtimes.images.oci.documents import Execution
-from runtimes.namespaces import NamespaceRuntime
-from runtimes.proc import readable
+from runtimes.images.layers.store.garbage import collect
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.linux.proc import readable
+from runtimes.ns import NamespaceRuntime
+from runtimes.standalone.image import pack
+from runtimes.standalone.image.documents import Execution
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 
@@ -57,7 +57,7 @@ class Bench:
         return f"{self.home}/images:{name}"
 
     def command(self, image: str, *rest: str) -> list[str]:
-        return [sys.executable, "-m", "runtimes.namespaces", "run", "--image", image, *rest]
+        return [sys.executable, "-m", "runtimes.standalone.box", "run", "--image", image, *rest]
 
     def run(self, image: str, *rest: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

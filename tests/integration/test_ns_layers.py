@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.images.layers.apply import apply
-from runtimes.images.layers.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.unpack.apply import apply
 from runtimes.launcher import overlay
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
@@ -21,7 +21,7 @@ from tests.support.tiny_rootfs import BUSYBOX
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 
 PROJECT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "runtimes.namespaces", "run"]
+COMMAND = [sys.executable, "-m", "runtimes.standalone.box", "run"]
 SHELL = ["/bin/busybox", "sh", "-c"]
 MOUNT_POINTS = [directory(name) for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp")]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups, proc
-from runtimes.cgroups import devices
-from runtimes.cgroups.v1 import V1
 from runtimes.launcher import Launcher, LaunchFault, Plan, Side, Step
 from runtimes.launcher import operations as ops
 from runtimes.launcher.instance import LOG_BYTES, LaunchedInstance
+from runtimes.linux import cgroups, proc
+from runtimes.linux.cgroups import devices
+from runtimes.linux.cgroups.v1 import V1
 from runtimes.process import TAIL_BYTES
 from tests.support.ns_bench import Bench, opened_bench, shell
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import netns, process
-from runtimes.base import BOX_PORT
+from runtimes import process
+from runtimes.conventions import BOX_PORT
 from runtimes.launcher.instance import LaunchedInstance
+from runtimes.linux import netns
 from tests.support.ns_bench import Bench, opened_bench, shell
 from tests.support.offloads import of_a_plain_pair, offloads
 

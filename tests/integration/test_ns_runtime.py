@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups, netns, proc, process
+from runtimes import process
 from runtimes.launcher import LaunchFault
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.namespaces import NamespaceRuntime
-from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
-from runtimes.namespaces.engine import STAGE
-from runtimes.proc import readable
+from runtimes.linux import cgroups, netns, proc
+from runtimes.linux.proc import readable
+from runtimes.ns import NamespaceRuntime
+from runtimes.ns.engine import STAGE
+from runtimes.ns.profiles.catalogue import CATALOGUE as PROFILES
 from tests.support.ns_bench import PROGRAM, Bench, opened_bench, shell
 from tests.support.sites import LIMITS
 
@@ -305,10 +306,11 @@ def test_a_name_in_use_is_refused_and_the_first_box_lives_on(bench: Bench) -> No
 HARNESS = """
 import sys, time
 from pathlib import Path
-from harness.testbed import Testbed
-from runtimes.base import InstanceSpec, Limits, Site
-from runtimes.images.rootfs import Rootfs
-from runtimes.namespaces import NamespaceRuntime
+from harness.prepare.testbed import Testbed
+from runtimes.base import InstanceSpec, Site
+from runtimes.resources import Limits
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.ns import NamespaceRuntime
 run, state, cache, root, host, peer = sys.argv[1:]
 bed = Testbed(run, Path(host), Path(peer))
 limits = Limits((0,), 0.5, 64 << 20)
@@ -350,7 +352,7 @@ def test_a_killed_harness_takes_its_boxes_along_and_clean_removes_the_rest(bench
 
 
 def test_a_box_is_run_by_hand_and_its_exit_status_passed_on(bench: Bench) -> None:
-    command = [sys.executable, "-m", "runtimes.namespaces", "run", "--layers",
+    command = [sys.executable, "-m", "runtimes.standalone.box", "run", "--layers",
                str(bench.site.rootfs.directory), "--", "/bin/busybox", "sh", "-c"]  # fmt: skip
     env = {
         "TAREBENCH_STATE": str(bench.site.state.parent / "hand"),

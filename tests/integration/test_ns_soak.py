@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups, netns
+from runtimes.linux import cgroups, netns
 from tests.support.ns_bench import PROGRAM, Bench, opened_bench
 
 pytestmark = pytest.mark.root

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.places import places
+from harness.directories import places
 from runtimes import directories, process
-from runtimes.namespaces import NamespaceRuntime
-from runtimes.oci.command.life import sweep
-from runtimes.oci.command.state import Store
+from runtimes.ns import NamespaceRuntime
+from runtimes.standalone.oci.command.containers import Store
+from runtimes.standalone.oci.command.lifecycle import sweep
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytestmark = pytest.mark.root
@@ -73,7 +73,14 @@ class Desk:
         path.write_text(json.dumps(content | top))
 
     def argv(self, *words: str | Path) -> list[str]:
-        return [sys.executable, "-m", "runtimes.oci", "--root", str(self.root), *map(str, words)]
+        return [
+            sys.executable,
+            "-m",
+            "runtimes.standalone.oci",
+            "--root",
+            str(self.root),
+            *map(str, words),
+        ]
 
     def tell(self, *words: str | Path, pipes: tuple[int, int] | None = None) -> Told:
         """Run a command; a container made by it has ``pipes``, or nothing, as streams."""

@@ -21,13 +21,14 @@ from unittest import mock
 
 import pytest
 
-from runtimes import cgroups, netns, process
-from runtimes.agent import Agent
-from runtimes.base import RuntimeFault
-from runtimes.cgroups import Bounds
-from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
-from runtimes.namespaces import view
-from runtimes.namespaces.engine import prepared as ns_prepared
+from runtimes import process
+from runtimes.agent.channel import Agent
+from runtimes.faults import RuntimeFault
+from runtimes.linux import cgroups, netns
+from runtimes.linux.cgroups import Bounds
+from runtimes.linux.cgroups.devices import DEFAULT as DEFAULT_DEVICES
+from runtimes.ns.engine import prepared as ns_prepared
+from runtimes.ns.mounts import mount_plan
 from runtimes.oci import OciRuntime, bundle, engine, profiles
 from runtimes.oci.engine import OciEngine, prepared
 from runtimes.oci.instance import OciInstance
@@ -72,7 +73,7 @@ def shell(agent: Agent, script: str) -> str:
     return agent.run([*PROGRAM, "sh", "-c", script], timeout_s=20).stdout.decode()
 
 
-NODES = {f"/dev/{name}" for name, *_ in view.DEVICES}
+NODES = {f"/dev/{name}" for name, *_ in mount_plan.DEVICES}
 SEEN = {
     "rights": "grep -E '^(Cap|NoNewPrivs|Seccomp:|Uid|Gid|Groups)' /proc/self/status",
     "ids": "cat /proc/self/uid_map /proc/self/gid_map",
@@ -142,7 +143,7 @@ def mounts(agent: Agent) -> dict[str, tuple[str, frozenset[str]]]:
         flags = frozenset(options.split(",")) & {"ro", "nosuid", "nodev", "noexec"}
         if point.startswith("/sys/fs/cgroup/") or point in NODES:
             continue  # ns shows the hierarchies in use, runc all; nodes are bound by runc only
-        if point in view.MASKED:
+        if point in mount_plan.MASKED:
             kind = "mask"  # /dev/null, of whichever /dev, or an empty directory
             flags &= {"ro"}  # the other flags restrict nothing there
         found[point] = (kind, flags)
@@ -358,9 +359,18 @@ def test_ns_runs_a_bundle_that_runc_specified(bench: Bench, tmp_path: Path) -> N
 
 
 def run_bundle(directory: Path) -> str:
-    """Output and status of ``python -m runtimes.oci run``."""
+    """Output and status of ``python -m runtimes.standalone.oci run``."""
     root = ["--root", str(directory / "containers")]
-    argv = [sys.executable, "-m", "runtimes.oci", *root, "run", "-b", str(directory), "tb-test"]
+    argv = [
+        sys.executable,
+        "-m",
+        "runtimes.standalone.oci",
+        *root,
+        "run",
+        "-b",
+        str(directory),
+        "tb-test",
+    ]
     project = {"PYTHONPATH": str(Path(__file__).parents[2])}
     with process.spawn(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=project

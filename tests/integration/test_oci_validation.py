@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups, directories
-from runtimes.oci.command.install import install
-from runtimes.oci.command.life import delete
-from runtimes.oci.command.options import default_root
-from runtimes.oci.command.state import Store
+from runtimes import directories
+from runtimes.linux import cgroups
+from runtimes.standalone.oci.command.containers import Store
+from runtimes.standalone.oci.command.install import install
+from runtimes.standalone.oci.command.lifecycle import delete
+from runtimes.standalone.oci.command.options import default_root
 from tests.support.oci_validation.known import CORE, KNOWN
 from tests.support.oci_validation.running import run
 from tests.support.oci_validation.suite import NotToBeHad, suite

@@ -14,10 +14,10 @@ from unittest import mock
 
 import pytest
 
-from harness import services
 from harness.errors import HarnessFault
-from runtimes import agent_jobs
-from runtimes.agent import INPUT_MAX, OUTPUT_LIMIT_BYTES, Agent, AgentFault
+from harness.trial import services
+from runtimes.agent import jobs
+from runtimes.agent.channel import INPUT_MAX, OUTPUT_LIMIT_BYTES, Agent, AgentFault
 from runtimes.launcher.instance import LaunchedInstance
 from tests.support.escapes import PROGRAM, Arena, native_box
 
@@ -61,7 +61,7 @@ def growth() -> Iterator[Callable[[], int]]:
     yield lambda: peak_bytes() - before
 
 
-def flood(agent: Agent, script: str, **options: float) -> agent_jobs.JobResult:
+def flood(agent: Agent, script: str, **options: float) -> jobs.JobResult:
     """A script of the box's shell to its end."""
     keywords = {"timeout_s": S, **options}
     return agent.run([*SHELL, f"PATH=/bin; {script}"], **keywords)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_endless_output_is_cut_told_and_ended(box: LaunchedInstance, script: str
 
 def test_memory_does_not_grow_with_what_is_thrown_away(box: LaunchedInstance) -> None:
     """Nobody stops it for two seconds: it says hundreds of times what is kept."""
-    with mock.patch.object(agent_jobs, "FLOOD", 10**6), growth() as grown:
+    with mock.patch.object(jobs, "FLOOD", 10**6), growth() as grown:
         job = box.agent.spawn(["/bin/busybox", "yes"], timeout_s=2, output_limit=64 << 10)
         result = job.wait(S)
         assert grown() < 16 * MIB
@@ -126,7 +126,7 @@ def _resident(pid: int) -> int:
     return 0
 
 
-def ask_twice(job: agent_jobs.Job, first: bytes) -> None:
+def ask_twice(job: jobs.Job, first: bytes) -> None:
     """Two slices, once it has said ``first``."""
     job.expect(first, S)
     job.ask(b"0 50\n", 1.0)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import AGENT_PATH, RuntimeFault
-from runtimes.images import mmdebstrap
-from runtimes.images.contents import DIGEST_FILE
+from runtimes.conventions import AGENT_PATH
+from runtimes.faults import RuntimeFault
 from runtimes.images.disk import Kind, disk_image
-from runtimes.images.recipe import Recipe, host_distribution
-from runtimes.images.rootfs import Rootfs, build
+from runtimes.images.rootfs import mmdebstrap
+from runtimes.images.rootfs.contents import DIGEST_FILE
+from runtimes.images.rootfs.recipe import Recipe, host_distribution
+from runtimes.images.rootfs.rootfs import Rootfs, build
 from runtimes.images.unpack import remove_tree
 
 TOP = Path(__file__).parents[2]

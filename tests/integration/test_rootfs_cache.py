@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
-from runtimes.images import canonical, contents, mmdebstrap, rootfs, storage
+from runtimes.faults import RuntimeFault
+from runtimes.images import canonical, storage
 from runtimes.images.canonical import Entry
-from runtimes.images.recipe import Recipe
-from runtimes.images.rootfs import Rootfs, build
+from runtimes.images.rootfs import contents, mmdebstrap, rootfs
+from runtimes.images.rootfs.recipe import Recipe
+from runtimes.images.rootfs.rootfs import Rootfs, build
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.ids import entering
-from runtimes.images.layers.member import directory, file
-from runtimes.images.oci import pack
-from runtimes.images.oci.documents import Execution
+from runtimes.images.layers.tar.member import directory, file
+from runtimes.linux.ids import entering
+from runtimes.standalone.image import pack
+from runtimes.standalone.image.documents import Execution
 from tests.support.plain_user import SUBORDINATE, USER, PlainUser, plain_user
 from tests.support.tiny_rootfs import BUSYBOX, missing, tiny_rootfs
 
@@ -104,7 +104,7 @@ def test_an_image_runs_with_what_its_layers_hide_hidden(alone: PlainUser) -> Non
     execution = Execution(entrypoint=("/bin/busybox",), cmd=("ls", "/etc"))
     home = alone.home / "images"
     pack.pack([shell, changed], home, pack.Description("made", execution), "none")
-    ran = alone.python("-m", "runtimes.namespaces", "run", "--image", f"{home}:made")
+    ran = alone.python("-m", "runtimes.standalone.box", "run", "--image", f"{home}:made")
     assert (ran.returncode, ran.stdout) == (0, "new\n"), ran.stderr
 
 
@@ -134,7 +134,7 @@ def test_a_file_of_the_hosts_can_be_read_and_not_written_to(alone: PlainUser) ->
 
 @pytest.fixture
 def no_cgroups(alone: PlainUser) -> PlainUser:
-    made = alone.python("-c", "from runtimes import cgroups; print(cgroups.usable().version)")
+    made = alone.python("-c", "from runtimes.linux import cgroups; print(cgroups.usable().version)")
     if made.stdout.strip() != "none":
         pytest.skip("a plain user may make cgroups here")
     return alone

@@ -145,7 +145,7 @@ def test_every_capability_is_one_over_nothing_of_the_hosts(
 CLAIM = """
 import dataclasses
 from pathlib import Path
-from runtimes.ids import entering, maps
+from runtimes.linux.ids import entering, maps
 wanted = entering.wanted
 entering.wanted = lambda: dataclasses.replace(
     wanted(),

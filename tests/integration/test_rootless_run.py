@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from runtimes import process
-from runtimes.ids import entering
-from runtimes.proc import ended
+from runtimes.linux.ids import entering
+from runtimes.linux.proc import ended
 from tests.support.plain_user import SUBORDINATE, USER, PlainUser, plain_user
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
@@ -105,7 +105,7 @@ def test_a_killed_run_leaves_files_of_foreign_ids_which_its_user_can_clean(
     script = "busybox chown 33:33 /tmp; busybox touch /tmp/x; exec busybox sleep 7077.25"
     layers = str(user.home / "fs" / "root")
     box = ("run", "--layers", layers, "--", "/bin/busybox", "sh", "-c", script)
-    began = user.spawn(sys.executable, "-m", "runtimes.namespaces", *box)
+    began = user.spawn(sys.executable, "-m", "runtimes.standalone.box", *box)
     state = user.home / ".local/state/tarebench"
     inside = _until("the box's program", lambda: _running("busybox", "sleep", "7077.25"))
     ends = [os.pidfd_open(pid) for pid in inside]
@@ -126,7 +126,7 @@ def test_a_killed_run_leaves_files_of_foreign_ids_which_its_user_can_clean(
 def test_ctrl_c_ends_a_box_by_hand_and_leaves_nothing(user: PlainUser) -> None:
     layers = str(user.home / "fs" / "root")
     box = ("run", "--layers", layers, "--", "/bin/busybox", "sleep", "7077.5")
-    began = user.spawn(sys.executable, "-m", "runtimes.namespaces", *box)
+    began = user.spawn(sys.executable, "-m", "runtimes.standalone.box", *box)
     inside = _until("the box's program", lambda: _running("/bin/busybox", "sleep", "7077.5"))
     began.send_signal(signal.SIGINT)
     assert began.wait(S) == 128 + signal.SIGINT
@@ -156,7 +156,7 @@ def test_without_ids_the_doctor_says_where_they_come_from(user: PlainUser) -> No
 def test_where_user_namespaces_are_off_their_setting_is_named(user: PlainUser) -> None:
     # The limit is one of the user namespace that one is in: here of one of the user's own.
     off = "echo 0 >/proc/sys/user/max_user_namespaces; "
-    probe = "from runtimes.ids import obstacles; print(obstacles.found())"
+    probe = "from runtimes.linux.ids import obstacles; print(obstacles.found())"
     become = ("setpriv", "--reuid=1", "--regid=1", "--clear-groups")
     enter = ("unshare", "--user", "--map-root-user", "--map-auto", "sh", "-c", f'{off} exec "$@"')
     ran = user.run(*enter, "sh", *become, sys.executable, "-c", probe)

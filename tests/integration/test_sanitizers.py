@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import runtimes.launcher
 import workloads.registry
 from runtimes import process
-from tests.support.agent_process import SOURCE, S, started
+from runtimes.images.rootfs.recipe import AGENT_SOURCE
+from runtimes.launcher.program import SOURCES
+from tests.support.agent_process import S, started
 from tests.support.sanitized import ENVIRONMENT, compile_sanitized, report_in
 
 PROGRAMS = Path(workloads.registry.__file__).parent / "programs"
@@ -29,7 +30,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_agent_runs_jobs_and_takes_and_gives_files(directory: Path) -> None:
-    program = compile_sanitized([SOURCE], directory / "agent")
+    program = compile_sanitized([AGENT_SOURCE], directory / "agent")
     environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
     with started(program, before=["env", *environment]) as running:
         agent = running.agent
@@ -44,7 +45,7 @@ def test_the_agent_runs_jobs_and_takes_and_gives_files(directory: Path) -> None:
 
 
 def test_the_launcher_compiles_and_refuses_what_is_no_plan(directory: Path) -> None:
-    sources = sorted(Path(runtimes.launcher.__file__).parent.glob("*.c"))
+    sources = sorted(SOURCES.glob("*.c"))
     program = compile_sanitized(sources, directory / "launcher")
     done = subprocess.run([program], env=dict(ENVIRONMENT), capture_output=True, check=False)
     assert (done.returncode, report_in(done.stderr)) == (2, "")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.places import places
+from harness.directories import places
 from runtimes import process
 from runtimes.images.compile import compile_static
-from runtimes.images.layers.member import Member, directory, file
-from runtimes.images.oci import pack
-from runtimes.images.oci.documents import Execution
+from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.standalone.image import pack
+from runtimes.standalone.image.documents import Execution
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 

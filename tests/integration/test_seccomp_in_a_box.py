@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from runtimes.namespaces import seccomp, seccomp_calls
+from runtimes.ns.seccomp import calls, compiler
 from tests.support import bpf, escapes
 from tests.support.escapes import Arena
 
@@ -45,15 +45,13 @@ def calls_here(library: ModuleType) -> dict[str, int]:
     for number in range(LAST_NUMBER + 1):
         with contextlib.suppress(ValueError):  # no call has this number
             found[library.resolve_syscall(library.Arch.NATIVE, number).decode()] = number
-    return found | {
-        name: number for name, number in seccomp_calls.NEWER.items() if number <= LAST_NUMBER
-    }
+    return found | {name: number for name, number in calls.NEWER.items() if number <= LAST_NUMBER}
 
 
 def test_every_call_of_this_architecture_is_judged_as_the_ecosystem_does(
     library: ModuleType, denied: Mapping[str, str]
 ) -> None:
-    program = seccomp.compile_filter()
+    program = compiler.compile_filter()
     wrong = {}
     for name, number in calls_here(library).items():
         verdict = bpf.verdict(program, number, architecture=HERE)
@@ -67,9 +65,9 @@ def test_every_call_of_this_architecture_is_judged_as_the_ecosystem_does(
 
 def test_the_list_is_of_calls_that_exist(library: ModuleType, denied: Mapping[str, str]) -> None:
     assert len(calls_here(library)) > 300
-    unknown = {name for name in denied if seccomp.resolve(library, name) is None}
+    unknown = {name for name in denied if compiler.resolve(library, name) is None}
     assert unknown == set()
-    assert not set(denied) & set(seccomp_calls.ALLOWED)
+    assert not set(denied) & set(calls.ALLOWED)
 
 
 def test_podmans_profile_differs_only_where_it_is_known_to(denied: Mapping[str, str]) -> None:
@@ -84,9 +82,9 @@ def test_podmans_profile_differs_only_where_it_is_known_to(denied: Mapping[str, 
         and not any(rule.get(key) for key in ("includes", "excludes", "args"))
         for name in rule["names"]
     }
-    ours = set(seccomp_calls.ALLOWED)
+    ours = set(calls.ALLOWED)
     assert ours - theirs <= {"chroot", "io_pgetevents", "io_pgetevents_time64", "vmsplice",
-                             "futex_waitv", *seccomp_calls.NEWER}  # fmt: skip
+                             "futex_waitv", *calls.NEWER}  # fmt: skip
     without_numbers = {"readdir", "sigaction", "signal", "sigpending", "sigsuspend", "syscall",
                        "timerfd"}  # fmt: skip
     judged = {"clone", "clone3", "socketcall"}

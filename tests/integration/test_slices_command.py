@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from results.frame import load
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 from tests.support import traces
 from tests.support.command_line import invoke, start
 

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock
+from harness.host import lock
 from runtimes import directories, process
-from runtimes.base import Engine, InstanceSpec, Limits, Site
+from runtimes.base import Engine, InstanceSpec, Site
 from runtimes.docker import locate
-from runtimes.ids.rights import is_host_root
+from runtimes.linux.ids.rights import is_host_root
 from runtimes.registry import load
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from tests.support.stranger import as_nobody, everything, reached
 from tests.support.tiny_rootfs import missing, tiny_rootfs
@@ -130,7 +131,7 @@ def test_what_an_older_version_left_open_is_closed_at_the_next_start(open_home: 
         directory.chmod(0o755)
     base = tiny_rootfs(open_home)
     argv = [
-        *(sys.executable, "-m", "runtimes.namespaces", "run", "--profile", "no-userns"),
+        *(sys.executable, "-m", "runtimes.standalone.box", "run", "--profile", "no-userns"),
         *("--layers", str(base.directory), "--", "/bin/sh", "-c"),
     ]
     environment = {
@@ -168,15 +169,15 @@ def holding_everything() -> Iterator[None]:
 
 
 def test_nobody_who_holds_everything_keeps_no_run_from_starting() -> None:
-    if host_lock.is_alive(host_lock.MEASURING):
+    if lock.is_alive(lock.MEASURING):
         pytest.skip("a run is measuring on this host")
     with held_testbed(secrets.token_hex(3)), holding_everything():
-        with host_lock.measuring(wait=False, told=print):
+        with lock.measuring(wait=False, told=print):
             run = secrets.token_hex(3)
             with held_testbed(run) as bed:
                 assert bed.host_netns.exists()
-                assert host_lock.is_alive(run)
-        assert not host_lock.is_alive(run)
+                assert lock.is_alive(run)
+        assert not lock.is_alive(run)
         assert not bed.host_netns.exists()
 
 

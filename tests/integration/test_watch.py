@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from harness.clock import HostClock
-from harness.pressure import HostWatch, discover
-from harness.pressure.others import between, snapshot
+from harness.host.pressure import HostWatch, discover
+from harness.host.pressure.others import between, snapshot
 from runtimes import process
 
 NAME = "tb-stranger"

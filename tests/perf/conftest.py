@@ -16,7 +16,7 @@ from dataclasses import asdict
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.perf import Entry, Unmeasured
+from harness.project.perf import Entry, Unmeasured
 
 Action = Callable[[], object]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from results.records import Run, Trial
-from results.store import RunDirectory
+from results.records.records import Run, Trial
+from results.store.store import RunDirectory
 from tests.perf.conftest import Recorder
 from tests.support.boxes_work import boxes_work_s
 from tests.support.command_line import invoke

@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock, testbed
-from harness.places import places
+from harness.directories import places
+from harness.host import lock
+from harness.prepare import testbed
 from runtimes import process
-from runtimes.base import DEFAULT_PROFILE, Limits, Site
+from runtimes.base import DEFAULT_PROFILE, Site
 from runtimes.docker import DockerRuntime
-from runtimes.namespaces.profiles import DEFAULT, PROFILES
+from runtimes.ns.profile import DEFAULT, PROFILES
+from runtimes.resources import Limits
 from tests.perf.conftest import Recorder
 from tests.support.ns_start import Starter, starter
 from tests.support.tiny_rootfs import missing, tiny_rootfs
@@ -67,7 +69,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run() -> Iterator[str]:
     """A short id of the entry's own, which lives meanwhile: no two entries share a thing."""
     name = secrets.token_hex(3)
-    with host_lock.alive(name):
+    with lock.alive(name):
         yield name
 
 

@@ -19,19 +19,19 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness import host_lock
-from harness.box import started
-from harness.commands.bench import equipped
-from harness.context import Context
-from harness.plan import Request, make_plan
-from harness.prepare import prepared
-from harness.progress import TerminalObserver
-from harness.schedule import Slot, schedule
-from harness.slices.block import run_block, together
-from harness.trial import run_trial
+from harness.cli.bench import equipped
+from harness.host import lock
+from harness.plan.plan import Request, make_plan
+from harness.plan.schedule import Slot, schedule
+from harness.prepare.prepare import prepared
+from harness.progress.progress import TerminalObserver
+from harness.trial.box import started
+from harness.trial.context import Context
+from harness.trial.slices.block import run_block, together
+from harness.trial.trial import run_trial
 from results.frame import COLUMNS, NO_SLICE
-from results.ledger.evidence import gather
-from results.records import Sample, arm_name
+from results.ledger.judge.evidence import gather
+from results.records.records import Sample, arm_name
 from results.stats import compare
 from runtimes import process
 from tests.perf.conftest import Recorder
@@ -56,8 +56,8 @@ def measuring(
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
     observer = TerminalObserver(Console(stderr=True), equipment.clock)
     with (
-        host_lock.measuring(wait=True, told=observer.note),
-        host_lock.alive(plan.run),
+        lock.measuring(wait=True, told=observer.note),
+        lock.alive(plan.run),
         prepared(plan, equipment, observer) as ready,
     ):
         context = ready.context

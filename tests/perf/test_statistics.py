@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from harness.places import PROJECT
+from harness.directories import PROJECT
 from results.stats import compare
 from results.stats.simulation import FAMILIES, SIZES, coverage_table
 from runtimes import process

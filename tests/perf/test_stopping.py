@@ -6,10 +6,10 @@ import statistics
 
 import numpy as np
 
-from results.ledger.decide import decide
+from results.ledger.claims.rules import Rule
 from results.ledger.findings import Verdict
-from results.ledger.floors import AaFloor
-from results.ledger.rules import Rule
+from results.ledger.judge.decide import decide
+from results.ledger.judge.floors import AaFloor
 from results.stats.compare import compare_at
 from results.stats.sequential import SequentialPlan, plan
 from results.stats.simulation import FAMILIES as DRAWS

@@ -13,20 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from harness.limits import allot
+from harness.plan.limits import allot
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
 from runtimes import process
-from runtimes.base import InstanceSpec, RuntimeFault, Site
-from runtimes.images.rootfs import Rootfs
+from runtimes.base import InstanceSpec, Site
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
 from runtimes.kvm import KvmRuntime
 from tests.perf.conftest import Recorder
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from runtimes.kvm import assets, host  # needs libvirt
-from runtimes.kvm.console import USER_SPACE
 from runtimes.kvm.engine import KvmEngine
-from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.guest.console import USER_SPACE
+from runtimes.kvm.guest.instance import KvmInstance
 from tests.support.sites import held_testbed
 
 RUN = secrets.token_hex(3)

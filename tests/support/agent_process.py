@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import process
-from runtimes.agent import Agent, FdStream
-from runtimes.images import compile as compiling
+from runtimes.agent.channel import Agent, FdStream
 
-SOURCE = Path(compiling.__file__).with_name("agent.c")
 S = 20.0
 """Far more seconds than anything takes."""
 

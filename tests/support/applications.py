@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.box import inspect, started
 from harness.clock import HostClock
-from harness.context import Context, LeasingNetwork
-from harness.host import facts
-from harness.limits import allot
-from harness.work import Reading, perform
+from harness.host.facts import facts
+from harness.plan.limits import allot
+from harness.trial.box import inspect, started
+from harness.trial.context import Context, LeasingNetwork
+from harness.trial.work import Reading, perform
 from runtimes.base import DEFAULT_PROFILE, Engine, Site
 from runtimes.native import peer_agent
 from workloads.base import CommandWork, Service, Size, Workload

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import paper
-from harness.context import Context
-from harness.schedule import Arm, Slot, schedule
-from results.records import SCHEMA, ArmRecord, Run, WorkloadRecord
-from results.store import RunDirectory
-from runtimes.agent import Agent
-from runtimes.base import Engine, Limits, Site
-from runtimes.fake import DEMO_ARGV, FakeClock, FakeRuntime, FakeScript
+from harness.plan.schedule import Arm, Slot, schedule
+from harness.prepare import dry_run
+from harness.trial.context import Context
+from results.records.records import SCHEMA, ArmRecord, Run, WorkloadRecord
+from results.store.store import RunDirectory
+from runtimes.agent.channel import Agent
+from runtimes.base import Engine, Site
+from runtimes.fake.runtime import DEMO_ARGV, FakeClock, FakeRuntime, FakeScript
+from runtimes.resources import Limits
 from workloads.base import Command, CommandWork, Metric, Output, Size, Workload, WorkloadFault
 
 LIMITS = Limits((1,), 1.0, 512 << 20)
@@ -95,8 +96,8 @@ def bench_on_paper(
         run="abc123",
         state=root,
         cache=root,
-        rootfs=paper.rootfs(),
-        network=paper.network(),
+        rootfs=dry_run.rootfs(),
+        network=dry_run.network(),
         limits=LIMITS,
         progress=lambda _: None,
     )
@@ -111,10 +112,10 @@ def bench_on_paper(
             clock=clock,
             engines=engines,
             workloads={workload.name: workload},
-            network=paper.network(),
+            network=dry_run.network(),
             limits=LIMITS,
             size=Size(iterations=iterations, seconds=1),
-            bits=paper.rootfs(),
+            bits=dry_run.rootfs(),
             host=HOST,
             host_memory_bytes=1 << 40,
             peer=lambda: contextlib.nullcontext(_no_peer()),
@@ -156,7 +157,7 @@ def _open(root: Path, names: Mapping[str, FakeScript], workload: Workload) -> Ru
         ),
         skipped=(),
         limits={},
-        rootfs_digest=paper.rootfs().digest,
+        rootfs_digest=dry_run.rootfs().digest,
         packages={},
         host={},
     )

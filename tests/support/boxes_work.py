@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from results.records import Trial
+from results.records.records import Trial
 
 WHOLE_LIFE = ("startup.", "footprint.")
 """Workloads whose work is to start, weigh and remove boxes."""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.loop import Tally, run_all
-from harness.stopping import Stopping, planned
+from harness.run.loop import Tally, run_all
+from harness.run.stopping import Stopping, planned
 from results.ledger.settle import plan_looks, take_look
-from results.looks import Look, PlannedLook
-from results.records import Run
-from results.store import RunDirectory
-from runtimes.base import RuntimeFault
-from runtimes.fake import DEMO_ARGV, FakeClock, FakeScript, Fault, Reply
+from results.records.looks import Look, PlannedLook
+from results.records.records import Run
+from results.store.store import RunDirectory
+from runtimes.fake.runtime import DEMO_ARGV, FakeClock, FakeScript, Fault, Reply
+from runtimes.faults import RuntimeFault
 from tests.support.bench_on_paper import DEMO, PaperBench, bench_on_paper
 
 TRIAL_S = 2

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.places import PROJECT
+from harness.directories import PROJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ import secrets
 import sys
 from pathlib import Path
 
-from runtimes import cgroups
-from runtimes.base import InstanceSpec, Limits
-from runtimes.cgroups.v2 import V2
-from runtimes.ids import entering
-from runtimes.namespaces.engine import prepared
+from runtimes.base import InstanceSpec
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.linux.ids import entering
+from runtimes.ns.engine import prepared
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import rootfs_in
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import netns
-from runtimes.base import InstanceSpec, Limits, Site
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
+from runtimes.base import InstanceSpec, Site
 from runtimes.docker import DockerRuntime, locate
 from runtimes.docker.engine import DockerEngine
 from runtimes.docker.instance import DockerInstance
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.linux import netns
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from runtimes.base import Lease, Limits, Network, Site
+from runtimes.base import Lease, Network, Site
 from runtimes.docker.request import ROOTFS_LABEL
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.resources import Limits
 
 DIGEST = "sha256:" + "ab" * 32
 

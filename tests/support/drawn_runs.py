@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from results.records import GateFinding, Run, Sample, Status, Trial, arm_name
-from results.store import RunDirectory
+from results.records.records import GateFinding, Run, Sample, Status, Trial, arm_name
+from results.store.store import RunDirectory
 from tests.support import synthetic
 
 Pair = tuple[Trial, Sequence[Sample]]

@@ -19,22 +19,23 @@ from unittest import mock
 
 import pytest
 
-from harness import testbed
-from harness.places import places
+from harness.directories import places
+from harness.prepare import testbed
 from runtimes import process
-from runtimes.agent import Agent
-from runtimes.base import InstanceSpec, Limits, Site
+from runtimes.agent.channel import Agent
+from runtimes.base import InstanceSpec, Site
 from runtimes.images.compile import compile_static
 from runtimes.launcher import LaunchFault, Plan
 from runtimes.launcher.instance import LaunchedInstance
 from runtimes.launcher.operations import Clone
-from runtimes.namespaces import build
-from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.engine import NamespaceEngine, prepared
-from runtimes.namespaces.profiles import DEFAULT
-from runtimes.namespaces.view import Places
 from runtimes.native import NativeRuntime
+from runtimes.ns import build
+from runtimes.ns.engine import NamespaceEngine, prepared
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.profile import DEFAULT
+from runtimes.ns.profiles.catalogue import CATALOGUE
 from runtimes.process import ENVIRONMENT
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from tests.support.tiny_rootfs import tiny_rootfs
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from results.frame import COLUMNS
-from results.ledger.rules import Rule, RuleKind
-from results.ledger.schema import Claim, Combine, Ledger, Part
+from results.ledger.claims.rules import Rule, RuleKind
+from results.ledger.claims.schema import Claim, Combine, Ledger, Part
 
 Trials = Sequence[float | Sequence[float]]
 """One value, or one list of iterations, per block."""

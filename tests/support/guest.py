@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images.initramfs import Entry, directory, pack, regular
-from runtimes.images.kernel import CONSOLES, choose, read_index, read_module, resolve
+from runtimes.faults import RuntimeFault
 from runtimes.kvm import host
+from runtimes.kvm.boot.initramfs import Entry, directory, pack, regular
+from runtimes.kvm.boot.kernel import CONSOLES, choose, read_index, read_module, resolve
 
 MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "ext4")
 BUSYBOX = Path("/bin/busybox")

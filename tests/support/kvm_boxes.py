@@ -11,18 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from harness import testbed as wire  # by name, its Testbed would look like a test
-from runtimes import cgroups, process
-from runtimes.base import InstanceSpec, Limits, RuntimeFault
+from harness.prepare import testbed as wire  # by name, its Testbed would look like a test
+from runtimes import process
+from runtimes.base import InstanceSpec
+from runtimes.faults import RuntimeFault
 from runtimes.kvm import KvmRuntime, leftovers
+from runtimes.linux import cgroups
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import host, preparation, taps  # needs libvirt
+from runtimes.kvm import host, preparation  # needs libvirt
 from runtimes.kvm.engine import KvmEngine
-from runtimes.kvm.instance import KvmInstance
+from runtimes.kvm.guest import taps  # needs libvirt
+from runtimes.kvm.guest.instance import KvmInstance
 
 RUNTIME = KvmRuntime()
 LIMITS = Limits(cpus=(max(os.sched_getaffinity(0)),), cpu_quota=1.0, memory_bytes=256 << 20)

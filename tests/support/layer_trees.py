@@ -9,10 +9,12 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runtimes.images.layers import tarstream, tarwrite, walk
-from runtimes.images.layers.apply import Applied, apply
-from runtimes.images.layers.member import Member, directory, file
-from runtimes.images.layers.rules import DEFAULT, Rules
+from runtimes.images.layers.limits.rules import DEFAULT, Rules
+from runtimes.images.layers.stack import walk
+from runtimes.images.layers.tar import read as tarstream
+from runtimes.images.layers.tar import write
+from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.unpack.apply import Applied, apply
 
 ME = os.getuid()
 
@@ -55,7 +57,7 @@ def tar(*members: tuple[str, bytes, Fields]) -> bytes:
 def archive(members: Iterable[Member]) -> bytes:
     """A tar archive by our own writer."""
     out = io.BytesIO()
-    tarwrite.write(members, out.write)
+    write.write(members, out.write)
     return out.getvalue()
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from support.layer_trees import d, f, hard
 
-from runtimes.images.layers.rules import Rules
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import documents, pull
-from runtimes.images.oci.documents import digest_of
-from runtimes.images.oci.image import host_architecture
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image import documents, pull
+from runtimes.standalone.image.documents import digest_of
+from runtimes.standalone.image.image import host_architecture
 
 FOREIGN = "arm64" if host_architecture() == "amd64" else "amd64"
 BASE = [d("etc"), f("etc/hosts", b"h"), f("etc/passwd", b"p" * 5000)]

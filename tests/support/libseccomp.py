@@ -7,8 +7,7 @@ import os
 import platform
 from types import ModuleType
 
-from runtimes.namespaces import seccomp
-from runtimes.namespaces import seccomp_calls as calls
+from runtimes.ns.seccomp import calls, compiler
 from runtimes.oci.configuration import Condition
 from runtimes.oci.filters import default_filter
 
@@ -22,7 +21,7 @@ def oracle(library: ModuleType) -> bytes:
     for architecture in _SUB_ARCHITECTURES[machine]:
         wanted.add_arch(getattr(library.Arch, architecture))
     for name in (*calls.ALLOWED, *calls.BY_ARCHITECTURE[machine]):
-        number = seccomp.resolve(library, name)
+        number = compiler.resolve(library, name)
         if number is not None:
             wanted.add_rule(library.ALLOW, number)
     wanted.add_rule(library.ERRNO(errno.ENOSYS), "socketcall")
@@ -38,7 +37,7 @@ def oracle(library: ModuleType) -> bytes:
     with os.fdopen(os.memfd_create("filter"), "w+b") as file:
         wanted.export_bpf(file)
         file.seek(0)
-        return seccomp.newer_is_missing(machine, seccomp.highest(library)) + file.read()
+        return compiler.newer_is_missing(machine, compiler.highest(library)) + file.read()
 
 
 def _families() -> list[Condition]:

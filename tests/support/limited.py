@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtimes import cgroups, process
+from runtimes import process
 from runtimes.launcher import Launcher, Plan, Side, segment
 from runtimes.launcher import operations as ops
-from runtimes.launcher.started import Started
-from runtimes.namespaces import build
+from runtimes.launcher.child import Started
+from runtimes.linux import cgroups
+from runtimes.ns import build
 
 
 @dataclass

@@ -11,9 +11,9 @@ import pytest
 
 from runtimes.launcher import compiled
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.namespaces import NamespaceRuntime
-from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.engine import NamespaceEngine, prepared
+from runtimes.ns import NamespaceRuntime
+from runtimes.ns.engine import NamespaceEngine, prepared
+from runtimes.ns.profiles.catalogue import CATALOGUE
 from tests.support.sites import Ground, ground
 from tests.support.tiny_rootfs import missing
 

@@ -9,22 +9,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runtimes import cgroups
-from runtimes.base import Limits, Network
-from runtimes.cgroups.base import parent_path
-from runtimes.ids.subordinate import boxes_of_root
+from runtimes.base import Network
 from runtimes.launcher import Launcher
 from runtimes.launcher.instance import HeldRoot
 from runtimes.launcher.program import opened
-from runtimes.namespaces import build, roots, seccomp, userns
-from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.engine import remove_state, remove_tree
-from runtimes.namespaces.links import Links
-from runtimes.namespaces.profiles import Profile
-from runtimes.namespaces.view import Places
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups.base import parent_path
+from runtimes.linux.ids.subordinate import boxes_of_root
+from runtimes.ns import build, userns
+from runtimes.ns.build import Attachment, Box
+from runtimes.ns.engine import remove_state, remove_tree
+from runtimes.ns.links import Links
+from runtimes.ns.mounts import roots
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.profile import Profile
+from runtimes.ns.seccomp import compiler as seccomp
 from runtimes.oci import bundle
 from runtimes.oci.describe import describe
 from runtimes.process import ENVIRONMENT
+from runtimes.resources import Limits
 
 TRUE = ("/bin/true",)
 WAIT_S = 30.0
@@ -143,7 +146,7 @@ def starter(
 ) -> Iterator[Starter]:
     """Everything that is prepared once: see namespaces.engine.prepared.
 
-    ``run`` is one that lives, and of nobody else: see harness.host_lock.
+    ``run`` is one that lives, and of nobody else: see harness.host.lock.
     """
     hierarchy = cgroups.detect()
     places = Places(state, state / "stage")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes.cgroups.specs import Bounds
-from runtimes.cgroups.v1 import V1
-from runtimes.cgroups.v2 import V2
-from runtimes.ids.maps import BoxIds, Extent
-from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.profiles import PROFILES
-from runtimes.namespaces.view import Places
+from runtimes.linux.cgroups.specs import Bounds
+from runtimes.linux.cgroups.v1 import V1
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.linux.ids.maps import BoxIds, Extent
+from runtimes.ns.build import Attachment, Box
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.profile import PROFILES
 from runtimes.oci.configuration import Configuration
 from runtimes.oci.describe import describe
 

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtimes import netns, process
+from runtimes import process
+from runtimes.linux import netns
 
 _SIOCETHTOOL = 0x8946
 _ASKED = {

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.ids import obstacles
-from runtimes.ids.rights import is_host_root
+from runtimes.linux.ids import obstacles
+from runtimes.linux.ids.rights import is_host_root
 from runtimes.process import ENVIRONMENT
 
 PROJECT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ class PlainUser:
         self, layers: Path, *command: str, options: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run a box by hand."""
-        module = ("-m", "runtimes.namespaces", "run")
+        module = ("-m", "runtimes.standalone.box", "run")
         return self.python(*module, *options, "--layers", str(layers), "--", *command)
 
     def _environment(self) -> dict[str, str]:

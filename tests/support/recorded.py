@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 RUNS = Path(__file__).parents[1] / "data" / "recorded"
 

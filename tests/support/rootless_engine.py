@@ -15,12 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtimes.base import InstanceSpec, Limits, RuntimeFault, Site
-from runtimes.ids import entering
+from runtimes.base import InstanceSpec, Site
+from runtimes.faults import RuntimeFault
 from runtimes.launcher.instance import LaunchedInstance
-from runtimes.namespaces.engine import NamespaceEngine
-from runtimes.namespaces.engine import prepared as ns
+from runtimes.linux.ids import entering
 from runtimes.native import NativeRuntime, peer_agent
+from runtimes.ns.engine import NamespaceEngine
+from runtimes.ns.engine import prepared as ns
+from runtimes.resources import Limits
 from tests.support.sites import held_testbed, site_of
 from tests.support.tiny_rootfs import rootfs_in
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 NOBODY = 65534
 REPORTED = 99

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import host_lock, testbed
-from harness.places import places
+from harness.directories import places
+from harness.host import lock
+from harness.prepare import testbed
 from runtimes import directories
-from runtimes.base import InstanceSpec, Limits, Network, Runtime, Site
-from runtimes.ids.rights import is_host_root
-from runtimes.images.rootfs import Rootfs
+from runtimes.base import InstanceSpec, Network, Runtime, Site
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.linux.ids.rights import is_host_root
+from runtimes.resources import Limits
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 LIMITS = Limits((0,), 0.5, 64 << 20)
@@ -42,7 +44,7 @@ def held_testbed(run: str) -> Iterator[testbed.Testbed]:
     Several checkouts share a host: without it, another one's ``invoke clean`` takes what the run
     has for what a dead one left, and removes it.
     """
-    with host_lock.alive(run), testbed.testbed(run) as bed:
+    with lock.alive(run), testbed.testbed(run) as bed:
         yield bed
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from harness.slices import order
+from harness.trial.slices import order
 from results.stats.interleaved import Block, fit
 from results.stats.values import FloatArray
 

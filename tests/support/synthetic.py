@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from results.records import (
+from results.records.records import (
     SCHEMA,
     ArmRecord,
     Direction,
@@ -25,7 +25,7 @@ from results.records import (
     WorkloadRecord,
     arm_name,
 )
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 RUN_ID = "20261124T035104Z-3fa9c1"
 ARMS = (

@@ -8,9 +8,9 @@ import tarfile
 from pathlib import Path
 
 from runtimes.images.compile import compile_static
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.recipe import AGENT_SOURCE
+from runtimes.images.rootfs.rootfs import Rootfs
 
-AGENT_SOURCE = Path(__file__).parents[2] / "runtimes" / "images" / "agent.c"
 BUSYBOX = Path("/bin/busybox")
 _APPLETS = ("cat", "dd", "echo", "httpd", "id", "ls", "nc", "sh", "sleep", "wget")
 _DIRECTORIES = (

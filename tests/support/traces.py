@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.places import places
-from runtimes.base import CGROUP_PARENT
+from harness.directories import places
+from runtimes.conventions import CGROUP_PARENT
 
 
 def of_run(run: str) -> set[str]:

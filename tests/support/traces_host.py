@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from support import recorded
 
 from results.gating import Observation, observed, online_cpus, speeds
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 ARMS = ("native", "native:aa", "ns", "docker", "containerd")
 WORKLOADS = ("cpu.a", "cpu.b", "memory.a", "memory.b", "network.a", "startup.a")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.cgroups import MOUNTINFO, mounts
+from runtimes.linux.cgroups import MOUNTINFO, mounts
 
 SHARE = 0.25
 """Of the box's weight: while it is on, the box has four fifths of the core."""

@@ -10,8 +10,8 @@ import pandas as pd
 
 from results.comparison.model import Side
 from results.importers import Options, Source, import_files, prepare
-from results.ledger.evidence import gather
-from results.records import Run, Sample, Trial, arm_name
+from results.ledger.judge.evidence import gather
+from results.records.records import Run, Sample, Trial, arm_name
 from tests.support.imports import csv
 
 Values = Mapping[str, Sequence[float]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support import synthetic
 
-from results.records import (
+from results.records.records import (
     ArmRecord,
     Direction,
     Run,
@@ -22,7 +22,7 @@ from results.records import (
     WorkloadRecord,
     arm_name,
 )
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 US = 1_000.0
 MS = 1_000_000.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
-from runtimes.namespaces import accounts
-from runtimes.namespaces.accounts import ROOT, Account, choose
+from runtimes.faults import RuntimeFault
+from runtimes.ns import user_lookup
+from runtimes.ns.user_lookup import ROOT, Account, choose
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/sh
 # web:x:1:1::/:/bin/sh
@@ -81,11 +81,11 @@ def root(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 def test_without_a_user_it_is_root_and_nothing_is_read(root: tuple[Path, int]) -> None:
     os.mkfifo(root[0] / "etc/passwd")
-    assert accounts.find("", root[1]) == ROOT
+    assert user_lookup.find("", root[1]) == ROOT
 
 
 def test_missing_files_are_empty_ones(root: tuple[Path, int]) -> None:
-    assert accounts.find("7:8", root[1]) == Account(7, 8)
+    assert user_lookup.find("7:8", root[1]) == Account(7, 8)
 
 
 @pytest.mark.parametrize("target", ["/x/passwd", "../x/passwd", "../../../../x/passwd"])
@@ -96,12 +96,12 @@ def test_links_lead_where_they_lead_in_the_root(root: tuple[Path, int], target: 
     (root[0] / "x/passwd").write_bytes(PASSWD)
     (outside / "passwd").write_text("web:x:0:0::/:/bin/sh\n")
     (root[0] / "etc/passwd").symlink_to(target)
-    assert accounts.find("web", root[1]).uid == 33
+    assert user_lookup.find("web", root[1]).uid == 33
 
 
 def test_a_link_to_a_file_of_the_host_finds_nothing(root: tuple[Path, int]) -> None:
     (root[0] / "etc/passwd").symlink_to("/etc/hostname")
-    assert accounts.find("7", root[1]) == Account(7)
+    assert user_lookup.find("7", root[1]) == Account(7)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory", "endless", "large"])
@@ -117,4 +117,4 @@ def test_what_is_no_plain_file_is_refused(root: tuple[Path, int], kind: str) -> 
         with path.open("wb") as file:
             file.truncate(1 << 40)
     with pytest.raises(RuntimeFault, match="/etc/passwd of the image"):
-        accounts.find("web", root[1])
+        user_lookup.find("web", root[1])

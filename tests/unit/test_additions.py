@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes import arguments
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher.operations import AttachInRoot, CloneTree, MountInRoot
 from runtimes.launcher.operations.base import NODEV, NOSUID, RDONLY
-from runtimes.namespaces import additions, publish
-from runtimes.namespaces.additions import Bound, Scratch, parse_bind, parse_tmpfs
-from runtimes.namespaces.command_line import parse
-from runtimes.namespaces.publish import Port
+from runtimes.ns.mounts import extra_mounts
+from runtimes.ns.mounts.extra_mounts import Bound, Scratch, parse_bind, parse_tmpfs
+from runtimes.standalone.box import publish
+from runtimes.standalone.box.options import parse
+from runtimes.standalone.box.publish import Port
 
 HERE = Path(__file__).resolve()
 
@@ -94,20 +95,20 @@ def test_sizes_are_powers_of_1024() -> None:
 
 def test_parents_are_in_place_before_what_is_below_them() -> None:
     outer, inner = Bound(HERE.parent, "/a", read_only=True), Scratch("/a/b", 4096)
-    assert additions.placed([inner, outer]) == [
+    assert extra_mounts.placed([inner, outer]) == [
         AttachInRoot(11, "/a", file=False),
         MountInRoot("tmpfs", "/a/b", "tmpfs", NOSUID | NODEV, "mode=1777,size=4096"),
     ]
-    assert additions.held([inner, outer]) == [
+    assert extra_mounts.held([inner, outer]) == [
         CloneTree(11, str(HERE.parent), recursive=True, attributes=NODEV | RDONLY, direct=True)
     ]
 
 
 def test_two_things_at_one_place_and_too_many_are_refused() -> None:
     with pytest.raises(RuntimeFault, match="more than once"):
-        additions.check([Bound(HERE, "/a"), Scratch("/a")])
+        extra_mounts.check([Bound(HERE, "/a"), Scratch("/a")])
     with pytest.raises(RuntimeFault, match="at most 53"):
-        additions.check([Bound(HERE, f"/{number}") for number in range(54)])
+        extra_mounts.check([Bound(HERE, f"/{number}") for number in range(54)])
 
 
 @pytest.mark.parametrize(

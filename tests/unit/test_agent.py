@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.agent import PROTOCOL_VERSION, Agent, AgentFault
-from runtimes.agent_frames import HEADER, Frame
-from runtimes.fake_script import FakeClock
+from runtimes.agent.channel import PROTOCOL_VERSION, Agent, AgentFault
+from runtimes.agent.frames import HEADER, Frame
+from runtimes.fake.script import FakeClock
 
 HELLO = Frame("h", 0, str(PROTOCOL_VERSION).encode())
 ENDED = b"status=0\ntimed_out=0\nwall_ns=5\nuser_ns=3\nsys_ns=1\nmax_rss_bytes=4096\n"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.agent import Agent, AgentFault
-from runtimes.agent_frames import PAYLOAD_MAX, Frame
-from runtimes.fake_agent import Answers, FakeStream
-from runtimes.fake_script import FakeClock
+from runtimes.agent.channel import Agent, AgentFault
+from runtimes.agent.frames import PAYLOAD_MAX, Frame
+from runtimes.fake.agent import Answers, FakeStream
+from runtimes.fake.script import FakeClock
 from tests.unit.test_agent import greeted
 
 BODY = b"what is in it"

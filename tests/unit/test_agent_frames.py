@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes import agent_frames as frames
-from runtimes.agent_frames import AgentFault, Decoder, Frame
+from runtimes.agent import frames
+from runtimes.agent.frames import AgentFault, Decoder, Frame
 
 SOUND = b"status=0\ntimed_out=0\nwall_ns=12\nuser_ns=3\nsys_ns=4\nmax_rss_bytes=4096\n"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runtimes.agent import Agent, FdStream
+from runtimes.agent.channel import Agent, FdStream
 
 Pair = tuple[FdStream, Callable[[bytes], None], Callable[[], None]]
 
@@ -57,7 +57,7 @@ def test_a_descriptor_stream_reports_that_nobody_reads(pair: Pair) -> None:
 def test_a_box_that_reads_a_byte_at_a_time_has_no_more_time_than_one_that_reads_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtimes.agent.SEND_S", 0.3)
+    monkeypatch.setattr("runtimes.agent.channel.SEND_S", 0.3)
     left, right = socket.socketpair()
     stream, enough = FdStream(left.fileno(), left.detach()), threading.Event()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.images.apt_sources import archive_lines, parse_deb822, parse_one_line, read
-from runtimes.images.recipe import Distribution
+from runtimes.images.rootfs.apt_sources import archive_lines, parse_deb822, parse_one_line, read
+from runtimes.images.rootfs.recipe import Distribution
 
 BOOKWORM = Distribution("debian", "bookworm")
 NOBLE = Distribution("ubuntu", "noble")

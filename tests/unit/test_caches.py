@@ -8,13 +8,13 @@ from typing import cast
 
 import pytest
 
-from harness import caches
-from harness.caches import HostCaches
 from harness.errors import HarnessFault
-from harness.loop import run_all
-from harness.schedule import Arm, Slot
-from runtimes.agent import Agent, JobResult
-from runtimes.fake import FakeScript
+from harness.plan.schedule import Arm, Slot
+from harness.run.loop import run_all
+from harness.trial import caches
+from harness.trial.caches import HostCaches
+from runtimes.agent.channel import Agent, JobResult
+from runtimes.fake.runtime import FakeScript
 from tests.support.bench_on_paper import bench_on_paper
 
 GOOD = FakeScript(conditions=frozenset())

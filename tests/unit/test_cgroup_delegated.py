@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
-from runtimes.base import Limits
-from runtimes.cgroups import base, delegated
-from runtimes.cgroups.absent import Absent
-from runtimes.cgroups.delegated import LEAF, Delegated, find
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups import base, delegated
+from runtimes.linux.cgroups.delegated import LEAF, Delegated, find
+from runtimes.linux.cgroups.without import Absent
+from runtimes.resources import Limits
 from tests.unit.test_cgroup_v2 import RUN, fake_cgroup
 
 OWN = "0::/user.slice/run-u1.scope\n"

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from runtimes.cgroups import devices
-from runtimes.cgroups.specs import DeviceRule
+from runtimes.linux.cgroups import devices
+from runtimes.linux.cgroups.specs import DeviceRule
 
 ACCESS = {"m": 1, "r": 2, "w": 4}
 TYPES = {"b": 1, "c": 2}

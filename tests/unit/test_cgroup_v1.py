@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
-from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups import base, specs
-from runtimes.cgroups.mounts import parse
-from runtimes.cgroups.v1 import V1
-from runtimes.cpu_list import format_cpus, parse_cpus
+from runtimes.faults import RuntimeFault
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups import base, specs
+from runtimes.linux.cgroups.mounts import parse
+from runtimes.linux.cgroups.v1 import V1
+from runtimes.linux.cpu_list import format_cpus, parse_cpus
+from runtimes.resources import Limits, LimitsRead
 
 RUN = "3fa9c1"
 HYBRID = """\

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import cgroups
-from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups import base, devices, specs, v2
-from runtimes.cgroups.v2 import V2
+from runtimes.faults import RuntimeFault
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups import base, devices, specs, v2
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.resources import Limits, LimitsRead
 
 RUN = "3fa9c1"
 

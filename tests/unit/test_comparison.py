@@ -16,8 +16,8 @@ from results.comparison.family import survivors
 from results.comparison.model import Side
 from results.comparison.runs import compare_runs
 from results.errors import StoreError
-from results.ledger.evidence import AGAIN
-from results.selecting import SelectionFault, select
+from results.ledger.judge.evidence import AGAIN
+from results.store.selection import SelectionFault, select
 from tests.support.two_runs import file_of, side, stored
 
 

@@ -11,15 +11,15 @@ from invoke.context import Context as Invocation
 from invoke.exceptions import Exit
 
 import tasks
-from harness.commands import edge
+from harness.cli import edge
 from reports import __main__ as report
 from reports.terminal import claims, compare, explain
 from reports.view.damage import damage_gates, damage_tables
-from results.contents import Contents
-from results.damage import Damage
+from results.ledger.claims.vocabulary import installed
 from results.ledger.outcome import judge_run
-from results.ledger.vocabulary import installed
-from results.store import RunDirectory
+from results.store.contents import Contents
+from results.store.damage import Damage
+from results.store.store import RunDirectory
 from tests.support import synthetic
 from tests.support.fuzz import CORPUS, target
 
@@ -149,7 +149,7 @@ def test_looks_that_cannot_be_are_an_error(whole: RunDirectory) -> None:
     from dataclasses import replace  # noqa: PLC0415
 
     from results.errors import StoreError  # noqa: PLC0415
-    from results.looks import PlannedLook  # noqa: PLC0415
+    from results.records.looks import PlannedLook  # noqa: PLC0415
 
     odd = replace(whole.run(), budget_s=5.0, planned_looks=(PlannedLook(900, 0.5, 0.5),))
     whole.finish(odd)

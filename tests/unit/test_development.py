@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness import development
 from harness.errors import UsageFault
+from harness.project import checks
 
 
 def test_a_soak_tells_its_test_how_many_lives() -> None:
-    command = development.soak(10_000)
+    command = checks.soak(10_000)
     assert command[:2] == ["env", "TAREBENCH_SOAK=10000"]
     assert command[-1] == "tests/integration/test_ns_soak.py"
 
@@ -17,11 +17,11 @@ def test_a_soak_tells_its_test_how_many_lives() -> None:
 @pytest.mark.parametrize("cycles", [0, -1])
 def test_a_soak_without_a_life_is_refused(cycles: int) -> None:
     with pytest.raises(UsageFault, match="cycles"):
-        development.soak(cycles)
+        checks.soak(cycles)
 
 
 def test_fuzzing_is_told_how_long_with_which_seed_and_what() -> None:
-    assert development.fuzz(9, 3, "importers")[-3:] == [
+    assert checks.fuzz(9, 3, "importers")[-3:] == [
         "--seconds=9",
         "--seed=3",
         "--target=importers",
@@ -30,21 +30,21 @@ def test_fuzzing_is_told_how_long_with_which_seed_and_what() -> None:
 
 def test_fuzzing_for_no_time_is_refused() -> None:
     with pytest.raises(UsageFault, match="seconds"):
-        development.fuzz(0, None, None)
+        checks.fuzz(0, None, None)
 
 
 def test_unit_tests_run_on_every_cpu_and_what_starts_boxes_alone() -> None:
-    unit, real = development.tests(None, fast=False, exhaustive=True)
+    unit, real = checks.tests(None, fast=False, exhaustive=True)
     assert unit[unit.index("-n") + 1] == "auto"
     assert unit[-1] == "tests/unit"
     assert "-n" not in real
     assert real[-3:] == ["tests/contract", "tests/integration", "tests/browser"]
-    named = development.tests("disk", fast=True, exhaustive=True)
+    named = checks.tests("disk", fast=True, exhaustive=True)
     assert named == [[*unit, "-k", "disk"]]
 
 
 def test_what_takes_minutes_in_a_guest_is_asked_for() -> None:
-    for command in development.tests(None, fast=False, exhaustive=False):
+    for command in checks.tests(None, fast=False, exhaustive=False):
         assert command[-2:] == ["-m", "not exhaustive"]
 
 
@@ -55,4 +55,4 @@ def test_what_takes_minutes_in_a_guest_is_asked_for() -> None:
 def test_a_name_that_one_command_lacks_is_no_failure_and_one_that_both_lack_is(
     statuses: list[int], *, good: bool
 ) -> None:
-    assert development.passed(statuses) == good
+    assert checks.passed(statuses) == good

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from runtimes import directories
-from runtimes.base import RuntimeFault
-from runtimes.ids.rights import is_host_root
-from runtimes.ids.subordinate import boxes_of_root
+from runtimes.faults import RuntimeFault
+from runtimes.linux.ids.rights import is_host_root
+from runtimes.linux.ids.subordinate import boxes_of_root
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 root_only = pytest.mark.skipif(not is_host_root(), reason="only root can give a file away")

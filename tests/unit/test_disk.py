@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.box import limits_inside
 from harness.errors import HarnessFault
+from harness.trial.box import limits_inside
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.disk import Keeper, choose, image, keeper, project, required
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.layout import Layout
 from runtimes.docker.limiting import keeper_for, layer_of
 from runtimes.docker.private import PrivateDaemon
+from runtimes.faults import RuntimeFault
+from runtimes.linux.disk import Keeper, choose, image, keeper, project, required
 
 MIB = 1 << 20
 GIB = 1 << 30

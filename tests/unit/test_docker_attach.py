@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.base import RuntimeFault
 from runtimes.docker.attach import MAX_STDERR_BYTES, AttachStream, Demultiplexer
+from runtimes.faults import RuntimeFault
 
 
 def frame(kind: int, payload: bytes) -> bytes:

@@ -11,10 +11,9 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from runtimes.agent import PROTOCOL_VERSION, AgentFault
-from runtimes.agent_frames import Frame
-from runtimes.base import InstanceSpec, RuntimeFault
-from runtimes.disk import Keeper
+from runtimes.agent.channel import PROTOCOL_VERSION, AgentFault
+from runtimes.agent.frames import Frame
+from runtimes.base import InstanceSpec
 from runtimes.docker.daemon import UserDaemon
 from runtimes.docker.engine import DockerEngine, versions
 from runtimes.docker.image import Image
@@ -22,6 +21,8 @@ from runtimes.docker.instance import DockerInstance, is_proxy, is_shim
 from runtimes.docker.limiting import Limiter
 from runtimes.docker.request import Place
 from runtimes.docker.starting import Starting
+from runtimes.faults import RuntimeFault
+from runtimes.linux.disk import Keeper
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS, FakeClient
 
 SPEC = InstanceSpec(name="tb-3fa9c1-7", profile="default", limits=LIMITS, lease=LEASE)

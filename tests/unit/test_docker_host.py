@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import proc
-from runtimes.base import RuntimeFault
-from runtimes.cgroups.v1 import V1
-from runtimes.cgroups.v2 import V2
 from runtimes.docker import DockerRuntime, api, cgroup, disk, layout, locate, store
+from runtimes.faults import RuntimeFault
+from runtimes.linux import proc
+from runtimes.linux.cgroups.v1 import V1
+from runtimes.linux.cgroups.v2 import V2
 from tests.support.docker_fakes import site
 
 

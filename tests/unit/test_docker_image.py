@@ -5,10 +5,10 @@ from pathlib import Path
 import docker.errors
 import pytest
 
-from runtimes.base import RuntimeFault
 from runtimes.docker import api, image
 from runtimes.docker.request import ROOTFS_LABEL
-from runtimes.images.rootfs import Rootfs
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
 from tests.support.docker_fakes import DIGEST, FakeClient, labelled
 
 MISSING = docker.errors.ImageNotFound("404", explanation="No such image")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtimes.base import LABEL
+from runtimes.conventions import LABEL
 from runtimes.docker import ours
 from runtimes.docker.sweep import label_filter
 from tests.support.docker_fakes import FakeClient

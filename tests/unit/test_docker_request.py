@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from runtimes.base import LABEL, InstanceSpec, RuntimeFault
+from runtimes.base import InstanceSpec
+from runtimes.conventions import LABEL
 from runtimes.docker.request import (
     PORT_SHIFT,
     Place,
@@ -13,6 +14,7 @@ from runtimes.docker.request import (
     image_tag,
     published_port,
 )
+from runtimes.faults import RuntimeFault
 from tests.support.docker_fakes import DIGEST, LEASE, LIMITS
 
 SPEC = InstanceSpec(name="tb-3fa9c1-7", profile="default", limits=LIMITS, lease=LEASE)

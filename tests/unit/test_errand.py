@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import errand as module
-from harness.errand import Errand, Transfer, carry_out, to_bring, to_fetch, told
 from harness.errors import HarnessFault, UsageFault
-from harness.schedule import Arm
-from harness.terminal import pass_on
-from runtimes.agent import AgentFault
-from runtimes.fake import FakeScript, Reply
+from harness.plan.schedule import Arm
+from harness.run import one_shot as module
+from harness.run.one_shot import Errand, Transfer, carry_out, to_bring, to_fetch, told
+from harness.terminal.terminal import pass_on
+from runtimes.agent.channel import AgentFault
+from runtimes.fake.runtime import FakeScript, Reply
 from tests.support.bench_on_paper import bench_on_paper
 
 ERRAND = Errand(Arm("a"), "count words", 5.0)

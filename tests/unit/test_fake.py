@@ -9,18 +9,9 @@ from typing import cast
 
 import pytest
 
-from runtimes.agent import AgentFault
-from runtimes.base import (
-    InstanceSpec,
-    Lease,
-    Limits,
-    LimitsRead,
-    Network,
-    Runtime,
-    RuntimeFault,
-    Site,
-)
-from runtimes.fake import (
+from runtimes.agent.channel import AgentFault
+from runtimes.base import InstanceSpec, Lease, Network, Runtime, Site
+from runtimes.fake.runtime import (
     DEMO_ARGV,
     FakeClock,
     FakeInstance,
@@ -29,9 +20,11 @@ from runtimes.fake import (
     Fault,
     Reply,
 )
-from runtimes.fake_script import Step
-from runtimes.fake_tools import REPERTOIRE
-from runtimes.images.rootfs import Rootfs
+from runtimes.fake.script import Step
+from runtimes.fake.tools import REPERTOIRE
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.resources import Limits, LimitsRead
 from workloads import cpu, memory
 from workloads.base import CommandWork, Output, Size, Workload
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from harness.footprint import charged_bytes, pss_bytes
+from harness.trial.footprint import charged_bytes, pss_bytes
 
 ROLLUP = b"""\
 5577a4000000-7ffd1e5d9000 ---p 00000000 00:00 0                          [rollup]

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import forecast, forecast_tables, host
+from harness.directories import Places
 from harness.equipment import Equipment
 from harness.errors import HarnessFault, UsageFault
-from harness.forecast import Forecast
-from harness.places import Places
-from harness.plan import Request
+from harness.forecast import forecast, tables
+from harness.forecast.forecast import Forecast
+from harness.host import facts
+from harness.plan.plan import Request
+from harness.plan.schedule import Arm, Slot
 from harness.privacy import Nothing
-from harness.progress import Estimate, duration
-from harness.schedule import Arm, Slot
-from results.records import Pressure, Run, Trial
-from results.store import RunDirectory
+from harness.progress.progress import Estimate, duration
+from results.records.records import Pressure, Run, Trial
+from results.store.store import RunDirectory
 from runtimes.base import Capability
-from runtimes.fake import FakeClock, FakeRuntime, FakeScript
+from runtimes.fake.runtime import FakeClock, FakeRuntime, FakeScript
 from tests.support import synthetic
 from workloads.registry import load
 
@@ -59,7 +60,7 @@ def earlier(
         made,
         **{
             "arms": arms,
-            "host": host.facts(),
+            "host": facts.facts(),
             "size": {"iterations": 1, "seconds": 1},
             **changes,
         },
@@ -96,7 +97,7 @@ def _trial(run: Run, backend: str, took: float) -> Trial:
 
 def told(foreseen: Forecast) -> str:
     console = Console(file=io.StringIO(), width=160, highlight=False)
-    console.print(*forecast_tables.shown(foreseen), sep="\n")
+    console.print(*tables.shown(foreseen), sep="\n")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -10,7 +10,7 @@ from support import synthetic
 
 from results import frame
 from results.errors import StoreError
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from harness import gates
-from results.records import Pressure
-from runtimes.base import Limits, LimitsRead
+from results.records.records import Pressure
+from runtimes.resources import Limits, LimitsRead
 
 PLANNED = Limits((2, 3), 2.0, 512 << 20)
 CALM = Pressure(

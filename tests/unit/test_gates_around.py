@@ -8,9 +8,9 @@ import pytest
 
 from harness import gates
 from harness.gates import clocks, limits, memory
-from results.records import GateFinding, Pressure
+from results.records.records import GateFinding, Pressure
 from results.steady import steadiness
-from runtimes.base import Limits, LimitsRead
+from runtimes.resources import Limits, LimitsRead
 
 PLANNED = Limits((2, 3), 2.0, 512 << 20)
 READ = LimitsRead((2, 3), 2.0, 512 << 20, 2048)

@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from harness import host_lock
 from harness.errors import BusyFault
+from harness.host import lock
 from runtimes import process
 
 HOLD = """
 import sys, time
-from harness import host_lock
-with host_lock.alive("%s"):
+from harness.host import lock
+with lock.alive("%s"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -19,14 +19,14 @@ with host_lock.alive("%s"):
 
 def test_a_run_is_alive_while_its_owner_holds_it() -> None:
     run = "t00001"
-    assert not host_lock.is_alive(run)
-    with host_lock.alive(run):
-        assert host_lock.is_alive(run)
-    assert not host_lock.is_alive(run)
+    assert not lock.is_alive(run)
+    with lock.alive(run):
+        assert lock.is_alive(run)
+    assert not lock.is_alive(run)
 
 
 def test_a_run_has_one_owner() -> None:
-    with host_lock.alive("t00002"), pytest.raises(BusyFault), host_lock.alive("t00002"):
+    with lock.alive("t00002"), pytest.raises(BusyFault), lock.alive("t00002"):
         pass
 
 
@@ -35,35 +35,35 @@ def test_a_killed_owner_lets_go() -> None:
     with child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
-        assert host_lock.is_alive("t00003")
+        assert lock.is_alive("t00003")
         child.kill()
         child.wait()
-    assert not host_lock.is_alive("t00003")
+    assert not lock.is_alive("t00003")
 
 
 def test_a_second_run_that_measures_is_told_who_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_lock, "MEASURING", "measuring-test-1")
-    with host_lock.measuring(wait=False, told=print):
+    monkeypatch.setattr(lock, "MEASURING", "measuring-test-1")
+    with lock.measuring(wait=False, told=print):
         with (
             pytest.raises(BusyFault, match="another run is measuring") as caught,
-            host_lock.measuring(wait=False, told=print),
+            lock.measuring(wait=False, told=print),
         ):
             pass
         assert "--wait" in caught.value.hint
 
 
 def test_waiting_ends_with_the_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_lock, "MEASURING", "measuring-test-2")
+    monkeypatch.setattr(lock, "MEASURING", "measuring-test-2")
     held, waiting, release, done = (threading.Event() for _ in range(4))
 
     def first() -> None:
-        with host_lock.measuring(wait=False, told=print):
+        with lock.measuring(wait=False, told=print):
             held.set()
             waiting.wait(10)
             release.wait(10)
 
     def second() -> None:
-        with host_lock.measuring(wait=True, told=lambda _: waiting.set()):
+        with lock.measuring(wait=True, told=lambda _: waiting.set()):
             done.set()
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]

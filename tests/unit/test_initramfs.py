@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtimes import process
-from runtimes.images.initramfs import Entry, build_probe, contents, directory, pack, regular
+from runtimes.kvm.boot.initramfs import Entry, build_probe, contents, directory, pack, regular
 
 needs_cpio = pytest.mark.skipif(process.find("cpio") is None, reason="cpio is not installed")
 needs_gcc = pytest.mark.skipif(process.find("gcc") is None, reason="gcc is not installed")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images import kernel
-from runtimes.images.kernel import Module, ModuleIndex, choose, parse_dependencies, resolve
+from runtimes.faults import RuntimeFault
+from runtimes.kvm.boot import kernel
+from runtimes.kvm.boot.kernel import Module, ModuleIndex, choose, parse_dependencies, resolve
 
 DEPENDENCIES = """\
 kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 

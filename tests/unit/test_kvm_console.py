@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import console  # needs libvirt
-from runtimes.kvm.console import USER_SPACE, ConsoleWatch
-from runtimes.kvm.marks import Marks
-from runtimes.kvm.reading import allocated_bytes, tail
+from runtimes.kvm.guest import console  # needs libvirt
+from runtimes.kvm.guest.console import USER_SPACE, ConsoleWatch
+from runtimes.kvm.guest.files import allocated_bytes, tail
+from runtimes.kvm.guest.timeline import Marks
 
 PATIENCE_S = 5.0
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.base import RuntimeFault
-from runtimes.kvm.disks import size_in
+from runtimes.faults import RuntimeFault
+from runtimes.kvm.guest.disks import size_in
 
 
 def answer(*devices: tuple[str, int]) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images.kernel import Kernel
-from runtimes.kvm import KvmRuntime, host, instance, leftovers, proof, reading, taps
+from runtimes.faults import RuntimeFault
+from runtimes.kvm import KvmRuntime, host, leftovers
+from runtimes.kvm.boot import proof
+from runtimes.kvm.boot.kernel import Kernel
+from runtimes.kvm.guest import files, instance, taps
 from runtimes.kvm.runtime import check_uri, outlook
 
 INTEL = "flags\t\t: fpu vmx sse2\n"
@@ -186,9 +188,9 @@ def test_the_agents_status_is_inits_last_word() -> None:
 def test_a_tail_of_rubbish_is_printable(tmp_path: Path) -> None:
     console = tmp_path / "console"
     console.write_bytes(b"\x1b[2J\xff\x00last words\n")
-    assert reading.tail(console).endswith("last words")
-    assert "\x1b" not in reading.tail(console)
-    assert reading.tail(tmp_path / "missing") == ""
+    assert files.tail(console).endswith("last words")
+    assert "\x1b" not in files.tail(console)
+    assert files.tail(tmp_path / "missing") == ""
 
 
 @pytest.mark.parametrize("uri", ["", "qemu:///system", "qemu+unix:///system", "qemu:///session"])

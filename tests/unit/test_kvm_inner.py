@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import InstanceSpec, Lease, Limits, LimitsRead
-from runtimes.kvm.inner import docker, plans, readback
-from runtimes.kvm.inner.plans import Kind, Wire
+from runtimes.base import InstanceSpec, Lease
+from runtimes.kvm.nested import docker, plans, readback
+from runtimes.kvm.nested.plans import Kind, Wire
 from runtimes.launcher.operations import Address, Execute, Hostname, Seccomp, Veth, WriteFile
 from runtimes.launcher.operations.process import Clone
-from runtimes.namespaces.userns import holding
+from runtimes.ns.userns import holding
+from runtimes.resources import Limits, LimitsRead
 
 LIMITS = Limits(cpus=(2, 5), cpu_quota=1.5, memory_bytes=512 << 20)
 LEASE = Lease(slot=3, address="198.19.0.5", mac="02:7b:00:00:00:05", port=20003)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.kvm.hypervisor import Hypervisor, adopting
+from runtimes.faults import RuntimeFault
+from runtimes.kvm.guest.hypervisor import Hypervisor, adopting
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from runtimes.kvm import birth, creation, engine, faults, patience  # noqa: E402  # needs libvirt
-from runtimes.kvm.marks import Marks  # noqa: E402  # needs libvirt
+from runtimes.kvm import engine, faults  # noqa: E402  # needs libvirt
+from runtimes.kvm.guest import creation, pidfile_watch, watchdog  # noqa: E402  # needs libvirt
+from runtimes.kvm.guest.timeline import Marks  # noqa: E402  # needs libvirt
 
 
 def started(*argv: str) -> int:
@@ -64,7 +65,7 @@ def test_a_daemon_started_inside_becomes_our_child(tmp_path: Path) -> None:
 
 def test_a_pid_file_is_seen_when_it_is_written(tmp_path: Path) -> None:
     marks = Marks()
-    with birth.awaited(tmp_path, "guest", marks) as born:
+    with pidfile_watch.awaited(tmp_path, "guest", marks) as born:
         (tmp_path / "other.pid").write_text("1\n")
         pid = started("sleep", "60")
         (tmp_path / "guest.pid").write_text(f"{pid}\n")
@@ -75,7 +76,7 @@ def test_a_pid_file_is_seen_when_it_is_written(tmp_path: Path) -> None:
 
 
 def test_no_pid_file_is_no_process(tmp_path: Path) -> None:
-    with birth.awaited(tmp_path, "guest", Marks()) as born:
+    with pidfile_watch.awaited(tmp_path, "guest", Marks()) as born:
         (tmp_path / "guest.pid").write_text("rubbish\n")
     assert born.hypervisor is None
 
@@ -83,7 +84,7 @@ def test_no_pid_file_is_no_process(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_watched_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeFault, match="cannot watch"),
-        birth.awaited(tmp_path / "missing", "guest", Marks()),
+        pidfile_watch.awaited(tmp_path / "missing", "guest", Marks()),
     ):
         pass
 
@@ -167,7 +168,7 @@ def test_what_waits_for_a_qemu_that_hangs_ends_with_it_and_says_so() -> None:
 
     with (
         pytest.raises(RuntimeFault, match=r"^could not start it: no answer for 0.1 s") as caught,
-        patience.limited(lambda: child, "start it", 0.1),
+        watchdog.limited(lambda: child, "start it", 0.1),
     ):
         ask()
     assert child.how == "signal SIGKILL"
@@ -178,7 +179,7 @@ def test_what_fails_in_time_keeps_its_own_reason_and_its_qemu() -> None:
     child = Hypervisor(started("sleep", "60"))
     with (
         pytest.raises(RuntimeFault, match="refused"),
-        patience.limited(lambda: child, "start it", 30.0),
+        watchdog.limited(lambda: child, "start it", 30.0),
     ):
         raise RuntimeFault("refused")
     assert not child.wait(0)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import InstanceSpec, Lease, Limits, RuntimeFault
-from runtimes.images.kernel import Kernel
+from runtimes.base import InstanceSpec, Lease
+from runtimes.faults import RuntimeFault
 from runtimes.kvm import host
-from runtimes.kvm.profiles import Platform, Start
-from runtimes.kvm.shapes import PROFILES, SHAPES
+from runtimes.kvm.boot.kernel import Kernel
+from runtimes.kvm.profiles.machine import Platform, Start
+from runtimes.kvm.profiles.specs import PROFILES, SHAPES
+from runtimes.resources import Limits
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
@@ -95,7 +97,7 @@ def test_a_daemon_cannot_restore_our_states() -> None:
 
 
 def test_without_grub_stock_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtimes.images.stock.bootable.objection", lambda _: "no grub-mkimage")
+    monkeypatch.setattr("runtimes.kvm.stock.bootable.objection", lambda _: "no grub-mkimage")
     assert "grub-pc-bin" in refused("stock").hint
 
 

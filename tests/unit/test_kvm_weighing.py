@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from runtimes.kvm.weighing import Shares, shares, shares_in
+from runtimes.kvm.guest.memory import Shares, shares, shares_in
 
 MIB = 1 << 20
 

@@ -8,12 +8,13 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from runtimes.base import InstanceSpec, Lease, Limits
-from runtimes.kvm.config import MachineConfig
-from runtimes.kvm.devices import PORT_NAME
-from runtimes.kvm.profiles import SHAPES, Files, Platform, Start, machine, tap_name
-from runtimes.kvm.topology import Place, Topology, arranged
-from runtimes.kvm.xml import QEMU_NAMESPACE, domain_xml
+from runtimes.base import InstanceSpec, Lease
+from runtimes.kvm.domain.config import MachineConfig
+from runtimes.kvm.domain.devices import PORT_NAME
+from runtimes.kvm.domain.topology import Place, Topology, arranged
+from runtimes.kvm.domain.xml import QEMU_NAMESPACE, domain_xml
+from runtimes.kvm.profiles.machine import SHAPES, Files, Platform, Start, machine, tap_name
+from runtimes.resources import Limits
 
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 
@@ -156,7 +157,7 @@ def test_however_a_guest_ends_its_domain_ends(event: str) -> None:
 def test_the_agents_port_has_the_name_that_init_looks_for() -> None:
     root = parsed()
     assert attribute(root, "devices/channel/target", "name") == PORT_NAME
-    init = Path(__file__).parents[2] / "runtimes/images/guest/init.c"
+    init = Path(__file__).parents[2] / "runtimes/kvm/boot/init/init.c"
     assert f'"{PORT_NAME}"' in init.read_text()
 
 

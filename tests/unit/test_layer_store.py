@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from support.layer_trees import f
 
-from harness import host_lock, layer_store
-from harness.clean import clean_cache
-from harness.doctor import _layers
-from harness.places import Places
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack, pull
+from harness.clean import layer_store
+from harness.clean.clean import clean_cache
+from harness.directories import Places
+from harness.doctor.doctor import _layers
+from harness.host import lock
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image import pack, pull
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def told(cache: Path) -> tuple[str, str]:
 def test_what_dead_runs_held_is_let_go_and_what_living_ones_hold_is_not(cache: Path) -> None:
     for holder in ("dead01", "tb-dead02-7", "11fe01", "somebody-else"):
         held(cache, holder)
-    with host_lock.alive("11fe01"):
+    with lock.alive("11fe01"):
         assert layer_store.in_use(cache) == ("11fe01",)
         assert layer_store.clean(cache) == [
             "hold of dead01 on layers",
@@ -57,10 +58,10 @@ def test_what_dead_runs_held_is_let_go_and_what_living_ones_hold_is_not(cache: P
 def test_a_cache_is_emptied_but_for_layers_that_are_mounted(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_lock, "MEASURING", "measuring-test-3")
+    monkeypatch.setattr(lock, "MEASURING", "measuring-test-3")
     (cache / "other").mkdir()
     held(cache, "11fe02")
-    with host_lock.alive("11fe02"):
+    with lock.alive("11fe02"):
         assert clean_cache(cache)[0].endswith("in use by run 11fe02: left alone")
         assert [path.name for path in cache.iterdir()] == ["layers"]
     assert clean_cache(cache) == [f"cache {cache}/layers"]

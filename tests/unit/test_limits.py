@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageFault
-from harness.limits import allot, parse_cpuset, parse_disk, parse_memory
-from runtimes.cpu_list import format_cpus
+from harness.plan.limits import allot, parse_cpuset, parse_disk, parse_memory
+from runtimes.linux.cpu_list import format_cpus
 
 EIGHT = frozenset(range(8))
 

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-import runtimes.launcher
-from runtimes.cgroups.specs import Bounds
-from runtimes.cgroups.v1 import V1
-from runtimes.cgroups.v2 import V2
-from runtimes.ids.maps import BoxIds, Extent
 from runtimes.launcher import Plan, Side, Step, segment
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import build, capabilities, view
-from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.catalogue import CATALOGUE as PROFILES
-from runtimes.namespaces.profiles import NetworkMode
-from runtimes.namespaces.view import Places
+from runtimes.launcher.program import SOURCES
+from runtimes.linux.cgroups.specs import Bounds
+from runtimes.linux.cgroups.v1 import V1
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.linux.ids.maps import BoxIds, Extent
+from runtimes.ns import build, capabilities
+from runtimes.ns.build import Attachment, Box
+from runtimes.ns.mounts import mount_plan
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.profile import NetworkMode
+from runtimes.ns.profiles.catalogue import CATALOGUE as PROFILES
 
 IDS = BoxIds((Extent(0, 100_000, 65_536),), (Extent(0, 100_000, 65_536),))
 V1_HOST = V1({"cpuset": Path("/c/cpuset"), "cpu": Path("/c/cpu"), "memory": Path("/c/memory")})
@@ -152,7 +153,7 @@ def test_negative_numbers_are_packed_in_twos_complement() -> None:
 
 
 def test_every_operation_has_its_entry_in_the_launchers_table() -> None:
-    source = (Path(runtimes.launcher.__file__).parent / "main.c").read_text()
+    source = (SOURCES / "main.c").read_text()
     table = {int(code) for code in re.findall(r"\[(\d+)\] = \{op_", source)}
     classes = [getattr(ops, name) for name in ops.__all__ if name[0].isupper()]
     codes = {one.CODE for one in classes if hasattr(one, "CODE")}
@@ -217,7 +218,7 @@ def test_root_of_a_user_namespace_makes_no_device_and_binds_the_hosts() -> None:
     assert only(plan, ops.MakeNode) == []
     copied = [step.operation for step in only(plan, ops.CloneTree)]
     attached = {getattr(step.operation, "slot", -1) for step in only(plan, ops.AttachInRoot)}
-    assert len(copied) == len(view.DEVICES)
+    assert len(copied) == len(mount_plan.DEVICES)
     for one in copied:
         assert isinstance(one, ops.CloneTree)
         assert one.path.startswith("/dev/")

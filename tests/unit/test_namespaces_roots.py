@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import Plan, Side, Step, overlay
 from runtimes.launcher import operations as ops
 from runtimes.launcher.faults import explain
 from runtimes.launcher.operations import base as kernel
-from runtimes.namespaces import roots
-from runtimes.namespaces.roots import Stack
-from runtimes.namespaces.view import Places
+from runtimes.ns.mounts import roots
+from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.roots import Stack
 
 PLACES = Places(Path("/state/tb-1"), Path("/state/stage"))
 THREE = Stack((Path("/c/3"), Path("/c/2"), Path("/c/1")))

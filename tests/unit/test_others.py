@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.pressure.others import Process, between, parse, snapshot
+from harness.host.pressure.others import Process, between, parse, snapshot
 
 ME, BOX, DAEMON, INIT, SHELL, STRANGER = 100, 101, 200, 1, 50, 300
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import tables
+from harness.cli import tables
 from harness.errors import UsageFault
-from harness.perf import Entry, Measurement, Unmeasured, follow, measure
-from harness.perf_progress import PerfProgress
+from harness.project.perf import Entry, Measurement, Unmeasured, follow, measure
+from harness.project.perf_progress import PerfProgress
 
 MET = Entry("fast", 1.0, "s", "at most 2 s", 0.5, met=True, beside={"other": 2.0})
 MISSED = Entry("slow", 3.0, "s", "at most 2 s", 1.5, met=False, beside={})
@@ -132,7 +132,7 @@ def test_the_whole_way_from_pytest_to_the_measurement(
     project = Path(__file__).parents[2]
     (entries / "conftest.py").write_text((project / "tests/perf/conftest.py").read_text())
     (entries / "test_four.py").write_text(ENTRIES)
-    monkeypatch.setattr("harness.perf.PROJECT", tmp_path)
+    monkeypatch.setattr("harness.project.perf.PROJECT", tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(project))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     observer = Watching()

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from harness.plan import Request, make_plan
-from harness.schedule import Arm
+from harness.plan.plan import Request, make_plan
+from harness.plan.schedule import Arm
 from runtimes.base import Capability
-from runtimes.fake import FakeRuntime, FakeScript
+from runtimes.fake.runtime import FakeRuntime, FakeScript
 from workloads.registry import load
 
 EVERYTHING = frozenset(Capability) - {Capability.IMAGINARY}

@@ -10,14 +10,14 @@ from unittest import mock
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import Plan, Side, Step, limits
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations import Operation
 from runtimes.launcher.program import SOURCES
 from runtimes.launcher.server import Server
-from runtimes.namespaces import additions
-from runtimes.namespaces.additions import Bound
+from runtimes.ns.mounts import extra_mounts
+from runtimes.ns.mounts.extra_mounts import Bound
 
 ONE_ARGUMENT = limits.argument_bytes()
 
@@ -99,12 +99,12 @@ def test_mounts_that_are_held_have_slots() -> None:
 
 
 def test_as_many_binds_are_offered_as_there_are_slots() -> None:
-    made = [Bound(SOURCES, f"/{number}") for number in range(additions.MOST_BINDS)]
-    assert pack(*additions.held(made))
-    additions.check(made)
-    with pytest.raises(RuntimeFault, match=f"at most {additions.MOST_BINDS} of --bind"):
-        additions.check([*made, Bound(SOURCES, "/more")])
-    refused(*additions.held([*made, Bound(SOURCES, "/more")]))
+    made = [Bound(SOURCES, f"/{number}") for number in range(extra_mounts.MOST_BINDS)]
+    assert pack(*extra_mounts.held(made))
+    extra_mounts.check(made)
+    with pytest.raises(RuntimeFault, match=f"at most {extra_mounts.MOST_BINDS} of --bind"):
+        extra_mounts.check([*made, Bound(SOURCES, "/more")])
+    refused(*extra_mounts.held([*made, Bound(SOURCES, "/more")]))
 
 
 def test_a_filter_has_as_many_instructions_as_linux_takes() -> None:

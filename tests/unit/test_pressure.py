@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from harness.clock import HostClock
-from harness.pinning import pinned
-from harness.pressure import HostWatch, counters, discover
-from harness.pressure.pace import PATIENCE, settled, timed
-from harness.pressure.sampling import INTERVAL_S, KEPT, Sampler
-from harness.throttling import held_back_ns, throttled_ns
+from harness.host.pressure import HostWatch, counters, discover
+from harness.host.pressure.pace import PATIENCE, settled, timed
+from harness.host.pressure.sampling import INTERVAL_S, KEPT, Sampler
+from harness.run.pinning import pinned
+from harness.trial.throttling import held_back_ns, throttled_ns
 
 
 def files(**contents: str) -> counters.Reader:

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from harness import tables
+from harness.cli import tables
 from harness.clock import HostClock
-from harness.doctor import Row
+from harness.directories import PROJECT
+from harness.doctor import tune_table as tuning_table
+from harness.doctor.doctor import Row
 from harness.errors import HarnessFault
-from harness.perf import Entry, Measurement, Unmeasured
-from harness.places import PROJECT
-from harness.progress import TerminalObserver
-from harness.schedule import Arm, Slot
-from harness.terminal import Terminal, encode_json, pass_on, say, tell, warn
-from harness.tuning import table as tuning_table
-from harness.tuning.change import Change
+from harness.host.tuning.change import Change
+from harness.plan.schedule import Arm, Slot
+from harness.progress.progress import TerminalObserver
+from harness.project.perf import Entry, Measurement, Unmeasured
+from harness.terminal.terminal import Terminal, encode_json, pass_on, say, tell, warn
 from reports.__main__ import write
-from runtimes.images.oci.documents import digest_of
 from runtimes.printable import printable, printable_json, printable_line
+from runtimes.standalone.image.documents import digest_of
 from tests.support import synthetic
 from tests.support.command_line import Ended, invoke, module
 
@@ -194,7 +194,7 @@ def test_words_of_the_command_line(tmp_path: Path) -> None:
 def test_an_image_by_somebody_hostile(tmp_path: Path) -> None:
     image = hostile_image(tmp_path)
     (tmp_path / "out").mkdir()
-    name = "runtimes.images.oci"
+    name = "runtimes.standalone.image"
     for words in (
         ["inspect", str(image)],
         ["inspect", str(image), "--name", "another"],
@@ -212,7 +212,7 @@ def hostile_image(where: Path) -> Path:
     tree = where / "tree"
     tree.mkdir()
     (tree / "file").write_text("x")
-    made = module("runtimes.images.oci", "pack", str(tree), str(where / "image"), home=where)
+    made = module("runtimes.standalone.image", "pack", str(tree), str(where / "image"), home=where)
     assert made.status == 0, made.stderr
     blobs = where / "image/blobs/sha256"
     index = json.loads((where / "image/index.json").read_text())
@@ -245,15 +245,15 @@ def assert_quiet(ended: Ended) -> None:
 
 
 EDGES = {
-    "harness/commands/edge.py",
+    "harness/cli/edge.py",
     "reports/__main__.py",
     "results/ledger/__main__.py",
     "results/expect.py",
     "results/ledger/settle.py",
     "results/ledger/standing.py",
-    "runtimes/images/oci/__main__.py",
-    "runtimes/namespaces/__main__.py",
-    "runtimes/oci/command/main.py",
+    "runtimes/standalone/image/__main__.py",
+    "runtimes/standalone/box/__main__.py",
+    "runtimes/standalone/oci/command/main.py",
 }
 """Who writes to a stream of the process.  Those of results are children: who starts them tells."""
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import privacy
-from harness.places import PROJECT, Places
+from harness.directories import PROJECT, Places
 from harness.privacy import Nothing, Redaction, kernel_parameters, redaction_of
-from results.records import GateFinding
+from results.records.records import GateFinding
 from tests.support.command_line import invoke
 from tests.support.synthetic import make_run, make_trials
 

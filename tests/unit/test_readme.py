@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import tasks
-from harness.places import PROJECT
-from harness.suites import SUITES
+from harness.directories import PROJECT
+from harness.plan.suites import SUITES
 from runtimes.registry import load as load_runtimes
 from workloads.registry import load as load_workloads
 

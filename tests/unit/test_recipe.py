@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
-from runtimes.images import recipe as recipes
-from runtimes.images.recipe import (
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs import recipe as recipes
+from runtimes.images.rootfs.recipe import (
     FALLBACK,
     Distribution,
     ProgramSource,

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from support import recorded
 
-from harness.bench import Result
-from harness.commands.bench import _summarise as summarise
-from harness.loop import Tally
+from harness.cli.bench import _summarise as summarise
+from harness.run.bench import Result
+from harness.run.loop import Tally
 from reports.terminal.claims import claims_document, claims_view
 from reports.view import build
 from results.frame import load
 from results.gating import judged, online_cpus
 from results.ledger.outcome import judge_run, keep
-from results.records import Trial
-from results.store import RunDirectory
+from results.records.records import Trial
+from results.store.store import RunDirectory
 
 
 def of(name: str) -> RunDirectory:

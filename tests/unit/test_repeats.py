@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.loop import Tally, run_all
-from harness.pressure import NOTHING, Ended, Watch
-from harness.repeats import ENOUGH, REPEATS, SHARE, Repeats, took_s
+from harness.host.pressure import NOTHING, Ended, Watch
+from harness.run.loop import Tally, run_all
+from harness.run.repeats import ENOUGH, REPEATS, SHARE, Repeats, took_s
 from results import frame
-from runtimes.base import RuntimeFault
-from runtimes.fake import FakeScript, Fault
+from runtimes.fake.runtime import FakeScript, Fault
+from runtimes.faults import RuntimeFault
 from tests.support.bench_on_paper import PaperBench, bench_on_paper
 
 GOOD = FakeScript(conditions=frozenset())

@@ -10,7 +10,7 @@ from support import synthetic
 from reports.view import build
 from reports.view.arms import arm_views
 from results import frame
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 def test_a_daemon_is_shown_once_however_many_arms_it_serves(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from reports.view.counterparts import COUNTERPARTS, Counterpart
 from reports.view.published import PATH
 from results import frame
 from results.importers import Options, Source, import_files
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 from workloads.registry import load
 
 

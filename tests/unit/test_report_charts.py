@@ -16,7 +16,7 @@ from reports.charts import Chart, ecdf_chart, footprint_charts, phases_chart, sp
 from reports.html import render
 from reports.view import ReportView, build
 from results import frame
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 def view_of(run: RunDirectory) -> ReportView:

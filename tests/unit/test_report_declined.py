@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.terminal import encode_json
+from harness.terminal.terminal import encode_json
 from reports import __main__ as report
 from reports.charts import Chart, ecdf_chart, footprint_charts
 from reports.charts.svg import Declined, in_two_widths, require_drawable
@@ -18,7 +18,7 @@ from reports.html import render
 from reports.view import ReportView, build
 from results.frame import load
 from results.stats.values import middle
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 from tests.support import synthetic, waterfalls
 
 LARGE = 1.7e308

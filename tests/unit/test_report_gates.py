@@ -7,7 +7,7 @@ from dataclasses import replace
 from support import synthetic
 
 from reports.view.gates import _arm_gates, _findings, _trial_gates
-from results.records import ArmRecord, GateFinding, Status, Trial
+from results.records.records import ArmRecord, GateFinding, Status, Trial
 
 STEAL = GateFinding("steal", "invalid", "half of it was stolen", "another host", transient=True)
 MILD = GateFinding("steal", "caution", "a little was stolen")

@@ -11,9 +11,9 @@ from reports.view.effects import levels_of
 from reports.view.stopping import blocks_words, design, stopping_gates, stopping_tables
 from results.frame import load
 from results.ledger.outcome import judge_run
-from results.looks import ClaimState, ClaimStop, Look, PlannedLook, stops
-from results.records import Run
-from results.store import RunDirectory
+from results.records.looks import ClaimState, ClaimStop, Look, PlannedLook, stops
+from results.records.records import Run
+from results.store.store import RunDirectory
 from tests.support.bench_on_paper import RUN_ID, bench_on_paper
 from tests.support.budgeted import arm, arms, budgeted, claim
 

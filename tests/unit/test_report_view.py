@@ -17,8 +17,8 @@ from reports.view.arms import arm_views
 from reports.view.effects import effect, floor_of, order_interval
 from reports.view.startup import PHASES, phase_bars
 from results import frame
-from results.records import Run, Sample, Trial, arm_name
-from results.store import RunDirectory
+from results.records.records import Run, Sample, Trial, arm_name
+from results.store.store import RunDirectory
 from runtimes.base import PHASES as LIFE
 
 

@@ -17,8 +17,8 @@ from reports.view import ReportView, build
 from reports.view.waterfall import WaterfallView
 from reports.view.waterfall_rows import Fall
 from results.frame import load
-from results.records import GateFinding
-from results.store import RunDirectory
+from results.records.records import GateFinding
+from results.store.store import RunDirectory
 
 NARROW_SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 

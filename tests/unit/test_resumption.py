@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessFault
-from harness.loop import Tally, run_all
-from harness.resumption import plan_of
+from harness.plan.resume import plan_of
+from harness.run.loop import Tally, run_all
 from results.errors import StoreError
-from results.records import Run
-from results.store import RunDirectory
-from runtimes.fake import FakeRuntime, FakeScript
+from results.records.records import Run
+from results.store.store import RunDirectory
+from runtimes.fake.runtime import FakeRuntime, FakeScript
 from tests.support import synthetic
 from tests.support.bench_on_paper import bench_on_paper
 from workloads.registry import load

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import Entry
-from runtimes.images.contents import is_kept, without_leavings
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.rootfs.contents import is_kept, without_leavings
+from runtimes.images.rootfs.rootfs import Rootfs
 
 POSTGRES = "/usr/lib/postgresql/15/bin/postgres"
 

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.schedule import Arm, schedule
+from harness.plan.schedule import Arm, schedule
 
 ARMS = [Arm("native"), Arm("native", "aa"), Arm("ns"), Arm("docker"), Arm("kvm")]
 WORKLOADS = ["cpu.sysbench", "memory.stream", "startup.http"]

@@ -7,9 +7,9 @@ import platform
 
 import pytest
 
-from runtimes.namespaces import seccomp, seccomp_calls
-from runtimes.oci.compile import compile_rules
+from runtimes.ns.seccomp import calls, compiler
 from runtimes.oci.filters import default_filter
+from runtimes.standalone.oci.seccomp import compile_rules
 from tests.support import bpf
 from tests.support.libseccomp import oracle
 
@@ -24,11 +24,11 @@ THREAD_FLAGS = 0x003D0F00
 
 @pytest.fixture(scope="module")
 def program() -> bytes:
-    return seccomp.compile_filter()
+    return compiler.compile_filter()
 
 
 def judge(program: bytes, name: str, *args: int) -> int:
-    number = seccomp.resolve(pyseccomp, name)
+    number = compiler.resolve(pyseccomp, name)
     assert number is not None
     assert number >= 0, f"{name} does not exist on {platform.machine()}"
     return bpf.verdict(program, number, architecture=HERE, args=args)
@@ -41,8 +41,8 @@ def test_the_filter_is_small_enough_for_the_kernel(program: bytes) -> None:
 
 def test_every_allowed_call_of_this_architecture_is_allowed(program: bytes) -> None:
     refused = []
-    for name in seccomp_calls.ALLOWED:
-        number = seccomp.resolve(pyseccomp, name)
+    for name in calls.ALLOWED:
+        number = compiler.resolve(pyseccomp, name)
         if number is None or number < 0:
             continue
         if bpf.verdict(program, number, architecture=HERE) != bpf.ALLOW:
@@ -85,8 +85,8 @@ def either(request: pytest.FixtureRequest, program: bytes) -> bytes:
 
 def test_sockets_of_every_family_but_two_may_be_made(either: bytes) -> None:
     families = {family for family in range(70) if judge(either, "socket", family) == bpf.ALLOW}
-    assert families == set(range(64)) - {seccomp_calls.AF_ALG, seccomp_calls.AF_VSOCK}
-    assert judge(either, "socket", seccomp_calls.AF_VSOCK) == DENIED
+    assert families == set(range(64)) - {calls.AF_ALG, calls.AF_VSOCK}
+    assert judge(either, "socket", calls.AF_VSOCK) == DENIED
 
 
 @pytest.mark.parametrize("family", [38, 40])
@@ -109,7 +109,7 @@ def test_a_family_is_refused_through_the_other_tables_too(either: bytes) -> None
 
 
 def test_only_harmless_personalities_may_be_taken(program: bytes) -> None:
-    for persona in seccomp_calls.PERSONALITIES:
+    for persona in calls.PERSONALITIES:
         assert judge(program, "personality", persona) == bpf.ALLOW
     assert judge(program, "personality", 0x0040000) == DENIED  # ADDR_NO_RANDOMIZE
 
@@ -138,7 +138,7 @@ def test_x32_calls_are_not_a_way_around(program: bytes) -> None:
 
 def test_no_call_is_both_allowed_and_judged_by_its_arguments() -> None:
     judged = {"clone", "clone3", "socket", "socketcall", "personality"}
-    assert not judged & set(seccomp_calls.ALLOWED)
+    assert not judged & set(calls.ALLOWED)
 
 
 X32 = 0x40000000
@@ -164,10 +164,10 @@ EDGES = (1000, 0x3FFFFFFF, X32, X32 + 1000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 @pytest.mark.parametrize("architecture", [bpf.X86_64, bpf.I386, bpf.AARCH64, 0x40000028, 1])
 def test_every_call_is_judged_as_libseccomp_judges_it(program: bytes, architecture: int) -> None:
     """Numbers that libseccomp cannot name on the other architecture are the one difference."""
-    known = seccomp.highest(pyseccomp)
+    known = compiler.highest(pyseccomp)
     reference = oracle(pyseccomp)
     numbers = [*range(known + 20), *range(X32, X32 + 600), *EDGES]
-    newer = set(seccomp_calls.NEWER.values())
+    newer = set(calls.NEWER.values())
     different = []
     for number in numbers:
         for args in ARGUMENTS:

@@ -3,9 +3,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.errors import UsageFault
-from harness.schedule import Arm
-from harness.selection import choose_arms, choose_workloads, required
-from harness.suites import suite
+from harness.plan.schedule import Arm
+from harness.plan.selection import choose_arms, choose_workloads, required
+from harness.plan.suites import suite
 
 
 @dataclass

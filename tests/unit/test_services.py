@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.loop import run_all
-from harness.services import fill
-from results.records import Trial
-from runtimes.fake import DEMO_ARGV, FakeScript, Reply
+from harness.run.loop import run_all
+from harness.trial.services import fill
+from results.records.records import Trial
+from runtimes.fake.runtime import DEMO_ARGV, FakeScript, Reply
 from tests.support.bench_on_paper import DEMO, bench_on_paper
 from workloads.base import Command, CommandWork, Service, Side
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from runtimes.base import RuntimeFault
-from runtimes.images.layers.catalogue import StoredImage
-from runtimes.namespaces import settings
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.store.records import StoredImage
+from runtimes.standalone.box import settings
 
 IMAGE = StoredImage(
     "x", "sha256:" + "0" * 64, "amd64", ("sha256:" + "0" * 64,),

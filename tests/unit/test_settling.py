@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from harness.errors import HarnessFault
-from harness.settling import Child
+from harness.run.settling import Child
 from results.ledger.settle import main, plan_looks
-from results.looks import Look
+from results.records.looks import Look
 from runtimes import process
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from tests.support.budgeted import arm, arms, budgeted, claim
 
 
@@ -79,6 +79,6 @@ def test_a_look_that_was_not_planned_is_refused(
 
 def test_the_measuring_process_loads_no_statistics() -> None:
     heavy = "numpy", "scipy", "pandas"
-    script = f"import sys, harness.bench; print([m for m in {heavy} if m in sys.modules])"
+    script = f"import sys, harness.run.bench; print([m for m in {heavy} if m in sys.modules])"
     done = process.run([sys.executable, "-c", script], timeout_s=60, cwd=Path.cwd())
     assert done.stdout.strip() == b"[]"

@@ -8,7 +8,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from harness.slices import order
+from harness.trial.slices import order
 
 ARMS = range(2, 12)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.loop import Tally, run_all
-from harness.repeats import took_s
-from harness.slices.block import LEAST_ROUNDS
-from results.records import Sample, Trial
-from runtimes.agent import Agent, AgentFault
-from runtimes.fake import FakeEngine, FakeRuntime, FakeScript, Fault, Line, Reply
+from harness.run.loop import Tally, run_all
+from harness.run.repeats import took_s
+from harness.trial.slices.block import LEAST_ROUNDS
+from results.records.records import Sample, Trial
+from runtimes.agent.channel import Agent, AgentFault
+from runtimes.fake.runtime import FakeEngine, FakeRuntime, FakeScript, Fault, Line, Reply
 from tests.support.bench_on_paper import DEMO, PaperBench, bench_on_paper
 from workloads.base import (
     Answer,

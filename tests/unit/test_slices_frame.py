@@ -15,8 +15,8 @@ from reports.terminal.explain import explain_view
 from reports.view.environment import environment
 from reports.view.metrics import trial_values
 from results.frame import NO_SLICE
-from results.ledger.evidence import gather
-from results.ledger.judge import judge
+from results.ledger.judge.evidence import gather
+from results.ledger.judge.judge import judge
 from results.ledger.outcome import Outcome
 from results.slices import settled, sliced
 from tests.support import frames, synthetic

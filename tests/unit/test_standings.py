@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import standing_line
 from harness.errors import HarnessFault
-from harness.loop import run_all
-from harness.progress import TerminalObserver
-from harness.schedule import Arm, Slot, schedule
-from harness.standings import EVERY_S, FIRST, SHARE, Showing, ask
+from harness.plan.schedule import Arm, Slot, schedule
+from harness.progress import standing_line
+from harness.progress.progress import TerminalObserver
+from harness.run.loop import run_all
+from harness.run.standings import EVERY_S, FIRST, SHARE, Showing, ask
 from results.ledger.outcome import judge_run
 from results.ledger.standing import main
-from results.standings import Standing
-from results.store import RunDirectory
+from results.records.standings import Standing
+from results.store.store import RunDirectory
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.fake import FakeClock
+from runtimes.fake.runtime import FakeClock
+from runtimes.faults import RuntimeFault
 from tests.support import recorded
 from tests.support.bench_on_paper import bench_on_paper
 from tests.support.budgeted import arm, arms
@@ -46,7 +46,7 @@ class Judged:
     at: list[float] = dataclasses.field(default_factory=list)
 
     def __call__(self, run: Path) -> tuple[Standing, ...]:
-        """See harness.standings.Judge."""
+        """See harness.run.standings.Judge."""
         del run
         self.at.append(self.clock.now_ns() / 1e9)
         self.clock.sleep(self.seconds)
@@ -63,12 +63,12 @@ class Board:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def stands(self, standings: Sequence[Standing], blocks: int) -> None:
-        """See harness.standings.Board."""
+        """See harness.run.standings.Board."""
         assert list(standings) == [OPEN]
         self.shown.append(blocks)
 
     def note(self, text: str) -> None:
-        """See harness.standings.Board."""
+        """See harness.run.standings.Board."""
         self.notes.append(text)
 
 

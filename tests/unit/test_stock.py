@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
-from runtimes.images.rootfs import Rootfs
-from runtimes.images.stock import bootable, files, tree
-from runtimes.kvm.console import USER_SPACE
-from runtimes.kvm.devices import PORT_NAME
-from runtimes.kvm.xml import IDENTITY
+from runtimes.faults import RuntimeFault
+from runtimes.images.rootfs.rootfs import Rootfs
+from runtimes.kvm.domain.devices import PORT_NAME
+from runtimes.kvm.domain.xml import IDENTITY
+from runtimes.kvm.guest.console import USER_SPACE
+from runtimes.kvm.stock import bootable, files, tree
 
 MIB = 1 << 20
 
@@ -51,7 +51,7 @@ def test_both_sides_of_the_guest_agree_on_names() -> None:
     assert files.PORT == PORT_NAME
     assert files.IDENTITY == IDENTITY
     assert files.USER_SPACE.encode() == USER_SPACE
-    init = Path(tree.__file__).parents[1] / "guest/init.c"
+    init = Path(tree.__file__).parents[1] / "boot" / "init" / "init.c"
     assert f'"{files.USER_SPACE}"' in init.read_text()
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.budget import parse_budget
 from harness.errors import UsageFault
-from harness.pressure import NOTHING, Ended
+from harness.host.pressure import NOTHING, Ended
+from harness.plan.budget import parse_budget
 from results.ledger.outcome import judge_run
-from results.records import Run
-from results.store import RunDirectory
-from runtimes.fake import FakeScript, Fault
+from results.records.records import Run
+from results.store.store import RunDirectory
+from runtimes.fake.runtime import FakeScript, Fault
 from tests.support.bench_on_paper import DEMO
 from tests.support.budgeted import TRIAL_S, Budgeted, arm, arms, budgeted, claim
 

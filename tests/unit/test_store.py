@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import synthetic
 
-from results import store
 from results.errors import StoreError
-from results.journal import LINE_LIMIT_BYTES, Appender, Journal, encode
-from results.records import SCHEMA, Sample, Trial
-from results.store import RunDirectory
+from results.records.records import SCHEMA, Sample, Trial
+from results.store import store
+from results.store.journal import LINE_LIMIT_BYTES, Appender, Journal, encode
+from results.store.store import RunDirectory
 
 
 @pytest.fixture(autouse=True)

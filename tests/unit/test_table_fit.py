@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from harness import tables
-from harness.perf import Entry, Measurement
-from harness.table_fit import LEAST, Demand, share, shorten
-from harness.terminal import Terminal
+from harness.cli import tables
+from harness.project.perf import Entry, Measurement
+from harness.terminal.table_fit import LEAST, Demand, share, shorten
+from harness.terminal.terminal import Terminal
 
 ENTRY = Entry(
     "ns-start-beside-runc",

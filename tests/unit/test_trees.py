@@ -11,12 +11,13 @@ from unittest import mock
 
 import pytest
 
-from harness import clean
-from runtimes import process, trees
-from runtimes.base import RuntimeFault
-from runtimes.cgroups import base as cgroups
+from harness.clean import clean
+from runtimes import process
+from runtimes.faults import RuntimeFault
 from runtimes.images.unpack import remove_tree
-from runtimes.namespaces import engine
+from runtimes.linux import trees
+from runtimes.linux.cgroups import base as cgroups
+from runtimes.ns import engine
 
 LEVELS = 5000
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.loop import run_all
+from harness.run.loop import run_all
 from results.frame import load
-from results.ledger.evidence import gather
-from results.records import WARM_UP
-from runtimes.base import LimitsRead, RuntimeFault
-from runtimes.fake import DEMO_ARGV, FakeInstance, FakeScript, Fault, Reply
-from runtimes.fake_script import IDLE as IDLE_STATS
+from results.ledger.judge.evidence import gather
+from results.records.records import WARM_UP
+from runtimes.fake.runtime import DEMO_ARGV, FakeInstance, FakeScript, Fault, Reply
+from runtimes.fake.script import IDLE as IDLE_STATS
+from runtimes.faults import RuntimeFault
+from runtimes.resources import LimitsRead
 from tests.support.bench_on_paper import DEMO, bench_on_paper
 from workloads.base import Command, CommandWork
 from workloads.footprint import IDLE as FOOTPRINT

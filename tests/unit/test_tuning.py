@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import doctor
+from harness.doctor import doctor
 from harness.errors import HarnessFault
-from harness.tuning.change import Change, summarised
-from harness.tuning.isolation import usable_cpus
-from harness.tuning.setting import Setting, mask, permitted
-from harness.tuning.steps import restore, tune
-from harness.tuning.tree import Tree
-from harness.tuning.undo import Undo, UndoFile
+from harness.host.tuning.change import Change, summarised
+from harness.host.tuning.isolation import usable_cpus
+from harness.host.tuning.kernel_files import Tree
+from harness.host.tuning.setting import Setting, mask, permitted
+from harness.host.tuning.steps import restore, tune
+from harness.host.tuning.undo import Undo, UndoFile
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 CPU = "/sys/devices/system/cpu"

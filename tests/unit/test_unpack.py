@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import EPOCH_S, Entry, arrange
 from runtimes.images.unpack import remove_tree, resolve, unpack
 

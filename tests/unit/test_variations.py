@@ -7,16 +7,16 @@ from typing import cast
 
 import pytest
 
-from harness.plan import Plan, Request, make_plan
-from harness.prepare import _loses_limits, _steps
-from harness.schedule import Arm
-from harness.selection import choose_workloads
-from harness.suites import SUITES, suite
+from harness.plan.plan import Plan, Request, make_plan
+from harness.plan.schedule import Arm
+from harness.plan.selection import choose_workloads
+from harness.plan.suites import SUITES, suite
+from harness.prepare.prepare import _loses_limits, _steps
 from reports.view.counterparts import COUNTERPARTS
-from results.records import WaterfallStep
+from results.records.records import WaterfallStep
 from runtimes import registry, variations
 from runtimes.base import Availability, Capability, Runtime
-from runtimes.fake import FakeRuntime
+from runtimes.fake.runtime import FakeRuntime
 from workloads.application.repeats import FEWEST
 from workloads.base import CommandWork
 from workloads.registry import load

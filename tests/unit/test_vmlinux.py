@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images.vmlinux import PVH_NOTE, payload, plain_kernel, unpack
+from runtimes.faults import RuntimeFault
+from runtimes.kvm.boot.vmlinux import PVH_NOTE, payload, plain_kernel, unpack
 
 KERNEL = b"\x7fELF" + bytes(1000) + PVH_NOTE + bytes(1000)
 SIZE = struct.pack("<I", len(KERNEL))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from itertools import pairwise
 
-from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.profiles import DEFAULT, Profile
-from runtimes.namespaces.waterfall import BARE, WATERFALL
+from runtimes.ns.profile import DEFAULT, Profile
+from runtimes.ns.profiles.catalogue import CATALOGUE
+from runtimes.ns.profiles.waterfall import BARE, WATERFALL
 
 
 def changed(first: Profile, second: Profile) -> set[str]:

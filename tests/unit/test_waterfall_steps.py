@@ -12,8 +12,8 @@ from support.frames import frame, rows
 
 from results.frame import load
 from results.ledger.outcome import judge_run
-from results.records import ArmRecord, Run, WaterfallStep, WorkloadRecord
-from results.store import RunDirectory
+from results.records.records import ArmRecord, Run, WaterfallStep, WorkloadRecord
+from results.store.store import RunDirectory
 from results.waterfall import Step, Waterfall, rungs
 from results.waterfall import waterfalls as all_of
 

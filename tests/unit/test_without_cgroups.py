@@ -11,13 +11,15 @@ import pytest
 
 from harness.gates import Evidence
 from harness.gates.limits import limits_enforced
-from runtimes import cgroups, directories
-from runtimes.base import Limits, LimitsRead, RuntimeFault
-from runtimes.cgroups.absent import Absent, Processes
-from runtimes.cgroups.base import is_writable
-from runtimes.ids.rights import Rights
+from runtimes import directories
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import operations as ops
-from runtimes.namespaces import build
+from runtimes.linux import cgroups
+from runtimes.linux.cgroups.base import is_writable
+from runtimes.linux.cgroups.without import Absent, Processes
+from runtimes.linux.ids.rights import Rights
+from runtimes.ns import build
+from runtimes.resources import Limits, LimitsRead
 
 HOST = Absent("/sys/fs/cgroup is not ours to make cgroups in")
 WHOLE = Limits((0, 1), 2.0, 1 << 29)
@@ -108,7 +110,7 @@ def test_the_gate_wants_the_cpus_to_be_kept_all_the_same() -> None:
 def test_a_plain_users_state_is_where_xdg_puts_it(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], state: str
 ) -> None:
-    monkeypatch.setattr("runtimes.ids.rights.held", lambda: Rights.OWN_ROOT)
+    monkeypatch.setattr("runtimes.linux.ids.rights.held", lambda: Rights.OWN_ROOT)
     for name in ("HOME", "XDG_STATE_HOME", "TAREBENCH_STATE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

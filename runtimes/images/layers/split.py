@@ -13,14 +13,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from runtimes.base import RuntimeFault
-from runtimes.images.layers import tarwrite, union, walk
-from runtimes.images.layers.catalogue import StoredImage
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.reading import member_at
-from runtimes.images.layers.rules import DEFAULT, Rules
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.rootfs import Rootfs
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.limits.rules import DEFAULT, Rules
+from runtimes.images.layers.stack import union, walk
+from runtimes.images.layers.stack.members import member_at
+from runtimes.images.layers.store.records import StoredImage
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar import write
+from runtimes.images.layers.tar.member import Member
+from runtimes.images.rootfs.rootfs import Rootfs
 
 _FAMILY = "rootfs-"
 _TOLD_EACH = 50
@@ -61,7 +62,7 @@ def brought(
             progress(f"splitting the root filesystem: layer {number + 1} of {depth}")
         source = functools.partial(_opened, rootfs.directory, members, rules)
         with source() as content:
-            diff = tarwrite.digest(content)
+            diff = write.digest(content)
         chain = store.add(chain, diff, source, progress, complete=True).chain
         chains.append(chain)
     image = StoredImage(name, rootfs.digest, rootfs.architecture, tuple(chains))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers.member import Member
+from runtimes.images.layers.tar.member import Member
 
 PREFIX = ".wh."
 OPAQUE = ".wh..wh..opq"

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from harness.terminal import say, stderr, stdout, warn
+from harness.terminal.terminal import say, stderr, stdout, warn
 from tests.support.fuzz import CORPUS, TARGETS, Report, target
 
 

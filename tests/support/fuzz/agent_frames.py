@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from runtimes.agent import PROTOCOL_VERSION, Agent
-from runtimes.agent_frames import HEADER, AgentFault
+from runtimes.agent.channel import PROTOCOL_VERSION, Agent
+from runtimes.agent.frames import HEADER, AgentFault
 from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 

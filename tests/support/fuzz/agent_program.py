@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtimes import process
-from runtimes.agent_frames import HEADER
-from tests.support.agent_process import SOURCE
+from runtimes.agent.frames import HEADER
+from runtimes.images.rootfs.recipe import AGENT_SOURCE
 from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 from tests.support.sanitized import (
@@ -91,7 +91,7 @@ def play(program: Path, data: bytes) -> tuple[bool, str]:
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    with confined([SOURCE], "agent") as program:
+    with confined([AGENT_SOURCE], "agent") as program:
         if isinstance(program, str):
             return Report(0, 0, (), program)
 

@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 
 from runtimes import process
-from runtimes.images.oci import documents
-from runtimes.images.oci.documents import Descriptor, Execution, Layers, digest_of, encode
-from runtimes.images.oci.image import host_architecture
-from runtimes.images.oci.layout import Layout
+from runtimes.standalone.image import documents
+from runtimes.standalone.image.documents import Descriptor, Execution, Layers, digest_of, encode
+from runtimes.standalone.image.image import host_architecture
+from runtimes.standalone.image.layout import Layout
 from tests.support.fuzz import Report
 from tests.support.fuzz.image_cases import RULES, bring, ground, replay
 from tests.support.fuzz.image_layers import made

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-from runtimes import trees
-from runtimes.base import RuntimeFault
-from runtimes.images.layers import tree, walk
-from runtimes.images.layers.budget import Budget
-from runtimes.images.layers.catalogue import StoredImage
-from runtimes.images.layers.collection import collect
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import Rules
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pull
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.limits.budget import Budget
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.stack import tree, walk
+from runtimes.images.layers.store.garbage import collect
+from runtimes.images.layers.store.records import StoredImage
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member
+from runtimes.linux import trees
+from runtimes.standalone.image import pull
 
 RULES = Rules(entries=3000, total_bytes=16 << 20, ratio_from_bytes=4 << 20, path_bytes=1 << 20)
 SECRET = b"secret of the host"

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtimes.images.layers.collection import collect, shrink
-from runtimes.images.layers.member import file
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack, pull
-from runtimes.images.oci.documents import digest_of
+from runtimes.images.layers.store.garbage import collect, shrink
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import file
+from runtimes.standalone.image import pack, pull
+from runtimes.standalone.image.documents import digest_of
 from tests.support.fuzz import Report
 from tests.support.fuzz.image_cases import bring, ground, replay
 from tests.support.fuzz.mutate import mutated

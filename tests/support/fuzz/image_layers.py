@@ -13,7 +13,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from runtimes.images.oci import pack
+from runtimes.standalone.image import pack
 from tests.support.fuzz import Report
 from tests.support.fuzz.image_cases import bring, ground, replay
 from tests.support.fuzz.mutate import mutated

@@ -22,17 +22,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import HarnessFault
-from harness.resumption import plan_of
+from harness.plan.resume import plan_of
 from reports.__main__ import write as write_report
 from reports.terminal import claims, compare, explain
-from results.contents import Key
 from results.errors import StoreError
 from results.frame import load, load_trials
-from results.ledger.errors import LedgerError
+from results.ledger.claims.errors import LedgerError
+from results.ledger.claims.vocabulary import installed
 from results.ledger.outcome import judge_run
-from results.ledger.vocabulary import installed
-from results.records import Sample, Trial
-from results.store import RunDirectory
+from results.records.records import Sample, Trial
+from results.store.contents import Key
+from results.store.store import RunDirectory
 from runtimes.base import Runtime
 from runtimes.registry import load as load_runtimes
 from tests.support import synthetic

@@ -17,16 +17,17 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import runtimes.launcher
 from runtimes import process
-from runtimes.cgroups.specs import Bounds
-from runtimes.cgroups.v2 import V2
-from runtimes.ids.maps import BoxIds, Extent
 from runtimes.launcher import Plan, Step
-from runtimes.namespaces import build, seccomp
-from runtimes.namespaces.build import Attachment, Box
-from runtimes.namespaces.catalogue import CATALOGUE
-from runtimes.namespaces.view import Places, native_root
+from runtimes.launcher.program import SOURCES
+from runtimes.linux.cgroups.specs import Bounds
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.linux.ids.maps import BoxIds, Extent
+from runtimes.ns import build
+from runtimes.ns.build import Attachment, Box
+from runtimes.ns.mounts.mount_plan import Places, native_root
+from runtimes.ns.profiles.catalogue import CATALOGUE
+from runtimes.ns.seccomp import compiler
 from tests.support.fuzz import Played, Report, campaign
 from tests.support.fuzz.mutate import mutated
 from tests.support.sanitized import (
@@ -65,7 +66,7 @@ def steps(state: Path) -> tuple[Step, ...]:
             creation=host.creation("fuzz", "box", Bounds((0,), 1.0, 64 << 20)),
             controllers=host.controllers,
             attachment=attachment,
-            filter=seccomp.compile_filter() if profile.seccomp else b"",
+            filter=compiler.compile_filter() if profile.seccomp else b"",
         )
         found |= dict.fromkeys(build.plan(box).steps)
     return tuple(found)
@@ -146,7 +147,7 @@ def play(program: Path, plans: Sequence[bytes]) -> tuple[int, str]:
 
 def fuzz(rng: random.Random, seconds: float, corpus: Path) -> Report:
     """See tests.support.fuzz."""
-    sources = sorted(Path(runtimes.launcher.__file__).parent.glob("*.c"))
+    sources = sorted(SOURCES.glob("*.c"))
     with confined(sources, "launcher") as program:
         if isinstance(program, str):
             return Report(0, 0, (), program)

@@ -10,18 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.cgroups import Bounds, DeviceRule, IoLimit
-from runtimes.cgroups.devices import DEFAULT as DEFAULT_DEVICES
-from runtimes.cgroups.v1 import V1
-from runtimes.cgroups.v2 import V2
 from runtimes.launcher import Plan
 from runtimes.launcher import operations as ops
-from runtimes.namespaces import build, capabilities, seccomp_calls, view
-from runtimes.namespaces.profiles import PROFILES
-from runtimes.oci import bundle, plan, read, resources
+from runtimes.linux.cgroups import Bounds, DeviceRule, IoLimit
+from runtimes.linux.cgroups.devices import DEFAULT as DEFAULT_DEVICES
+from runtimes.linux.cgroups.v1 import V1
+from runtimes.linux.cgroups.v2 import V2
+from runtimes.ns import build, capabilities
+from runtimes.ns.mounts import mount_plan
+from runtimes.ns.profile import PROFILES
+from runtimes.ns.seccomp import calls
+from runtimes.oci import bundle, resources
 from runtimes.oci.configuration import ResourceLimit
 from runtimes.oci.describe import describe
 from runtimes.oci.filters import default_filter
+from runtimes.standalone.oci import plan, read
 from tests.support import oci_boxes
 
 MEANS = plan.Means(
@@ -110,7 +113,7 @@ def essence(steps: Plan) -> Counter[object]:
         step.operation
         for step in steps.steps
         if not isinstance(step.operation, HOW_THE_ROOT_COMES)
-        and step.operation != view.READ_ONLY_ROOT
+        and step.operation != mount_plan.READ_ONLY_ROOT
     )
 
 
@@ -165,8 +168,8 @@ def test_root_inside_is_the_subordinate_id_outside() -> None:
 def test_the_filter_names_every_call_that_ns_allows(machine: str) -> None:
     allowed = default_filter(machine).rules[0]
     assert set(allowed.names) == {
-        *seccomp_calls.ALLOWED,
-        *seccomp_calls.BY_ARCHITECTURE[machine],
+        *calls.ALLOWED,
+        *calls.BY_ARCHITECTURE[machine],
     }
     assert default_filter(machine).architectures[0].lower().endswith(machine)
 

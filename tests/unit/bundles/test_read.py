@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.launcher import operations as ops
 from runtimes.launcher.operations.base import RDONLY
-from runtimes.oci import bundle, plan, read, resources
+from runtimes.oci import bundle, resources
 from runtimes.oci.configuration import Device, HeldCapabilities, Hook, Hooks
 from runtimes.oci.fields import BundleFault
+from runtimes.standalone.oci import plan, read
 from tests.support import oci_boxes
 from tests.unit.bundles.test_bundle import MEANS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support import gate_figures, recorded
 
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 PAGE = Path(__file__).parents[3] / "docs" / "gates.md"
 OWN = {"swap", "memory-pressure", "throttled", "hot", "limits", "program-digest", "rootfs-digest",

@@ -10,9 +10,9 @@ import pytest
 from support import traces_host
 from support.synthetic import make_run, make_trials
 
-from results.gating import Observation, drift, judge, judged, observed, taken
+from results.gating import Observation, cpu_taken, drift, judge, judged, observed
 from results.gating.quarter import MOST
-from results.records import GateFinding, Pressure, Trial
+from results.records.records import GateFinding, Pressure, Trial
 
 ARMS = ("native", "native:aa", "ns", "docker")
 SWAP = GateFinding("swap", "invalid", "swapped", transient=True)
@@ -64,8 +64,8 @@ def test_a_quiet_run_has_no_findings_and_no_cautions() -> None:
 @pytest.mark.parametrize(
     ("code", "field", "caution", "invalid"),
     [
-        ("steal", "steal", taken.STEAL_CAUTION, taken.STEAL_INVALID),
-        ("busy-host", "others", taken.OTHERS_CAUTION, taken.OTHERS_INVALID),
+        ("steal", "steal", cpu_taken.STEAL_CAUTION, cpu_taken.STEAL_INVALID),
+        ("busy-host", "others", cpu_taken.OTHERS_CAUTION, cpu_taken.OTHERS_INVALID),
     ],
 )
 def test_time_taken_from_one_trial_alone_is_held_against_it(

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from support.synthetic import make_run, make_trials
 
-from results.gating.marks import Marks
-from results.records import WARM_UP, GateFinding, Trial
+from results.gating.validity import Marks
+from results.records.records import WARM_UP, GateFinding, Trial
 
 DRIFT = GateFinding("frequency-drift", "invalid", "slow", transient=True)
 STEAL = GateFinding("steal", "invalid", "stolen", transient=True)

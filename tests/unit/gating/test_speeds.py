@@ -9,7 +9,7 @@ from support import recorded, traces_host
 
 from results.gating import observed, online_cpus, speeds
 from results.gating.clock import clock_of
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 def drawn(seed: int, *levels: tuple[float, int], spread: float = 0.01) -> list[float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtimes.ids import maps, obstacles
-from runtimes.ids.maps import WHOLE, BoxIds, Extent
+from runtimes.linux.ids import maps, obstacles
+from runtimes.linux.ids.maps import WHOLE, BoxIds, Extent
 
 
 def test_the_hosts_own_map_is_told_from_any_other() -> None:

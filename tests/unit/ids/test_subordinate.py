@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.ids import subordinate
-from runtimes.ids.maps import IDS, MOST_EXTENTS, Extent
-from runtimes.ids.subordinate import COUNT, Range
+from runtimes.linux.ids import subordinate
+from runtimes.linux.ids.maps import IDS, MOST_EXTENTS, Extent
+from runtimes.linux.ids.subordinate import COUNT, Range
 
 
 def test_a_line_is_an_owner_a_start_and_a_count() -> None:

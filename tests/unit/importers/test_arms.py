@@ -7,7 +7,7 @@ import pytest
 from results.importers import ImportFault
 from results.importers.arms import checked_arm
 from results.importers.request import renames, sources
-from results.records import arm_name
+from results.records.records import arm_name
 from tests.support.imports import csv, made
 
 

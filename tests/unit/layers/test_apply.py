@@ -13,11 +13,12 @@ from unittest import mock
 import pytest
 from support.layer_trees import ME, Stack, d, f, hard, link
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers import apply, tree
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import Rules
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.stack import tree
+from runtimes.images.layers.tar.member import Member
+from runtimes.images.layers.unpack import apply
 
 
 @pytest.fixture

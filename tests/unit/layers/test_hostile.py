@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from support.hostile_archives import archives, hostile, members
 from support.layer_trees import ME, Stack, f, link
 
-from runtimes.base import RuntimeFault
-from runtimes.images.layers import tarstream, walk
-from runtimes.images.layers.apply import apply
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import Rules
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.stack import walk
+from runtimes.images.layers.tar import read
+from runtimes.images.layers.tar.member import Member
+from runtimes.images.layers.unpack.apply import apply
 
 SECRET = b"secret of the host"
 RULES = Rules(entries=200, total_bytes=1 << 20)
@@ -87,7 +88,7 @@ def test_no_damaged_archive_reaches_the_host(
         raw[place : place + len(noise)] = noise
         (home / "0").mkdir()
         with contextlib.suppress(RuntimeFault):
-            apply(tarstream.members(io.BytesIO(raw).read, RULES), home / "0", (), RULES, "user")
+            apply(read.members(io.BytesIO(raw).read, RULES), home / "0", (), RULES, "user")
         assert sorted(path.name for path in home.iterdir()) == ["0", "canary"]
         assert (home / "canary").read_bytes() == SECRET
         assert (home / "canary").stat().st_nlink == 1

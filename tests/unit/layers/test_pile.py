@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.layer_trees import d, f
 
-from runtimes.images.layers import catalogue, tree, union
-from runtimes.images.layers.budget import Budget
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import DEFAULT
-from runtimes.images.layers.sight import NoDirectoryFault, Sight
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.layers.union import Found
-from runtimes.images.oci import pack, pull
-from runtimes.images.oci.documents import Execution
+from runtimes.images.layers.limits.budget import Budget
+from runtimes.images.layers.limits.rules import DEFAULT
+from runtimes.images.layers.stack import tree, union
+from runtimes.images.layers.stack.union import Found
+from runtimes.images.layers.store import records as catalogue
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member
+from runtimes.images.layers.unpack.lookup import NoDirectoryFault, Sight
+from runtimes.standalone.image import pack, pull
+from runtimes.standalone.image.documents import Execution
 
 PATHS = ("a", "a/b", "a/b/c", "a/d", "e")
 KINDS = ("nothing", "file", "directory", "whiteout", "opaque")

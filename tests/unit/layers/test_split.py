@@ -9,9 +9,9 @@ import pytest
 from support.layer_trees import manifest
 
 from runtimes.images.layers import split
-from runtimes.images.layers.collection import collect
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.rootfs import Rootfs
+from runtimes.images.layers.store.garbage import collect
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.rootfs.rootfs import Rootfs
 
 
 @pytest.fixture

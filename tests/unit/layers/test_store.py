@@ -12,14 +12,14 @@ import pytest
 from msgspec.structs import replace
 from support.layer_trees import d, f
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers import tarwrite
-from runtimes.images.layers.catalogue import StoredImage, StoredLayer, chain_id
-from runtimes.images.layers.collection import collect, shrink
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.shelf import Source
-from runtimes.images.layers.store import LayerStore
+from runtimes.images.layers.store.garbage import collect, shrink
+from runtimes.images.layers.store.layer_directory import Source
+from runtimes.images.layers.store.records import StoredImage, StoredLayer, chain_id
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar import write
+from runtimes.images.layers.tar.member import Member
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def add(store: LayerStore, *layers: Sequence[Member], name: str = "image") -> St
     """An image of ``layers``, tagged."""
     chain, chains = "", []
     for members in layers:
-        chain = store.add(chain, tarwrite.digest(members), source(members), print).chain
+        chain = store.add(chain, write.digest(members), source(members), print).chain
         chains.append(chain)
     image = StoredImage(name, "sha256:" + "0" * 64, "amd64", tuple(chains))
     store.tag(image)
@@ -61,7 +61,7 @@ def test_directories_for_an_overlay_come_topmost_first(store: LayerStore) -> Non
 def test_a_layer_is_unpacked_once(store: LayerStore) -> None:
     opened: list[int] = []
     members = [f("a", b"x")]
-    digest = tarwrite.digest(members)
+    digest = write.digest(members)
     first = store.add("", digest, source(members, opened), print)
     again = store.add("", digest, source(members, opened), print)
     assert (first, len(opened)) == (again, 1)
@@ -70,7 +70,7 @@ def test_a_layer_is_unpacked_once(store: LayerStore) -> None:
 def test_of_many_at_once_one_unpacks_a_layer(store: LayerStore) -> None:
     opened: list[int] = []
     members = [f(str(number), b"x") for number in range(50)]
-    digest = tarwrite.digest(members)
+    digest = write.digest(members)
     gate = threading.Barrier(6)
     made: list[StoredLayer] = []
 
@@ -107,14 +107,14 @@ def test_images_that_begin_alike_share_layers(store: LayerStore) -> None:
 def test_a_layer_that_is_refused_half_way_leaves_nothing(store: LayerStore) -> None:
     members = [f("a"), f(".wh.")]
     with pytest.raises(HostileArchive):
-        store.add("", tarwrite.digest(members), source(members), print)
+        store.add("", write.digest(members), source(members), print)
     assert store.layers() == []
     assert [path.suffix for path in store.layers_home.iterdir()] == [".lock"]
 
 
 def test_what_a_killed_process_left_is_swept_by_the_next(store: LayerStore) -> None:
     members = [f("a")]
-    digest = tarwrite.digest(members)
+    digest = write.digest(members)
     left = store.layers_home / f".build-{digest[7:]}-x"
     (left / "entry/root").mkdir(parents=True)
     half = store.layers_home / digest[7:]  # without its record it does not count

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from support.layer_trees import archive, read, tar
 
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers import pax, tarstream
-from runtimes.images.layers.member import Member, file
-from runtimes.images.layers.rules import Rules
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.tar import pax
+from runtimes.images.layers.tar import read as tarstream
+from runtimes.images.layers.tar.member import Member, file
 
 LONG = "d" * 120 + "/" + "n" * 200
 

@@ -12,12 +12,12 @@ from support.frames import AGAIN, NATIVE, claim, frame, ledger, rows, times
 
 from reports.charts import forest_charts
 from reports.view.ledger import ledger_view
-from results.gating.marks import bounding
+from results.gating.validity import bounding
+from results.ledger.claims.rules import Rule, RuleKind
+from results.ledger.claims.schema import Part
 from results.ledger.findings import ClaimVerdict
-from results.ledger.judge import judge
-from results.ledger.rules import Rule, RuleKind
-from results.ledger.schema import Part
-from results.records import GateFinding
+from results.ledger.judge.judge import judge
+from results.records.records import GateFinding
 from tests.unit.ledger.test_looks import trial
 
 MEMORY = {"workload": "footprint.idle", "unit": "B", "direction": "lower"}

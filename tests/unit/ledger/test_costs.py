@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from results.ledger import words
-from results.ledger.costs import block_costs
-from results.records import Trial
+from results.ledger import numbers
+from results.ledger.judge.costs import block_costs
+from results.records.records import Trial
 from tests.unit.ledger.test_looks import trial
 
 
@@ -48,4 +48,4 @@ def test_what_tells_no_time_costs_nothing_known() -> None:
     [(0.2, "1 second"), (40.0, "40 seconds"), (240.0, "4 minutes"), (9000.0, "2.5 hours")],
 )
 def test_durations_are_as_exact_as_forecasts_are(seconds: float, said: str) -> None:
-    assert words.duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == said
+    assert numbers.duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == said

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from results.ledger.decide import decide, more_blocks
-from results.ledger.floors import AaFloor
-from results.ledger.rules import Direction, Rule, RuleKind
+from results.ledger.claims.rules import Direction, Rule, RuleKind
+from results.ledger.judge.decide import decide, more_blocks
+from results.ledger.judge.floors import AaFloor
 from results.stats import Comparison, compare
 
 QUIET = AaFloor(0.0001, 20, "")

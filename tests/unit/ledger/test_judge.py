@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support import synthetic
 from support.frames import AGAIN, NATIVE, claim, frame, ledger, part, rows, times
 
+from results.ledger.claims.schema import Claim
 from results.ledger.findings import ClaimVerdict
-from results.ledger.judge import judge
-from results.ledger.schema import Claim
-from results.records import ArmRecord, Skipped
+from results.ledger.judge.judge import judge
+from results.records.records import ArmRecord, Skipped
 
 BASE = (rows("native", NATIVE), rows("native:aa", AGAIN))
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.claims import known_names
-from results.ledger.errors import LedgerError
-from results.ledger.load import BUILT_IN, load
-from results.ledger.vocabulary import Known, installed, members
+from harness.plan.claims import known_names
+from results.ledger.claims.errors import LedgerError
+from results.ledger.claims.load import BUILT_IN, load
+from results.ledger.claims.vocabulary import Known, installed, members
 from runtimes.registry import load as load_runtimes
 from workloads.registry import load as load_workloads
 

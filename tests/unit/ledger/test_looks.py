@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pytest
 
+from results.ledger.claims.schema import Claim, Combine
 from results.ledger.looks import Stage, blocks_begun, judge_at, stages_of, states
-from results.ledger.schema import Claim, Combine
-from results.looks import ClaimState, Look, PlannedLook
-from results.records import GateFinding, Run, Trial
+from results.records.looks import ClaimState, Look, PlannedLook
+from results.records.records import GateFinding, Run, Trial
 from results.stats.intervals import Levels
 from tests.support import frames
 from tests.support.frames import AGAIN, NATIVE, times

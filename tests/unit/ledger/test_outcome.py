@@ -13,12 +13,12 @@ from support import synthetic
 from results import frame
 from results.errors import StoreError
 from results.ledger.__main__ import main
-from results.ledger.judge import judge
-from results.ledger.load import load
+from results.ledger.claims.load import load
+from results.ledger.judge.judge import judge
 from results.ledger.outcome import VERDICTS, judge_run, keep
 from results.ledger.simulate import Size, ledger
 from results.ledger.simulate import frame as simulated
-from results.store import RunDirectory
+from results.store.store import RunDirectory
 
 
 @pytest.fixture

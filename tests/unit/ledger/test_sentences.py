@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.frames import AGAIN, NATIVE, claim, frame, ledger, part, rows, times
 
-from results.ledger.judge import judge
-from results.ledger.schema import Part
-from results.records import Direction
+from results.ledger.claims.schema import Part
+from results.ledger.judge.judge import judge
+from results.records.records import Direction
 
 UNITS = {"higher": "1/s", "lower": "ns"}
 

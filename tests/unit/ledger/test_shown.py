@@ -20,13 +20,13 @@ from reports.view import build
 from reports.view.arms import arm_views
 from reports.view.ledger import LedgerView, ledger_view, stop_words
 from results.frame import load
-from results.ledger.errors import LedgerError
-from results.ledger.judge import judge
+from results.ledger.claims.errors import LedgerError
+from results.ledger.claims.schema import Claim
+from results.ledger.claims.vocabulary import installed
+from results.ledger.judge.judge import judge
 from results.ledger.outcome import Outcome, judge_run
-from results.ledger.schema import Claim
-from results.ledger.vocabulary import installed
-from results.looks import ClaimStop
-from results.store import RunDirectory
+from results.records.looks import ClaimStop
+from results.store.store import RunDirectory
 
 BASE = (rows("native", NATIVE), rows("native:aa", AGAIN))
 HOSTILE = "<script>alert(1)</script>"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from results.ledger.claims.load import load
 from results.ledger.findings import ClaimVerdict
-from results.ledger.judge import judge
-from results.ledger.load import load
+from results.ledger.judge.judge import judge
 from tests.support.imports import DATA, made
 from tests.support.two_runs import file_of, frame
 

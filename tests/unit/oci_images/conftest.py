@@ -10,8 +10,8 @@ from support.layouts import (
     TOP,
 )
 
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import pack
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image import pack
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from support.layouts import (
 )
 
 from runtimes import process
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers.rules import Rules
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci.documents import BadImage, digest_of
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image.documents import BadImage, digest_of
 
 
 @pytest.mark.parametrize("how", ["shorter", "longer", "other", "gone", "link", "fifo"])

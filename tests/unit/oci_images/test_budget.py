@@ -13,15 +13,15 @@ import pytest
 from support.layer_trees import d, f, hard
 from support.layouts import edit
 
-from runtimes.base import RuntimeFault
+from runtimes.faults import RuntimeFault
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers.budget import Budget
-from runtimes.images.layers.member import Member
-from runtimes.images.layers.rules import Rules
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import compression, pack, pull
-from runtimes.images.oci.compression import Compression
-from runtimes.images.oci.source import Opened
+from runtimes.images.layers.limits.budget import Budget
+from runtimes.images.layers.limits.rules import Rules
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.images.layers.tar.member import Member
+from runtimes.standalone.image import compression, pack, pull
+from runtimes.standalone.image.compression import Compression
+from runtimes.standalone.image.source import Opened
 
 SMALL = Rules(ratio=10, ratio_from_bytes=4 << 20)
 LARGE = 1 << 20

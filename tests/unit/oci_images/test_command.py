@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import __main__ as command
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image import __main__ as command
 
 
 @pytest.fixture

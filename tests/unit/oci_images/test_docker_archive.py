@@ -16,9 +16,9 @@ from support.layouts import (
 )
 
 from runtimes.images.canonical import HostileArchive
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci.documents import BadImage, digest_of
-from runtimes.images.oci.image import host_architecture
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image.documents import BadImage, digest_of
+from runtimes.standalone.image.image import host_architecture
 
 
 def saved(path: Path, *, links: bool = False, **changes: object) -> Path:

@@ -21,13 +21,13 @@ from support.layouts import (
 )
 
 from runtimes import process
-from runtimes.base import RuntimeFault
-from runtimes.images.layers.collection import collect
-from runtimes.images.layers.store import LayerStore
-from runtimes.images.oci import documents, pack, pull, source
-from runtimes.images.oci.compression import Compression
-from runtimes.images.oci.documents import BadImage
-from runtimes.images.oci.image import host_architecture
+from runtimes.faults import RuntimeFault
+from runtimes.images.layers.store.garbage import collect
+from runtimes.images.layers.store.store import LayerStore
+from runtimes.standalone.image import documents, pack, pull, source
+from runtimes.standalone.image.compression import Compression
+from runtimes.standalone.image.documents import BadImage
+from runtimes.standalone.image.image import host_architecture
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])

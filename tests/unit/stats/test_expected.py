@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from harness.slices import order
+from harness.trial.slices import order
 from results.stats import StatsError, compare
 from results.stats.expected import smallest
 from results.stats.interleaved import Block

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
+from harness.directories import PROJECT
+from harness.doctor.steadiness import expected
+from harness.doctor.steadiness.recording import Load, Recording
 from harness.errors import HarnessFault
-from harness.places import PROJECT
-from harness.slices import order
-from harness.steadiness import expected
-from harness.steadiness.recording import Load, Recording
-from harness.suites import SUITES
+from harness.plan.suites import SUITES
+from harness.trial.slices import order
 from results.expect import Question, answer
 from runtimes import process
 

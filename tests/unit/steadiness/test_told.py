@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from support import traces_host
 
-from harness.doctor import Row
-from harness.pressure.counters import take
-from harness.pressure.others import Process
-from harness.steadiness import load
-from harness.steadiness.recording import Load, Recording
-from harness.steadiness.told import rows
+from harness.doctor.doctor import Row
+from harness.doctor.steadiness import load
+from harness.doctor.steadiness.recording import Load, Recording
+from harness.doctor.steadiness.rows import rows
+from harness.host.pressure.counters import take
+from harness.host.pressure.others import Process
 
 QUIET = Load(10.0, 0.0, 0.0, {})
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from harness.steadiness import turns
-from harness.steadiness.recording import Load, Recording
-from harness.steadiness.turns import BLOCKS, ROUNDS, SECONDS, Turns, looked_at
-from runtimes.fake_script import FakeClock
+from harness.doctor.steadiness import turns
+from harness.doctor.steadiness.recording import Load, Recording
+from harness.doctor.steadiness.turns import BLOCKS, ROUNDS, SECONDS, Turns, looked_at
+from runtimes.fake.script import FakeClock
 
 PIECE_NS = 100_000
 NOTHING = Load(10.0, 0.0, 0.0, {})

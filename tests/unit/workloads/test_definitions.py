@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.recordings import output
 
-from runtimes.base import AGENT_PATH, BOX_PORT
+from runtimes.conventions import AGENT_PATH, BOX_PORT
 from workloads import (
     application,
     cpu,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recordings import output, recorded
 
-from runtimes.base import ROOT_SCRATCH, VOLUME_PATH
+from runtimes.conventions import ROOT_SCRATCH, VOLUME_PATH
 from workloads import storage
 from workloads.base import CommandWork, Size, Workload, WorkloadFault
 

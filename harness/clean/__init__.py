@@ -1,0 +1,1 @@
+"""Remove what killed runs left on this host, and nothing else."""

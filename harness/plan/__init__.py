@@ -1,0 +1,1 @@
+"""What a run will do, fixed before its first trial: arms, workloads, limits, order."""

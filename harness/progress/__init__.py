@@ -1,0 +1,1 @@
+"""What is running, how far it is, and how the claims stand."""

@@ -1,0 +1,1 @@
+"""The checks and targets of this project itself."""

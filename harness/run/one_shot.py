@@ -1,0 +1,203 @@
+"""One box by hand: made as a trial makes it, given files, a command run in it, files taken from it.
+
+For whoever writes a workload, or wants to know what a box is like inside.  Nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from harness.equipment import Equipment
+from harness.errors import HarnessFault, UsageFault
+from harness.plan.plan import Request, make_plan
+from harness.plan.schedule import Arm
+from harness.prepare.prepare import prepared
+from harness.progress.progress import TerminalObserver
+from harness.run.bench import exclusively
+from harness.trial.box import started
+from harness.trial.context import Context
+from runtimes import variations
+from runtimes.agent.channel import BoxFile, JobResult
+from runtimes.agent.files import LIMIT_BYTES
+from runtimes.base import DEFAULT_PROFILE, Capability
+from runtimes.resources import LimitsRead
+
+TRANSFER_S = 120.0
+LONGEST_S = 86_400.0
+BROUGHT = "/tmp"  # noqa: S108  # in the box, which has nothing else in it
+SHELL = ("/bin/sh", "-c")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A file here and its place in the box."""
+
+    here: Path
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is to be done in one box."""
+
+    arm: Arm
+    command: str
+    """For the box's shell."""
+    timeout_s: float
+    bring: tuple[Transfer, ...] = ()
+    fetch: tuple[Transfer, ...] = ()
+
+
+@dataclass(slots=True)
+class Visit:
+    """What became of it."""
+
+    result: JobResult
+    limits: LimitsRead
+    """As read back from outside."""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Phase → instant, ns on the host's monotonic clock."""
+
+
+def arm_of(text: str) -> Arm:
+    """``kvm:micro`` as an arm."""
+    backend, _, profile = text.partition(":")
+    return Arm(backend, profile or DEFAULT_PROFILE)
+
+
+def to_bring(text: str) -> Transfer:
+    """``FILE:PATH``; without a path, into the box's /tmp.
+
+    Raises:
+        UsageFault: the file is not there, is no regular one or is too large, or the path is not
+            absolute.
+    """
+    name, separator, there = text.partition(":")
+    here = Path(name)
+    try:
+        status = here.stat()
+    except OSError as error:
+        raise UsageFault(
+            f"--bring {text}: {error.strerror}", hint="write it as FILE:PATH"
+        ) from None
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LIMIT_BYTES:
+        raise UsageFault(
+            f"--bring {text}: not a regular file of at most {LIMIT_BYTES >> 20} MiB",
+            hint="put several into an archive, and unpack it in the box",
+        )
+    return Transfer(here, _absolute("--bring", there if separator else f"{BROUGHT}/{here.name}"))
+
+
+def to_fetch(text: str) -> Transfer:
+    """``PATH:FILE``; without a file, into the current directory under its own name.
+
+    Raises:
+        UsageFault: the path is not absolute.
+    """
+    there, _, here = text.partition(":")
+    path = _absolute("--fetch", there)
+    return Transfer(Path(here or PurePosixPath(path).name), path)
+
+
+def _absolute(option: str, path: str) -> str:
+    if not path.startswith("/") or path.endswith("/"):
+        raise UsageFault(
+            f"{option}: {path!r} is no absolute path of a file in the box",
+            hint="write --bring FILE:/PATH or --fetch /PATH:FILE",
+        )
+    return path
+
+
+def run_errand(
+    equipment: Equipment,
+    request: Request,
+    errand: Errand,
+    observer: TerminalObserver,
+    *,
+    wait: bool,
+) -> Visit:
+    """Prepare what the errand's box needs, and carry it out.
+
+    Raises:
+        UsageFault, HarnessFault, RuntimeFault: see ``bench`` and ``carry_out``.
+    """
+    if not 0 < errand.timeout_s <= LONGEST_S:
+        raise UsageFault(
+            f"--seconds {errand.timeout_s:g} is not between 1 and {LONGEST_S:g}",
+            hint="it is the time limit of the command",
+        )
+    plan = make_plan(request, equipment.runtimes, equipment.workloads)
+    if errand.arm not in plan.arms:
+        raise UsageFault(
+            f"{request.backend!r} is not one kind of box", hint="name one, such as kvm:micro"
+        )
+    able = variations.capabilities(equipment.runtimes[errand.arm.backend], errand.arm.profile)
+    with (
+        exclusively(equipment, plan, observer, wait=wait),
+        observer.showing(),
+        prepared(plan, equipment, observer) as ready,
+    ):
+        observer.doing(f"starting {errand.arm.name}")
+        return carry_out(ready.context, errand, volume=Capability.VOLUME in able)
+
+
+def carry_out(context: Context, errand: Errand, *, volume: bool) -> Visit:
+    """Start a box, do the errand in it, stop and remove it.
+
+    What the command has left is fetched however it ended.
+
+    Raises:
+        HarnessFault: a file cannot be read or written here.
+        RuntimeFault: the box cannot be had, or refuses a file.
+    """
+    contents = [(each, _read(each.here)) for each in errand.bring]
+    arm = errand.arm
+    with started(context, arm.backend, arm.profile, volume=volume) as box:
+        agent = box.instance.agent
+        for each, content in contents:
+            mode = stat.S_IMODE(each.here.stat().st_mode) & 0o777
+            agent.put(each.there, content, mode=mode, timeout_s=TRANSFER_S)
+        result = agent.run([*SHELL, errand.command], timeout_s=errand.timeout_s)
+        visit = Visit(result, box.instance.limits(), box.marks)
+        for each in errand.fetch:
+            _write(each.here, agent.get(each.there, timeout_s=TRANSFER_S))
+    return visit
+
+
+def told(errand: Errand, visit: Visit) -> str:
+    """How it went, in a line."""
+    result, marks = visit.result, visit.marks
+    up_ms = (marks["first_byte"] - marks["request"]) / 1e6
+    cpu_ms = (result.user_ns + result.sys_ns) / 1e6
+    how = f"signal {-result.status}" if result.status < 0 else f"exit status {result.status}"
+    parts = [
+        f"{errand.arm.name}: first byte after {up_ms:.1f} ms",
+        f"{how} after {result.wall_ns / 1e6:.1f} ms, {cpu_ms:.1f} ms of CPU",
+        f"{result.max_rss_bytes / 1e6:.1f} MB at most",
+        f"time limit of {errand.timeout_s:g} s" if result.timed_out else "",
+        "output cut off" if result.truncated else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HarnessFault(f"cannot read {path}: {error.strerror}") from None
+
+
+def _write(path: Path, file: BoxFile) -> None:
+    """Whole or not at all; what the box calls set-user-id is an ordinary file here."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(file.content)
+        draft.chmod(file.mode & 0o777)
+        draft.rename(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise HarnessFault(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""One trial: a fresh box, its work, its gates, its record."""

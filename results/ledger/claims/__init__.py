@@ -1,0 +1,1 @@
+"""What a ledger holds: read, checked to the last name, and resolved."""

@@ -1,0 +1,1 @@
+"""Every claim of a ledger against the evidence of a run."""

@@ -1,0 +1,1 @@
+"""Records of runs, as they stand in their files.  Loads nothing but msgspec."""

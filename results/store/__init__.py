@@ -1,0 +1,1 @@
+"""A run's directory: its record, its journals, what is damaged in them."""

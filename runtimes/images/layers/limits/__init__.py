@@ -1,0 +1,1 @@
+"""What a layer may ask for, and what unpacking an image may take in all."""

@@ -1,0 +1,1 @@
+"""A stack of layers: what it shows at a path, and its members."""

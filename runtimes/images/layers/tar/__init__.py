@@ -1,0 +1,1 @@
+"""Layers as tar archives: read strictly, written with one possible spelling."""

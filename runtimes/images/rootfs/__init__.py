@@ -1,0 +1,1 @@
+"""The one root filesystem that every arm runs: from packages to a cached tree."""

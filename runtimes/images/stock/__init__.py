@@ -1,5 +1,0 @@
-"""A full Debian VM as people run it: its own disk with boot loader, kernel, systemd and sshd."""
-
-from runtimes.images.stock.image import Stock, stock_image
-
-__all__ = ["Stock", "stock_image"]

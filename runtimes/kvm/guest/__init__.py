@@ -1,0 +1,1 @@
+"""One guest's life: QEMU's process, console, devices, files, end."""

@@ -1,0 +1,1 @@
+"""What each profile decides, and the machine that follows from it."""

@@ -1,0 +1,1 @@
+"""What the kernel offers, one module for each: cgroups, ids, disks, processes, trees."""

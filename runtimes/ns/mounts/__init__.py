@@ -1,0 +1,1 @@
+"""The box's view of files, as operations of the launcher."""

@@ -1,0 +1,1 @@
+"""The default seccomp filter: its calls, its search tree, its program."""

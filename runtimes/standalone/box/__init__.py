@@ -1,0 +1,1 @@
+"""One box by hand, of layers or of an OCI image."""

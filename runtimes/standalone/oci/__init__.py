@@ -1,0 +1,1 @@
+"""An OCI runtime for ``ns``: bundles read, containers created, started and deleted."""
