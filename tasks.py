@@ -17,7 +17,7 @@ from harness.cli.bench import bench
 from harness.cli.box import box
 from harness.cli.edge import CLAIMS_HELP, JSON_HELP, RUN_HELP, admit, edge, names, opened, show
 from harness.cli.host import clean, doctor
-from harness.cli.project import fuzz, perf, soak, test
+from harness.cli.project import fmt, fuzz, lint, perf, soak, test, types
 from harness.cli.runs import import_, report
 from harness.directories import places
 from harness.terminal.terminal import warn
@@ -30,12 +30,15 @@ __all__ = [
     "compare",
     "doctor",
     "explain",
+    "fmt",
     "fuzz",
     "import_",
+    "lint",
     "perf",
     "report",
     "soak",
     "test",
+    "types",
 ]
 
 

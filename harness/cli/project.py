@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,11 +20,35 @@ from harness.terminal.terminal import encode_json, stderr, stdout, warn
 from runtimes import process
 
 
+@task
+@edge
+def lint(_: Invocation) -> None:
+    """Check style and structure: seconds."""
+    if not _all_hold(checks.lint()):
+        raise Exit(code=1)
+
+
+@task
+@edge
+def fmt(_: Invocation) -> None:
+    """Format the source, and mend of its style what needs no thought."""
+    if not _all_hold(checks.fmt()):
+        raise Exit(code=1)
+
+
+@task
+@edge
+def types(_: Invocation) -> None:
+    """Check types."""
+    if not _all_hold(checks.types()):
+        raise Exit(code=1)
+
+
 @task(
     help={
         "only": "a part of a test's name",
-        "fast": "no engines, no browser: unit tests only",
-        "all": "those too that take minutes in an emulated guest",
+        "fast": "a minute: no engines, no browser, of the unit tests those that take milliseconds",
+        "all": "those too that take minutes, most of them in an emulated guest",
     }
 )
 @edge
@@ -34,9 +59,8 @@ def test(  # a task, not a test
     all: bool = False,  # noqa: A002, PT028  # the option's name
 ) -> None:
     """Run every check: style, types and imports, and where these hold the tests."""
-    read = [process.inherit(each, cwd=PROJECT) for each in checks.readings()]
-    if any(read):
-        warn("the tests have not run: style, types or imports do not hold")
+    if not _all_hold([*checks.lint(), *checks.types()]):
+        warn("the tests have not run: style, imports or types do not hold")
         raise Exit(code=1)
     commands = checks.tests(only, fast=fast, exhaustive=all)
     ended = [process.inherit(each, cwd=PROJECT) for each in commands]
@@ -86,3 +110,8 @@ def soak(_: Invocation, cycles: str = "10000") -> None:
     """Start and stop many boxes, and see that nothing of them is left."""
     if process.inherit(checks.soak(values.whole("--cycles", cycles)), cwd=PROJECT) != 0:
         raise Exit(code=1)
+
+
+def _all_hold(commands: Sequence[Sequence[str]]) -> bool:
+    """Run each, with what it says shown; the first that fails ends it."""
+    return not any(process.inherit(each, cwd=PROJECT) for each in commands)

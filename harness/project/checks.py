@@ -15,15 +15,25 @@ NONE_SELECTED = 5
 """pytest's status where no test has such a name: another command may have it."""
 
 
-def readings() -> list[list[str]]:
-    """Commands that read the source and take a minute: style, types, structure."""
+def lint() -> list[list[str]]:
+    """Commands that check style and structure: seconds, so that they come first."""
     python = [sys.executable, "-m"]
     return [
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
-        [*python, "mypy"],
         [str(Path(sys.executable).with_name("lint-imports"))],
     ]
+
+
+def fmt() -> list[list[str]]:
+    """Commands that write the source as ``lint`` wants it, as far as that needs no thought."""
+    python = [sys.executable, "-m"]
+    return [[*python, "ruff", "check", "--fix-only", "."], [*python, "ruff", "format", "."]]
+
+
+def types() -> list[list[str]]:
+    """The command that checks types."""
+    return [[sys.executable, "-m", "mypy"]]
 
 
 def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
@@ -33,11 +43,12 @@ def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
 
     Args:
         only: a part of a test's name.
-        fast: no engines, no browser: unit tests only.
+        fast: no engines, no browser, and of the unit tests those that take milliseconds.
         exhaustive: those too that take minutes in an emulated guest.
     """
     python = [sys.executable, "-m", "pytest", f"--durations={SLOWEST}"]
-    selected = [] if exhaustive else ["-m", "not exhaustive"]
+    marks = "not slow and not exhaustive" if fast else "" if exhaustive else "not exhaustive"
+    selected = ["-m", marks] if marks else []
     selected += ["-k", only] if only else []
     # pytest-benchmark, which no unit test uses, objects to processes beside it with a warning.
     unit = [*python, "-n", "auto", "-p", "no:benchmark", "tests/unit", *selected]

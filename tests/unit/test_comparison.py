@@ -180,6 +180,7 @@ def test_holm_steps_down_from_the_clearest(clarity: list[int], kept: list[bool])
     assert list(survivors([at_most(limit) for limit in clarity])) == kept  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_one_of_many_differences_by_chance_is_no_regression(tmp_path: Path) -> None:
     """Over 200 pairs of equal sides with 12 metrics: any "worse" or "better" at most 5 %."""
     rng = np.random.default_rng(20240615)

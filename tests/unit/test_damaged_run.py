@@ -43,6 +43,7 @@ def damaged(whole: RunDirectory) -> RunDirectory:
     return RunDirectory.open(whole.path, whole.path.parent)
 
 
+@pytest.mark.slow
 def test_the_page_tells_what_is_damaged_and_shows_the_rest(damaged: RunDirectory) -> None:
     page = report.write(damaged.path).read_text()
     assert "samples.jsonl:8: not a valid record" in page
@@ -53,6 +54,7 @@ def test_the_page_tells_what_is_damaged_and_shows_the_rest(damaged: RunDirectory
     assert "<svg" in page
 
 
+@pytest.mark.slow
 def test_the_page_of_a_whole_run_says_nothing_of_damage(whole: RunDirectory) -> None:
     page = report.write(whole.path).read_text()
     assert "damaged" not in page
@@ -100,6 +102,7 @@ READERS: dict[str, Callable[[Invocation, str], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report", "claims", "explain", "compare"])
 def test_a_task_that_reads_damage_tells_it_and_ends_with_1(
     damaged: RunDirectory, name: str, capfd: pytest.CaptureFixture[str]
@@ -113,6 +116,7 @@ def test_a_task_that_reads_damage_tells_it_and_ends_with_1(
     assert told.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report", "claims", "explain", "compare"])
 @pytest.mark.parametrize(
     ("before", "after"),
@@ -161,6 +165,7 @@ def test_a_task_without_damage_goes_on() -> None:
     edge.admit(())
 
 
+@pytest.mark.slow
 def test_seeded_damage_ends_in_nothing_but_faults_of_ours() -> None:
     fuzz = target("journals")
     found = fuzz(random.Random(20261124), 6.0, CORPUS / "journals")

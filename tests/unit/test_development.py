@@ -39,8 +39,18 @@ def test_unit_tests_run_on_every_cpu_and_what_starts_boxes_alone() -> None:
     assert unit[-1] == "tests/unit"
     assert "-n" not in real
     assert real[-3:] == ["tests/contract", "tests/integration", "tests/browser"]
-    named = checks.tests("disk", fast=True, exhaustive=True)
-    assert named == [[*unit, "-k", "disk"]]
+    assert checks.tests("disk", fast=False, exhaustive=True)[0] == [*unit, "-k", "disk"]
+
+
+def test_what_is_asked_for_in_a_minute_starts_no_box_and_is_nothing_slow() -> None:
+    (unit,) = checks.tests("disk", fast=True, exhaustive=True)
+    assert unit[unit.index("tests/unit") :] == [
+        "tests/unit",
+        "-m",
+        "not slow and not exhaustive",
+        "-k",
+        "disk",
+    ]
 
 
 def test_what_takes_minutes_in_a_guest_is_asked_for() -> None:

@@ -10,6 +10,7 @@ from tests.support.fuzz import CORPUS, TARGETS, target
 from tests.support.fuzz.mutate import mutated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_nothing_of_the_corpus_is_found_again(name: str) -> None:
     report = target(name)(random.Random(1), 0.0, CORPUS / name)

@@ -77,6 +77,7 @@ def test_a_probe_that_hangs_is_killed_at_its_limit() -> None:
     assert "0.2 s" in outcome.reason
 
 
+@pytest.mark.slow
 def test_a_probe_that_had_its_cpu_time_and_said_nothing_is_decided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -95,6 +95,7 @@ def attribute(root: Element, path: str, name: str) -> str:
     return element.attrib[name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"libvirt's schema is not installed: {SCHEMA}")
 @pytest.mark.parametrize(("profile", "architecture"), EXISTING)
 @pytest.mark.parametrize("accelerator", ["kvm", "tcg"])

@@ -123,6 +123,7 @@ def test_a_late_one(entry: Recorder) -> None:
 """
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_pytest_to_the_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

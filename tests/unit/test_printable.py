@@ -44,6 +44,7 @@ def steering(text: str) -> str:
     return "".join(char for char in text if printable(char) != char)
 
 
+@pytest.mark.slow
 def test_every_character_is_seen_a_space_or_escaped() -> None:
     for point in range(sys.maxunicode + 1):
         shown = printable(chr(point))
@@ -159,6 +160,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [[], ["--as-json"]])
 @pytest.mark.parametrize(
     "words", [["claims"], ["explain", "cpu-native"], ["compare", "latest:ns", "latest:docker"]]
@@ -176,6 +178,7 @@ def test_the_page_of_a_run_by_somebody_hostile(runs: Path) -> None:
     assert "]0;owned" in page.read_text()
 
 
+@pytest.mark.slow
 def test_words_of_the_command_line(tmp_path: Path) -> None:
     typed = IN_FILES.replace("\x00", "")
     for words in (

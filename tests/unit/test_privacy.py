@@ -102,6 +102,7 @@ def test_a_host_that_is_called_like_a_backend_keeps_its_words(
     assert redaction_of(places, keep=("docker",)).text("docker: refused") == "docker: refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", [False, True])
 def test_a_run_is_written_without_private_facts_unless_they_are_asked_for(
     tmp_path: Path, *, flag: bool

@@ -153,6 +153,7 @@ def test_a_mere_caution_is_not_repeated(tmp_path: Path) -> None:
     assert (tally.ok, tally.repeats) == (16, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(12))
 def test_a_killed_run_goes_on_to_the_same_trials_as_one_that_was_not(
     tmp_path: Path, at: int

@@ -87,6 +87,7 @@ def test_emulated_arms_are_hollow_and_off_the_scale_they_are_arrows(charts: list
     assert "emulated" in charts[0].description
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(hostile: ReportView) -> None:
     assert render(hostile) == render(hostile)
 
@@ -119,6 +120,7 @@ def test_hostile_text_stays_text_in_the_page(hostile: ReportView) -> None:
     assert "&lt;/script&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_page_names_no_host_and_holds_no_nan(tmp_path: Path) -> None:
     for blocks in (1, 6):
         run = synthetic.write(tmp_path / str(blocks), blocks=blocks)
@@ -149,6 +151,7 @@ def test_a_run_without_native_still_has_a_page(tmp_path: Path) -> None:
     assert "no baseline" in page
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_parquet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

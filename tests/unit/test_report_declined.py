@@ -57,6 +57,7 @@ def view_of(directory: RunDirectory) -> ReportView:
     return build(directory.run(), load(directory), directory.trials())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", ["zeros", "negative", "near the largest", "smallest"])
 def test_start_ups_that_no_axis_holds_are_a_sentence(tmp_path: Path, values: str) -> None:
     view = view_of(written(tmp_path, VALUES[values], ("startup",)))
@@ -88,6 +89,7 @@ def test_footprints_of_nothing_or_less_are_drawn_as_nothing(tmp_path: Path, valu
     assert not any(chart.declined for chart in charts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", VALUES)
 def test_a_run_of_nothing_but_odd_values_has_its_page(tmp_path: Path, values: str) -> None:
     directory = written(tmp_path, VALUES[values], ("",), blocks=2)
@@ -96,6 +98,7 @@ def test_a_run_of_nothing_but_odd_values_has_its_page(tmp_path: Path, values: st
     assert "Traceback" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", VALUES)
 def test_a_waterfall_of_odd_values_has_its_page(tmp_path: Path, values: str) -> None:
     run = waterfalls.make_run(blocks=6)

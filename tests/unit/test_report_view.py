@@ -140,6 +140,7 @@ def test_a_run_without_a_trial_is_a_view_too(tmp_path: Path) -> None:
     assert any(gate.title == "The run is not finished" for gate in view.gates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, -5.0, 1e-300, 1e300])
 def test_absurd_values_never_become_a_ratio_that_is_no_number(tmp_path: Path, value: float) -> None:
     run = synthetic.make_run(blocks=6)

@@ -191,6 +191,7 @@ def test_steps_appear_in_their_section_and_in_no_other(view: ReportView) -> None
     assert "ns:wf" not in " ".join(view.answer)
 
 
+@pytest.mark.slow
 def test_a_step_that_failed_is_among_the_failures(tmp_path: Path) -> None:
     run = waterfalls.make_run(blocks=2)
     stopped = GateFinding("limits", "invalid", "limits are not enforced")
@@ -206,12 +207,14 @@ def test_a_step_that_failed_is_among_the_failures(tmp_path: Path) -> None:
     assert "ns:wf-09-user" in render(view)
 
 
+@pytest.mark.slow
 def test_a_run_without_steps_has_no_such_section(tmp_path: Path) -> None:
     view = view_of(synthetic.write(tmp_path, blocks=2))
     assert view.waterfall is None
     assert "Where the cost comes from" not in render(view)
 
 
+@pytest.mark.slow
 def test_few_blocks_are_drawn_and_nothing_is_claimed(tmp_path: Path) -> None:
     run = waterfalls.make_run(blocks=1)
     run = replace(run, rounds={})
@@ -240,6 +243,7 @@ def test_a_step_without_a_common_block_is_no_beginning(tmp_path: Path) -> None:
     assert runc.cells[1].remark == "too few blocks to say"
 
 
+@pytest.mark.slow
 def test_hostile_words_of_a_step_stay_words(tmp_path: Path) -> None:
     run = waterfalls.write(tmp_path, blocks=5, hostile=synthetic.HOSTILE)
     page = render(view_of(run))

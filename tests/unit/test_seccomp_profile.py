@@ -161,6 +161,7 @@ ARGUMENTS = (
 EDGES = (1000, 0x3FFFFFFF, X32, X32 + 1000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [bpf.X86_64, bpf.I386, bpf.AARCH64, 0x40000028, 1])
 def test_every_call_is_judged_as_libseccomp_judges_it(program: bytes, architecture: int) -> None:
     """Numbers that libseccomp cannot name on the other architecture are the one difference."""

@@ -18,6 +18,7 @@ from runtimes.faults import RuntimeFault
 from tests.support.budgeted import arm, arms, budgeted, claim
 
 
+@pytest.mark.slow
 def test_the_child_says_what_the_statistics_say(tmp_path: Path) -> None:
     child = Child()
     assert child.plan(12) == plan_looks(12)

@@ -163,6 +163,7 @@ def test_whatever_is_shown_the_same_trials_run_in_the_same_order(tmp_path: Path)
     assert shown[1]
 
 
+@pytest.mark.slow
 def test_the_child_says_what_the_ledger_says() -> None:
     path = recorded.RUNS / recorded.BOTH[0]
     found = {each.claim: each for each in ask(path, PATIENT_S)}
@@ -179,6 +180,7 @@ def test_the_child_says_what_the_ledger_says() -> None:
     assert tiers.low <= tiers.ratio <= tiers.high
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_read_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

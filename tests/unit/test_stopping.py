@@ -250,6 +250,7 @@ def test_where_the_last_look_failed_the_report_takes_it(tmp_path: Path) -> None:
         assert verdicts(bench.paper.directory) == {"free": "refuted"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [500.0, 980.0, 999.0])
 def test_the_report_says_what_the_looks_said(tmp_path: Path, speed: float) -> None:
     claims = claim() + claim("wide", margin=0.3) + claim("fine", margin=0.001)
@@ -260,6 +261,7 @@ def test_the_report_says_what_the_looks_said(tmp_path: Path, speed: float) -> No
         assert verdicts(bench.paper.directory).items() <= told.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 4, 23, 24, 25, 29, 30, 33])
 def test_a_killed_run_resumes_with_its_looks_and_what_it_has_spent(tmp_path: Path, at: int) -> None:
     """It ends with the blocks and looks of a run that was never killed."""

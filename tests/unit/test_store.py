@@ -79,6 +79,7 @@ def test_a_name_that_is_no_run_id_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_trial_torn_at_any_byte_is_ignored_and_cut_off_on_resume(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, synthetic.make_run(blocks=1))
     with run:

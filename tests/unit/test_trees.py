@@ -55,6 +55,7 @@ def deep(top: Path, levels: int, *, link: bool = True) -> None:
     os.close(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remove", [trees.remove, remove_tree, engine.remove_tree])
 @pytest.mark.usefixtures("few_descriptors")
 def test_a_tree_of_any_depth_is_removed(tmp_path: Path, remove: object) -> None:
@@ -64,6 +65,7 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path, remove: object) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_state_of_a_dead_run_goes_whatever_its_boxes_left(tmp_path: Path) -> None:
     (tmp_path / "abc123").mkdir()
     deep(tmp_path / "abc123/box", LEVELS)
@@ -130,6 +132,7 @@ def test_what_is_mounted_is_not_emptied_and_the_rest_goes(tmp_path: Path) -> Non
     remove_tree(tmp_path / "top")
 
 
+@pytest.mark.slow
 def test_cgroups_are_found_deepest_first_at_any_depth(tmp_path: Path) -> None:
     path = tmp_path / "top"
     deep(path, 1500, link=False)

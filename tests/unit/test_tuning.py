@@ -178,6 +178,7 @@ def crashing(at: int) -> Iterator[bool]:
     return (step == at for step in itertools.count())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(STEPS))
 def test_a_crash_at_any_step_of_tuning_leaves_all_to_be_put_back(tmp_path: Path, at: int) -> None:
     tree, where = host(tmp_path), tmp_path / "undo.json"
@@ -193,6 +194,7 @@ def test_a_crash_at_any_step_of_tuning_leaves_all_to_be_put_back(tmp_path: Path,
     assert crashed == (at < 26)  # 6 stages save with 2 steps each, 14 writes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(STEPS))
 def test_a_crash_at_any_step_of_restoring_is_mended_by_restoring_again(
     tmp_path: Path, at: int
@@ -208,6 +210,7 @@ def test_a_crash_at_any_step_of_restoring_is_mended_by_restoring_again(
     assert not file.path.exists()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -66,6 +66,7 @@ def one(run: Run, *groups: list[dict[str, object]]) -> Waterfall:
     return found
 
 
+@pytest.mark.slow
 def test_rungs_are_the_steps_in_order_and_then_the_engines(stored: RunDirectory) -> None:
     ladder = rungs(stored.run())
     assert [rung.mechanism for rung in ladder[:2]] == ["fork + exec", "mount namespace"]

@@ -269,6 +269,7 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 DOCUMENT = document()
 
 
+@pytest.mark.slow
 @given(st.sampled_from(_paths(DOCUMENT)), ANYTHING)
 def test_any_damage_is_a_fault_of_the_bundle_or_none(
     path: tuple[str | int, ...], value: object

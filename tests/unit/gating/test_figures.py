@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support import gate_figures, recorded
 
 from results.store.store import RunDirectory
@@ -14,6 +15,7 @@ OWN = {"swap", "memory-pressure", "throttled", "hot", "limits", "program-digest"
 """Gates of single trials that make one invalid, but for what a whole arm is."""
 
 
+@pytest.mark.slow
 def test_the_table_of_rates_and_power_is_as_measured() -> None:
     for measured in (gate_figures.table(), gate_figures.sizes()):
         assert measured in PAGE.read_text(encoding="utf-8"), (

@@ -80,6 +80,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # n
     return found + [place for key, inner in items for place in places(inner, (*path, key))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @QUICK
 @given(data=st.data())

@@ -10,6 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hostile_archives import archives, hostile, members
@@ -36,6 +37,7 @@ def tree_of(root: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(archives, archives)
 def test_no_archive_reaches_the_host(

@@ -110,6 +110,7 @@ def test_a_mixed_claim_shows_each_part_with_icon_and_word() -> None:
     assert view.counts == (("mixed", "mixed", 1),)
 
 
+@pytest.mark.slow
 def test_the_page_and_the_terminal_show_the_parts_of_a_mixed_claim(run: RunDirectory) -> None:
     record, samples = run.run(), load(run)
     small = part("ratio-at-most", 3.0, workload="startup.http", metric="first_http_200_ns")

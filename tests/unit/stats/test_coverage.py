@@ -29,6 +29,7 @@ def assert_honest(row: CoverageRow) -> None:
     assert row.declined == 0.0, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_intervals_cover_and_verdicts_seldom_err(family: str) -> None:
     rows = coverage_table(RUNS, families=[family])
@@ -37,6 +38,7 @@ def test_intervals_cover_and_verdicts_seldom_err(family: str) -> None:
         assert_honest(row)
 
 
+@pytest.mark.slow
 def test_under_drift_random_blocks_keep_the_promise_and_one_arm_after_the_other_breaks_it() -> None:
     for row in drift_table(RUNS):
         if row.design == "blocks":

@@ -28,6 +28,7 @@ def blocks(count: int, noise: float, seed: int, drift: slice_hosts.Drift) -> lis
     return found
 
 
+@pytest.mark.slow
 def test_the_effect_is_the_half_width_that_quick_has_on_such_noise() -> None:
     """Normal noise: one block of R rounds has a deviation of noise·sqrt(2/R)."""
     noise, rounds, design = 0.008, 20, 5

@@ -36,6 +36,7 @@ def test_without_noise_the_levels_are_exact_whatever_the_rounds_do(arms: int) ->
     assert found - found[0] == pytest.approx(np.array(levels) - levels[0], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arms", [3, 4, 8])
 def test_what_an_arm_leaves_to_the_next_does_not_count_against_the_next(arms: int) -> None:
     levels = [0.0] * arms
@@ -45,6 +46,7 @@ def test_what_an_arm_leaves_to_the_next_does_not_count_against_the_next(arms: in
     assert fitted.left[1] - others == pytest.approx(np.full(arms - 1, -0.03), abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arms", [2, 3, 4, 8])
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_estimate_is_right_on_average_on_every_host(arms: int, host: str) -> None:
@@ -79,6 +81,7 @@ def test_one_wild_slice_in_ten_does_not_move_a_level() -> None:
     assert found[1] - found[0] == pytest.approx(0.02, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_intervals_cover_the_truth(host: str) -> None:
     chance, covered = rng(), 0
@@ -90,6 +93,7 @@ def test_intervals_cover_the_truth(host: str) -> None:
     assert covered / 150 >= 0.93
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize(("effect", "wrong"), [(0.0, "different"), (EFFECT, "equivalent")])
 def test_verdicts_are_seldom_wrong(host: str, effect: float, wrong: str) -> None:

@@ -117,6 +117,7 @@ def test_looks_go_on_until_decided_or_ended() -> None:
     assert done.comparison.verdict == "different"
 
 
+@pytest.mark.slow
 def test_repeated_looks_err_no_more_than_one_look_may_and_take_fewer_blocks() -> None:
     runs = 300
     rows = stopping_table(runs, maximum=24, noise=0.04, ratios=(1.0, 0.95, 0.85, 0.6, 0.1))
@@ -131,6 +132,7 @@ def test_repeated_looks_err_no_more_than_one_look_may_and_take_fewer_blocks() ->
         assert row.right_sequential >= row.right_fixed - 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bimodal", "heavy-tailed", "unequal spread"])
 def test_repeated_looks_err_seldom_whatever_the_distribution(family: str) -> None:
     found = look_errors(family, 300, maximum=20)

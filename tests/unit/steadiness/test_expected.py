@@ -34,6 +34,7 @@ def test_quick_has_twenty_rounds_of_the_shortest_slices() -> None:
     assert expected.rounds_of(SUITES["standard"]) == 120
 
 
+@pytest.mark.slow
 def test_the_child_says_what_the_statistics_say() -> None:
     made = recording(10)
     effect, reason = expected.smallest(made)
@@ -43,6 +44,7 @@ def test_the_child_says_what_the_statistics_say() -> None:
     assert 0.0005 < effect < 0.01
 
 
+@pytest.mark.slow
 def test_without_enough_blocks_it_says_why() -> None:
     effect, reason = expected.smallest(recording(2))
     assert effect is None
@@ -58,6 +60,7 @@ def test_an_answer_that_cannot_be_read_is_an_error(
         expected.smallest(recording(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [b"", b"{}", b'{"blocks": [[[[2, 1]]]], "rounds": 1}'])
 def test_a_question_that_is_none_is_refused(asked: bytes) -> None:
     argv = [sys.executable, "-m", "results.expect"]

@@ -74,6 +74,7 @@ def test_the_recording_itself_is_understood(recording: str) -> None:
     assert GOOD[recording](output(recorded(recording)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recording", sorted(GOOD))
 @given(data=st.data())
 @settings(max_examples=80, deadline=None)

@@ -41,6 +41,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     return built(SOURCE.source, tmp_path_factory.mktemp("random") / "random_access")
 
 
+@pytest.mark.slow
 def test_the_program_prints_what_its_parser_reads(program: str) -> None:
     done = process.run([program, str(TABLE_BYTES), "1"], timeout_s=120)
     assert [name for name, _ in parse(output(done.stdout))] == ["updates_per_second"]

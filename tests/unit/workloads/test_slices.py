@@ -58,6 +58,7 @@ def work_of(workload: Workload) -> ResidentSlices:
     return workload.slices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", RESIDENT, ids=lambda each: each.name)
 def test_a_program_answers_each_request_with_what_its_parser_reads(
     workload: Workload, built: Path

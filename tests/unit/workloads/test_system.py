@@ -26,6 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(built)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", SERVICES)
 def test_the_program_prints_what_its_parser_reads(program: str, mode: str) -> None:
     done = process.run([program, mode, "1"], timeout_s=60)
