@@ -134,6 +134,13 @@ def test_a_percentile_for_which_there_are_too_few_trips_is_left_out() -> None:
     assert set(values) == {"latency_mean_ns", "latency_p50_ns", "latency_p90_ns"}
 
 
+def test_a_slow_slice_keeps_its_median() -> None:
+    values = dict(
+        tcp.parse_trips(b"ns=60000 trips=2 p50_ns=20000 p90_ns=30000 p99_ns=30000").values
+    )
+    assert values == {"latency_mean_ns": 30000.0, "latency_p50_ns": 20000.0}
+
+
 @pytest.mark.parametrize(
     "line",
     [
