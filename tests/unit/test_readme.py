@@ -15,7 +15,9 @@ from runtimes.registry import load as load_runtimes
 from workloads.registry import load as load_workloads
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
+DOCUMENTS = sorted(
+    [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), PROJECT / "tests" / "README.md"]
+)
 
 
 def row(first: str) -> str:
