@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.directories import PROJECT
 from harness.errors import UsageFault
 
 REAL = ("tests/contract", "tests/integration", "tests/browser")
+PROSE = ("*.md", "docs/**/*.md", "runtimes/**/*.md", "tests/README.md")
 SLOWEST = 25
 """Tests whose time is told after each run."""
 NONE_SELECTED = 5
@@ -21,6 +23,7 @@ def lint() -> list[list[str]]:
     return [
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
+        [*python, "mdformat", "--check", *_prose()],
         [str(Path(sys.executable).with_name("lint-imports"))],
     ]
 
@@ -28,7 +31,11 @@ def lint() -> list[list[str]]:
 def fmt() -> list[list[str]]:
     """Commands that write the source as ``lint`` wants it, as far as that needs no thought."""
     python = [sys.executable, "-m"]
-    return [[*python, "ruff", "check", "--fix-only", "."], [*python, "ruff", "format", "."]]
+    return [
+        [*python, "ruff", "check", "--fix-only", "."],
+        [*python, "ruff", "format", "."],
+        [*python, "mdformat", *_prose()],
+    ]
 
 
 def types() -> list[list[str]]:
@@ -84,3 +91,9 @@ def soak(cycles: int) -> list[str]:
         raise UsageFault(f"--cycles {cycles}", hint="at least 1; 10000 takes some minutes")
     python = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_ns_soak.py"]
     return ["env", f"TAREBENCH_SOAK={cycles}", *python]
+
+
+def _prose() -> list[str]:
+    """Every document, from the project's directory; how they are wrapped is in .mdformat.toml."""
+    found = [path for pattern in PROSE for path in PROJECT.glob(pattern)]
+    return [str(path.relative_to(PROJECT)) for path in sorted(found)]

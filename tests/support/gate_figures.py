@@ -32,7 +32,7 @@ def table() -> str:
     ]
     hosts = [[(trace, _invalid(trace)) for trace in map(make, SEEDS)] for _, make in HOSTS]
     rows = [[f"`{gate}`", *_false(gate, hosts), *_found(gate)] for gate in DISTURBANCES]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    lines = [head, ["--"] + ["-:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -56,7 +56,7 @@ def sizes() -> str:
         for gate, make in (("frequency-drift", traces.alone), ("arm-drift", traces.one_arm))
         for clock, apart in (("quiet", 0.0), ("two speeds", TWO_SPEEDS))
     ]
-    lines = [head, ["---", "---", *["---:"] * len(SLOWER)], *rows]
+    lines = [head, ["--", "--", *["-:"] * len(SLOWER)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

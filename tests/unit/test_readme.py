@@ -11,13 +11,12 @@ import pytest
 import tasks
 from harness.directories import PROJECT
 from harness.plan.suites import SUITES
+from harness.project import checks
 from runtimes.registry import load as load_runtimes
 from workloads.registry import load as load_workloads
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted(
-    [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), PROJECT / "tests" / "README.md"]
-)
+DOCUMENTS = sorted(path for pattern in checks.PROSE for path in PROJECT.glob(pattern))
 
 
 def row(first: str) -> str:
