@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import struct
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Plan:
     def joined(cls, segments: Iterable[Segment]) -> Plan:
         """A plan of segments; those that are the same in many plans are packed only once."""
         parts = tuple(segments)
-        steps = tuple(step for part in parts for step in part.steps)
+        steps = tuple(itertools.chain.from_iterable(part.steps for part in parts))
         return cls(steps, b"".join([part.packed for part in parts]))
 
     def pack(self) -> bytes:
@@ -74,7 +75,15 @@ class Plan:
 
 
 def segment(side: Side, stage: str, operations: Iterable[Operation]) -> Segment:
-    """Operations of one side and stage, packed; the end of the last is told as the stage's."""
+    """Operations of one side and stage, packed; the end of the last is told as the stage's.
+
+    Most are the same from one start to the next, and an operation is sooner compared than packed.
+    """
+    return _segment(side, stage, tuple(operations))
+
+
+@functools.lru_cache(maxsize=64)
+def _segment(side: Side, stage: str, operations: tuple[Operation, ...]) -> Segment:
     steps = tuple(Step(side, stage, operation) for operation in operations)
     last = len(steps) - 1
     packed = [_pack(step, ends=index == last) for index, step in enumerate(steps)]

@@ -258,8 +258,10 @@ def read_digest(root: Path) -> str:
 
 
 def remove_state(places: Places) -> None:
-    """Remove an instance's directories; a few calls where the box has written nothing."""
+    """Remove an instance's directories, if any; a few calls where the box has written nothing."""
     work = places.work
+    if not os.path.lexists(places.state):
+        return
     try:
         for directory in (places.upper, work / "work", work, places.state):
             directory.rmdir()

@@ -207,6 +207,14 @@ def test_what_is_the_same_in_each_plan_is_packed_once() -> None:
     assert first.pack() != second.pack()
 
 
+def test_steps_of_another_box_that_are_alike_are_packed_once() -> None:
+    first, second = (build.plan(replace(box("no-net"), hostname=name)) for name in ("a", "b"))
+    known = {id(step) for step in first.steps}
+    fresh = [step.operation for step in second.steps if id(step) not in known]
+    assert ops.Hostname("b") in fresh
+    assert not [one for one in fresh if isinstance(one, ops.Clone | ops.PivotRoot | ops.Execute)]
+
+
 def rootless(profile: str = "default") -> Plan:
     one = (Extent(0, 0, 1),)
     made = replace(box(profile), own_root=True, creation=None, controllers=None)
