@@ -53,7 +53,7 @@ class Bench:
     def command(self, module: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
         where = {"TAREBENCH_STATE": self.home / "state", "TAREBENCH_CACHE": self.home / "cache"}
         done = subprocess.run(
-            [sys.executable, "-m", f"runtimes.{module}", *map(str, words)],
+            [sys.executable, "-m", f"runtimes.standalone.{module}", *map(str, words)],
             env={**process.ENVIRONMENT, **{name: str(path) for name, path in where.items()}},
             cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
@@ -61,7 +61,7 @@ class Bench:
         return done
 
     def run(self, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.command("namespaces", "run", "--layers", root, *words)
+        return self.command("box", "run", "--layers", root, *words)
 
     def bundle(self, root: Path, argv: Sequence[str], *, read_only: bool, user: bool) -> Path:
         """A bundle as ``runc spec`` writes it."""
@@ -166,7 +166,7 @@ def test_an_image_of_one_file_is_run_as_it_wants(bench: Bench, read_only: bool, 
     one = file("scratch", bench.program.read_bytes(), 0o755)
     made = image(bench, "one", Execution(entrypoint=("/scratch",), user=user), [one])
     words = ["--read-only"] if read_only else []
-    done = bench.command("namespaces", "run", "--image", made, *words)
+    done = bench.command("box", "run", "--image", made, *words)
     assert done.returncode == 0, done.stderr
     assert seen(done.stdout)[0] == {"scratch", "proc", "sys", "dev"}
 
@@ -178,7 +178,7 @@ def test_busybox_without_any_directory_but_bin_works(bench: Bench, read_only: bo
     settings = Execution(cmd=("/bin/busybox", "sh", "-c", script))
     made = image(bench, "busybox", settings, shell)
     words = ["--read-only"] if read_only else []
-    done = bench.command("namespaces", "run", "--image", made, *words)
+    done = bench.command("box", "run", "--image", made, *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "bin dev proc sys"
 
@@ -188,7 +188,7 @@ def test_an_image_as_distroless_ones_are_finds_its_user(bench: Bench) -> None:
     members = [directory("etc"), file("etc/passwd", b"nonroot:x:65532:65532::/home/nonroot:\n"),
                file("scratch", bench.program.read_bytes(), 0o755)]  # fmt: skip
     made = image(bench, "less", Execution(user="nonroot", entrypoint=("/scratch",)), members)
-    done = bench.command("namespaces", "run", "--image", made, "--read-only", "--", "/x")
+    done = bench.command("box", "run", "--image", made, "--read-only", "--", "/x")
     assert done.stdout == "made /x: Read-only file system\n", done.stderr
 
 
