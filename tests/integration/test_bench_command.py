@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.host import lock
+from harness.plan.suites import SUITES
 from harness.run.repeats import REPEATS
 from results.frame import load
 from results.store.store import RunDirectory
@@ -18,6 +19,7 @@ from tests.support import traces
 from tests.support.command_line import invoke, start
 
 SHORT = ("--backend", "ns", "--workload", "startup.http", "--wait")
+ROUNDS = SUITES["quick"].rounds["startup.http"]
 
 
 def test_the_demonstration_runs_through_without_root_or_engines(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_nonsense_is_answered_with_what_is_valid(words: tuple[str, ...], says: s
 @pytest.mark.usefixtures("rootfs")
 class TestWithRealBoxes:
     def test_ctrl_c_ends_in_order_and_the_run_resumes(self, tmp_path: Path) -> None:
-        with start("bench", *SHORT, "--blocks", "6", "--out", str(tmp_path)) as child:
+        with start("bench", *SHORT, "--blocks", "3", "--out", str(tmp_path)) as child:
             run = _wait_for_trials(tmp_path, 3)
             assert traces.of_run(_short(run))
             child.send_signal(signal.SIGINT)
@@ -75,11 +77,11 @@ class TestWithRealBoxes:
         assert ended.status == 0, ended.stderr
         after = _trials(run, tmp_path)
         assert after[: len(done)] == done
-        _assert_complete(after, 6 * 2 * 3)
+        _assert_complete(after, 3 * ROUNDS * 3)
         assert traces.of_run(_short(run)) == set()
 
     def test_a_killed_run_is_cleaned_up_and_resumes_losing_nothing(self, tmp_path: Path) -> None:
-        with start("bench", *SHORT, "--blocks", "4", "--out", str(tmp_path)) as child:
+        with start("bench", *SHORT, "--blocks", "2", "--out", str(tmp_path)) as child:
             run = _wait_for_trials(tmp_path, 2)
             child.kill()
         done = _trials(run, tmp_path)
@@ -92,7 +94,7 @@ class TestWithRealBoxes:
         assert ended.status == 0, ended.stderr
         after = _trials(run, tmp_path)
         assert after[: len(done)] == done
-        _assert_complete(after, 4 * 2 * 3)
+        _assert_complete(after, 2 * ROUNDS * 3)
         again = invoke("bench", "--resume", run.name, "--out", str(tmp_path))
         assert again.status == 3
         assert "is finished" in again.stderr
