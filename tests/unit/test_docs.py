@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 import re
@@ -12,6 +13,7 @@ from support import package_map
 
 import tasks
 from harness.directories import PROJECT
+from harness.gates import CONDITIONS
 from harness.project import checks
 from results.ledger.claims.load import load
 from runtimes.ns.profiles.waterfall import WATERFALL
@@ -113,3 +115,34 @@ def test_figures_in_the_documents_are_those_of_the_program() -> None:
     assert f"{len(WATERFALL)} steps of `ns`" in readme
     statistics = " ".join((PROJECT / "docs/statistics.md").read_text(encoding="utf-8").split())
     assert f"Of {len(load().claims)} claims about one may err" in statistics
+
+
+def codes_of_findings() -> set[str]:
+    """Codes that gates are written with: what findings are made from, and known conditions."""
+    sources = [
+        *(PROJECT / "harness/gates").rglob("*.py"),
+        *(PROJECT / "results/gating").glob("*.py"),
+    ]
+    calls = [
+        node
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "GateFinding"
+    ]
+    firsts = [call.args[0] for call in calls if call.args]
+    literal = {each.value for each in firsts if isinstance(each, ast.Constant)}
+    return {str(code) for code in literal} | set(CONDITIONS)
+
+
+def test_every_gate_has_its_place_in_the_document_and_nothing_else_has() -> None:
+    text = (PROJECT / "docs" / "gates.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| code .*?\n\n", text, flags=re.DOTALL | re.MULTILINE)
+    heads = [row.split("|")[1] for table in tables for row in table.splitlines()[2:] if row]
+    told = set(re.findall(r"`([a-z-]+)`", "".join(heads)))
+    assert codes_of_findings() - told == set()
+    written = "".join(
+        path.read_text(encoding="utf-8")
+        for top in ("harness", "results", "runtimes")
+        for path in (PROJECT / top).rglob("*.py")
+    )
+    assert [code for code in sorted(told) if f'"{code}"' not in written] == []
