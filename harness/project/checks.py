@@ -11,6 +11,7 @@ from harness.errors import UsageFault
 
 REAL = ("tests/contract", "tests/integration", "tests/browser")
 PROSE = ("*.md", "docs/**/*.md", "runtimes/**/*.md", "tests/README.md")
+C = tuple(f"{top}/**/*.[ch]" for top in ("runtimes", "workloads", "tests"))
 SLOWEST = 25
 """Tests whose time is told after each run."""
 NONE_SELECTED = 5
@@ -23,8 +24,9 @@ def lint() -> list[list[str]]:
     return [
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
-        [*python, "mdformat", "--check", *_prose()],
-        [str(Path(sys.executable).with_name("lint-imports"))],
+        [*python, "mdformat", "--check", *_named(PROSE)],
+        [_beside("clang-format"), "--dry-run", "--Werror", *_named(C)],
+        [_beside("lint-imports")],
     ]
 
 
@@ -34,7 +36,8 @@ def fmt() -> list[list[str]]:
     return [
         [*python, "ruff", "check", "--fix-only", "."],
         [*python, "ruff", "format", "."],
-        [*python, "mdformat", *_prose()],
+        [*python, "mdformat", *_named(PROSE)],
+        [_beside("clang-format"), "-i", *_named(C)],
     ]
 
 
@@ -93,7 +96,15 @@ def soak(cycles: int) -> list[str]:
     return ["env", f"TAREBENCH_SOAK={cycles}", *python]
 
 
-def _prose() -> list[str]:
-    """Every document, from the project's directory; how they are wrapped is in .mdformat.toml."""
-    found = [path for pattern in PROSE for path in PROJECT.glob(pattern)]
+def _beside(program: str) -> str:
+    """A program of the environment that this one runs in."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def _named(patterns: Sequence[str]) -> list[str]:
+    """Files of these patterns, from the project's directory.
+
+    How each kind is to look is in .mdformat.toml and .clang-format.
+    """
+    found = {path for pattern in patterns for path in PROJECT.glob(pattern)}
     return [str(path.relative_to(PROJECT)) for path in sorted(found)]

@@ -122,8 +122,8 @@ int main(int argc, char **argv)
     if (argc != 6)
         return CANNOT;
     char *pid_file = argv[1], *runtime = argv[2], *root = argv[3];
-    char *create[MOST_ARGUMENTS] = {runtime, "--root", root, "create", "--bundle", argv[4],
-                                    "--pid-file", pid_file, argv[5], NULL};
+    char *create[MOST_ARGUMENTS] = {runtime, "--root",     root,     "create", "--bundle",
+                                    argv[4], "--pid-file", pid_file, argv[5],  NULL};
     char *start[MOST_ARGUMENTS] = {runtime, "--root", root, "start", argv[5], NULL};
     control = fcntl(1, F_DUPFD_CLOEXEC, 3);
     if (control < 0 || dup2(0, 1) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
@@ -146,6 +146,6 @@ int main(int argc, char **argv)
     say(status ? "failed start" : "started", status);
     if (status)
         kill(container, SIGKILL);
-    close(0), close(1);     /* the end of the container's streams is the container's own */
+    close(0), close(1); /* the end of the container's streams is the container's own */
     return stay(container, signals);
 }

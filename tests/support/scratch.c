@@ -18,7 +18,8 @@ static int see(void)
     for (struct dirent *entry; (entry = readdir(root));)
         if (*entry->d_name != '.')
             printf("name %s\n", entry->d_name);
-    while (fscanf(mounts, "%*s %*s %*s %*s %4095s %4095s - %63s %*[^\n]", point, options, kind) == 3)
+    while (fscanf(mounts, "%*s %*s %*s %*s %4095s %4095s - %63s %*[^\n]", point, options, kind) ==
+           3)
         printf("mount %s %s %s\n", point, options, kind);
     return 0;
 }

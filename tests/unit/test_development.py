@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.directories import PROJECT
 from harness.errors import UsageFault
 from harness.project import checks
 
@@ -31,6 +32,17 @@ def test_fuzzing_is_told_how_long_with_which_seed_and_what() -> None:
 def test_fuzzing_for_no_time_is_refused() -> None:
     with pytest.raises(UsageFault, match="seconds"):
         checks.fuzz(0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "own"),
+    [(checks.C, "runtimes/launcher/src/main.c"), (checks.PROSE, "docs/adr/README.md")],
+)
+def test_what_style_is_checked_of_can_be_written(patterns: tuple[str, ...], own: str) -> None:
+    files = {str(p.relative_to(PROJECT)) for each in patterns for p in PROJECT.glob(each)}
+    assert own in files
+    for commands in (checks.lint(), checks.fmt()):
+        assert any(files <= set(command) for command in commands)
 
 
 def test_unit_tests_run_on_every_cpu_and_what_starts_boxes_alone() -> None:

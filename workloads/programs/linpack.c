@@ -27,9 +27,9 @@
 #include "base.h"
 
 enum {
-    BLOCK = 64,         /* columns factored at a time: a panel of them stays in the L2 cache */
-    ROW_TILE = 256,     /* rows multiplied at a time: their packed part stays there too */
-    MOST_ROWS = 32,     /* of a kernel's tile */
+    BLOCK = 64,     /* columns factored at a time: a panel of them stays in the L2 cache */
+    ROW_TILE = 256, /* rows multiplied at a time: their packed part stays there too */
+    MOST_ROWS = 32, /* of a kernel's tile */
     MOST_COLUMNS = 16,
     ALIGNMENT = 64,
     LEAST_ORDER = 2,
@@ -58,23 +58,23 @@ struct kernel {
 };
 
 /* TILE receives the product, column by column; registers hold it until the end. */
-#define KERNEL(name, attributes, bytes, vectors, width)                                          \
-    typedef double name##_vector __attribute__((vector_size(bytes)));                            \
-    attributes static void name##_run(size_t depth, const double *a, const double *b,            \
-                                      double *tile)                                              \
-    {                                                                                            \
-        name##_vector sum[width][vectors] = {{{0}}};                                             \
-                                                                                                 \
-        for (size_t k = 0; k < depth; k++) {                                                     \
-            const name##_vector *row = (const name##_vector *)a + k * (vectors);                 \
-                                                                                                 \
-            for (int j = 0; j < (width); j++)                                                    \
-                for (int i = 0; i < (vectors); i++)                                              \
-                    sum[j][i] += row[i] * b[k * (width) + (size_t)j];                            \
-        }                                                                                        \
-        memcpy(tile, sum, sizeof sum);                                                           \
-    }                                                                                            \
-    static const struct kernel name = {bytes, (vectors) * (bytes) / sizeof(double), width,       \
+#define KERNEL(name, attributes, bytes, vectors, width)                                            \
+    typedef double name##_vector __attribute__((vector_size(bytes)));                              \
+    attributes static void name##_run(size_t depth, const double *a, const double *b,              \
+                                      double *tile)                                                \
+    {                                                                                              \
+        name##_vector sum[width][vectors] = {{{0}}};                                               \
+                                                                                                   \
+        for (size_t k = 0; k < depth; k++) {                                                       \
+            const name##_vector *row = (const name##_vector *)a + k * (vectors);                   \
+                                                                                                   \
+            for (int j = 0; j < (width); j++)                                                      \
+                for (int i = 0; i < (vectors); i++)                                                \
+                    sum[j][i] += row[i] * b[k * (width) + (size_t)j];                              \
+        }                                                                                          \
+        memcpy(tile, sum, sizeof sum);                                                             \
+    }                                                                                              \
+    static const struct kernel name = {bytes, (vectors) * (bytes) / sizeof(double), width,         \
                                        name##_run};
 
 /* Sums per kernel: enough to hide the latency of an addition, few enough for the registers. */
@@ -98,11 +98,11 @@ static struct kernel widest(void)
 /* ---- one system of equations ---- */
 
 struct system {
-    size_t n, lead;       /* order; distance of columns, in doubles */
-    double *a, *b, *x;    /* a: column by column, overwritten by its factors */
+    size_t n, lead;    /* order; distance of columns, in doubles */
+    double *a, *b, *x; /* a: column by column, overwritten by its factors */
     size_t *pivots;
-    double *rows;         /* the panel's lower part, packed for the kernel */
-    double *columns;      /* the block row, packed */
+    double *rows;    /* the panel's lower part, packed for the kernel */
+    double *columns; /* the block row, packed */
     struct kernel kernel;
     size_t threads;
     pthread_barrier_t barrier;
@@ -253,8 +253,8 @@ static void update(struct system *s, size_t end, size_t depth, size_t from, size
     for (size_t begin = end; begin < s->n; begin += step)
         for (size_t left = from; left < to; left += s->kernel.columns)
             for (size_t top = begin; top < lesser(begin + step, s->n); top += s->kernel.rows) {
-                s->kernel.run(depth, s->rows + (top - end) * depth,
-                              columns + (left - from) * depth, tile);
+                s->kernel.run(depth, s->rows + (top - end) * depth, columns + (left - from) * depth,
+                              tile);
                 subtract_tile(s, tile, top, left, to);
             }
 }

@@ -146,8 +146,11 @@ static void random_access(uint64_t words, uint64_t limit_ns)
         table[i] = i;
     begin = now_ns();
     for (size_t t = 0; t < threads; t++)
-        parts[t] = (struct part){.table = table, .mask = words - 1, .first = t * length * AHEAD,
-                                 .length = length, .rounds = length,
+        parts[t] = (struct part){.table = table,
+                                 .mask = words - 1,
+                                 .first = t * length * AHEAD,
+                                 .length = length,
+                                 .rounds = length,
                                  .until_ns = begin + limit_ns};
     in_parallel(parts, threads);
     took_ns = now_ns() - begin;

@@ -44,8 +44,8 @@ struct service {
     uint64_t per_batch;
     void (*batch)(uint64_t count);
     void (*prepare)(void);
-    uint64_t most_batches;      /* 0: until the time is over */
-    uint64_t per_slice_batch;   /* about a millisecond; 0: it is not done in slices */
+    uint64_t most_batches;    /* 0: until the time is over */
+    uint64_t per_slice_batch; /* about a millisecond; 0: it is not done in slices */
 };
 
 static int to_child[2], to_parent[2];

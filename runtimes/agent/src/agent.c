@@ -25,7 +25,7 @@ enum {
     /* Jobs are read only while this much is free: a piece, and what requests may still answer. */
     FEED_ROOM = PIECE + FRAME_MAX + JOBS_MAX * SMALL,
     FDS = 3 + 2 * JOBS_MAX,
-    OPEN_FILES = 4096,      /* what a bare kernel lets process 1 have */
+    OPEN_FILES = 4096, /* what a bare kernel lets process 1 have */
 };
 
 static const char hello[] = {'h', 0, 0, 0, 0, 0, 0, 0, 1, '0' + PROTOCOL};
@@ -40,7 +40,7 @@ static void kill_descendants(void)
         char *save = NULL, *end;
         if (!read_text(path, text, sizeof text) || !(end = strrchr(text, ' ')))
             return;
-        *end = '\0';            /* each number ends with a blank; a cut one would be another's */
+        *end = '\0'; /* each number ends with a blank; a cut one would be another's */
         for (char *pid = strtok_r(text, " ", &save); pid; pid = strtok_r(NULL, " ", &save))
             if (atoi(pid) > 1)
                 kill(atoi(pid), SIGKILL);
@@ -57,7 +57,7 @@ static noreturn void leave(int status)
     if (getpid() != 1)
         kill_descendants();
     else
-        kill(-1, SIGKILL);      /* the kernel waits for them when process 1 of a namespace exits */
+        kill(-1, SIGKILL); /* the kernel waits for them when process 1 of a namespace exits */
     _exit(status);
 }
 

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 struct cgroup_limits {
-    double cpus;                    /* quota over period; 0 for none */
-    unsigned long long memory;      /* bytes; ULLONG_MAX for none */
+    double cpus;               /* quota over period; 0 for none */
+    unsigned long long memory; /* bytes; ULLONG_MAX for none */
 };
 
 /* The file's first `size - 1` bytes as a string without trailing newlines; false if unreadable. */
@@ -105,7 +105,7 @@ static void cgroup_read(const char *directory, struct cgroup_limits *least)
     double quota = 0, period = 0;
     unsigned long long memory = ULLONG_MAX;
     if (read_in(directory, "cpu.max", text, sizeof text)) {
-        sscanf(text, "%lf %lf", &quota, &period);   /* "max 100000" leaves 0 */
+        sscanf(text, "%lf %lf", &quota, &period); /* "max 100000" leaves 0 */
     } else if (read_in(directory, "cpu.cfs_quota_us", text, sizeof text) &&
                read_in(directory, "cpu.cfs_period_us", more, sizeof more)) {
         quota = atof(text);

@@ -28,11 +28,11 @@ struct frame {
 };
 
 static struct {
-    int in, out;                    /* may be one descriptor (a device, a socket) */
+    int in, out; /* may be one descriptor (a device, a socket) */
     unsigned char pending[OUT_CAPACITY];
-    size_t first, last;             /* pending[first..last) is still to be written */
+    size_t first, last; /* pending[first..last) is still to be written */
     unsigned char taken[FRAME_MAX];
-    size_t held;                    /* taken[0..held) has been read */
+    size_t held; /* taken[0..held) has been read */
 } channel = {.in = 0, .out = 1};
 
 static bool channel_has_room(size_t payload)

@@ -65,7 +65,7 @@ static void facts_affinity(void)
                          length ? "," : "", cpu, last);
         length += (size_t)n;
         if (length >= sizeof list)
-            return;             /* never cut: half a list would be a false one */
+            return; /* never cut: half a list would be a false one */
         cpu = last;
     }
     fact("affinity", "%s", list);
@@ -76,7 +76,7 @@ static void facts_cgroup(void)
     struct cgroup_limits least = cgroup_least();
     if (least.cpus > 0)
         fact("cgroup_cpu_max", "%.6g", least.cpus);
-    if (least.memory < 1ULL << 62)      /* v1 writes "unlimited" as a huge number */
+    if (least.memory < 1ULL << 62) /* v1 writes "unlimited" as a huge number */
         fact("cgroup_memory_max_bytes", "%llu", least.memory);
 }
 

@@ -16,18 +16,18 @@
 enum {
     JOBS_MAX = 64,
     STRINGS_MAX = 4096,
-    PIECE = 32768,          /* of output per frame; half a pipe's usual capacity */
-    SMALL = 1024,           /* room for p, x and ! frames */
-    INPUT_MAX = 4096,       /* of one piece of input; a pipe takes so much at once or nothing */
+    PIECE = 32768,    /* of output per frame; half a pipe's usual capacity */
+    SMALL = 1024,     /* room for p, x and ! frames */
+    INPUT_MAX = 4096, /* of one piece of input; a pipe takes so much at once or nothing */
 };
 
 struct job {
     bool used, exited, timed_out;
     uint32_t id;
     pid_t pid;
-    int input;              /* to its standard input; -1: that is /dev/null, or is closed */
-    int pipe[2];            /* standard output and error; -1 once at its end */
-    int left[2];            /* bytes that were in the pipe when the job exited */
+    int input;   /* to its standard input; -1: that is /dev/null, or is closed */
+    int pipe[2]; /* standard output and error; -1 once at its end */
+    int left[2]; /* bytes that were in the pipe when the job exited */
     int status;
     int64_t start_ns, deadline_ns, wall_ns;
     struct rusage usage;
@@ -91,12 +91,12 @@ static int launch(pid_t *pid, char **argv, char **env, int in, int out, int err)
                                               POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setsigmask(&attributes, &none);
-    environ = env;          /* posix_spawnp searches this process's PATH: let it be the job's */
+    environ = env; /* posix_spawnp searches this process's PATH: let it be the job's */
     int error = posix_spawnp(pid, argv[0], &files, &attributes, argv, env);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     static char *empty[] = {NULL};
-    environ = empty;        /* env points into a frame that is about to be dropped */
+    environ = empty; /* env points into a frame that is about to be dropped */
     return error;
 }
 

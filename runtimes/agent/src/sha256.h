@@ -8,7 +8,7 @@
 
 struct sha256 {
     uint32_t state[8];
-    uint64_t total;         /* bytes taken so far */
+    uint64_t total; /* bytes taken so far */
     unsigned char block[64];
 };
 
@@ -28,13 +28,13 @@ static inline uint32_t sha256_ror(uint32_t value, unsigned bits)
     return value >> bits | value << (32 - bits);
 }
 
-#define SHA256_ROUND(a, b, c, d, e, f, g, h, n)                                              \
-    do {                                                                                     \
-        uint32_t s1 = sha256_ror(v[e], 6) ^ sha256_ror(v[e], 11) ^ sha256_ror(v[e], 25);     \
-        uint32_t t1 = v[h] + s1 + ((v[e] & v[f]) ^ (~v[e] & v[g])) + SHA256_K[n] + w[n];     \
-        uint32_t s0 = sha256_ror(v[a], 2) ^ sha256_ror(v[a], 13) ^ sha256_ror(v[a], 22);     \
-        v[d] += t1;                                                                          \
-        v[h] = t1 + s0 + ((v[a] & v[b]) ^ (v[a] & v[c]) ^ (v[b] & v[c]));                    \
+#define SHA256_ROUND(a, b, c, d, e, f, g, h, n)                                                    \
+    do {                                                                                           \
+        uint32_t s1 = sha256_ror(v[e], 6) ^ sha256_ror(v[e], 11) ^ sha256_ror(v[e], 25);           \
+        uint32_t t1 = v[h] + s1 + ((v[e] & v[f]) ^ (~v[e] & v[g])) + SHA256_K[n] + w[n];           \
+        uint32_t s0 = sha256_ror(v[a], 2) ^ sha256_ror(v[a], 13) ^ sha256_ror(v[a], 22);           \
+        v[d] += t1;                                                                                \
+        v[h] = t1 + s0 + ((v[a] & v[b]) ^ (v[a] & v[c]) ^ (v[b] & v[c]));                          \
     } while (0)
 
 static void sha256_block(uint32_t state[8], const unsigned char *block)
@@ -49,7 +49,7 @@ static void sha256_block(uint32_t state[8], const unsigned char *block)
                (sha256_ror(b, 17) ^ sha256_ror(b, 19) ^ b >> 10);
     }
     memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i += 8) {       /* eight rounds bring every name back to its place */
+    for (int i = 0; i < 64; i += 8) { /* eight rounds bring every name back to its place */
         SHA256_ROUND(0, 1, 2, 3, 4, 5, 6, 7, i);
         SHA256_ROUND(7, 0, 1, 2, 3, 4, 5, 6, i + 1);
         SHA256_ROUND(6, 7, 0, 1, 2, 3, 4, 5, i + 2);

@@ -33,7 +33,6 @@ int finish(int fs, uint64_t attributes)
     return (int)syscall(NR_FSMOUNT, fs, FS_CLOEXEC, (unsigned)attributes);
 }
 
-
 /* A copy of what is mounted at path; `direct`: through no link, whoever put it on the way. */
 static int copy_of(const char *path, unsigned depth, bool direct)
 {
@@ -59,8 +58,8 @@ int op_clone_tree(struct context *context, const struct step *step)
     /* Not only read-only and the like: a copy of a mount that hears of the host's would, too. */
     struct attributes attributes = {.set = step->numbers[2], .propagation = MS_PRIVATE};
     int tree = copy_of(step->strings[0], depth, step->numbers[3]);
-    if (tree >= 0 && syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes,
-                             sizeof attributes))
+    if (tree >= 0 &&
+        syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes, sizeof attributes))
         return -errno;
     return hold(context, step->numbers[0], tree);
 }

@@ -11,7 +11,7 @@ int op_device_filter(struct context *context, const struct step *step)
         .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
         .insns = (uint64_t)(uintptr_t)step->strings[1],
         .insn_cnt = step->lengths[1] / (uint32_t)sizeof(struct bpf_insn),
-        .license = (uint64_t)(uintptr_t) "GPL",
+        .license = (uint64_t)(uintptr_t)"GPL",
     };
     int group = open(step->strings[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (group < 0)

@@ -54,13 +54,13 @@ struct passed {
 struct context {
     enum side side;
     int status_fd;
-    int sync_fd;            /* to the other side: a message says "go on", the end says "dead" */
-    int held[MAX_HELD];     /* detached mounts, made by the launcher, sent to the child */
+    int sync_fd;        /* to the other side: a message says "go on", the end says "dead" */
+    int held[MAX_HELD]; /* detached mounts, made by the launcher, sent to the child */
     pid_t child;
-    uint32_t index;         /* of the step being executed */
-    dev_t root_device;      /* of the root directory that the launcher was started in */
+    uint32_t index;    /* of the step being executed */
+    dev_t root_device; /* of the root directory that the launcher was started in */
     ino_t root_inode;
-    int moved;              /* namespaces that the launcher must go back to: CLONE_NEW* */
+    int moved; /* namespaces that the launcher must go back to: CLONE_NEW* */
     struct passed passed;
 };
 

@@ -10,7 +10,7 @@
 
 struct entry {
     operation *run;
-    uint16_t numbers, strings;      /* at least */
+    uint16_t numbers, strings; /* at least */
 };
 
 /* Indexed by the codes in runtimes/launcher/plan.py. */
@@ -152,15 +152,18 @@ static int clean_up(const struct context *context)
 
 static int serve_one(const struct stat *root)
 {
-    struct context context = {.side = LAUNCHER, .sync_fd = -1, .index = UINT32_MAX,
-                              .root_device = root->st_dev, .root_inode = root->st_ino};
+    struct context context = {.side = LAUNCHER,
+                              .sync_fd = -1,
+                              .index = UINT32_MAX,
+                              .root_device = root->st_dev,
+                              .root_inode = root->st_ino};
     size_t length;
     memset(context.held, -1, sizeof context.held);
     char *plan = request_receive(SOCKET, &context.passed, &length);
     if (!plan)
         return -EPIPE;
     if (context.passed.count <= STREAMS)
-        return clean_up(&context);      /* nobody to answer to */
+        return clean_up(&context); /* nobody to answer to */
     context.status_fd = context.passed.fds[STREAMS];
     status_add(MARK, UINT32_MAX, 0);
     execute(&context, plan, length);
@@ -171,9 +174,9 @@ static int serve_one(const struct stat *root)
  * nothing of the caller's but the socket. */
 static int prepare(int socket_fd)
 {
-    signal(SIGPIPE, SIG_IGN);       /* a dead child is an error to report, not our end */
+    signal(SIGPIPE, SIG_IGN); /* a dead child is an error to report, not our end */
     set_slice(SHORT_SLICE_NS);
-    umask(0);       /* modes in the plan are meant; the program gets its own */
+    umask(0); /* modes in the plan are meant; the program gets its own */
     if (socket_fd != SOCKET && dup3(socket_fd, SOCKET, O_CLOEXEC) < 0)
         return -errno;
     syscall(SYS_close_range, (unsigned)SOCKET + 1, ~0u, 0u);
@@ -198,7 +201,7 @@ int main(int argc, char **argv)
     if (!error)
         error = negative(stat("/", &root));
     if (error)
-        return NOT_BEGUN - error;       /* nobody to tell of it yet but whoever waits for us */
+        return NOT_BEGUN - error; /* nobody to tell of it yet but whoever waits for us */
     while (serve_one(&root) == 0)
         ;
     return 0;

@@ -13,7 +13,7 @@
  * architecture (Linux numbers system calls from 424 on alike everywhere). */
 enum { NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_MOUNT_SETATTR = 442 };
 enum { TREE_CLONE = 1, TREE_RECURSIVE = 0x8000, EMPTY_PATH = 0x1000, MOVE_EMPTY_PATH = 4 };
-enum { TO_LINKS_END = 0x10 };      /* as mount(2): where path is a link, what it leads to */
+enum { TO_LINKS_END = 0x10 }; /* as mount(2): where path is a link, what it leads to */
 enum { ATTRIBUTE_IDMAP = 0x00100000 };
 
 /* A detached copy of source with the attributes, then at target: never visible without them. */
@@ -25,8 +25,8 @@ static int bind_with(const char *source, const char *target, bool recursive,
     if (tree < 0)
         return -errno;
     int error = 0;
-    if (attributes.set && syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes,
-                                  sizeof attributes))
+    if (attributes.set &&
+        syscall(NR_MOUNT_SETATTR, tree, "", EMPTY_PATH | depth, &attributes, sizeof attributes))
         error = -errno;
     if (!error && syscall(NR_MOVE_MOUNT, tree, "", AT_FDCWD, target, MOVE_EMPTY_PATH))
         error = -errno;
@@ -118,7 +118,7 @@ int op_mask(struct context *context, const struct step *step)
     if (stat(path, &status))
         return errno == ENOENT ? 0 : -errno;
     if (S_ISDIR(status.st_mode) && empty)
-        return negative(mount(empty, path, NULL, MS_BIND, NULL));    /* flags are the source's */
+        return negative(mount(empty, path, NULL, MS_BIND, NULL)); /* flags are the source's */
     if (S_ISDIR(status.st_mode)) {
         empty = path;
         return negative(mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
@@ -143,7 +143,7 @@ int op_leave_old_root(struct context *context, const struct step *step)
     if (chdir("/") || stat("/", &root))
         return -errno;
     if (root.st_dev == context->root_device && root.st_ino == context->root_inode)
-        return -EXDEV;      /* the pivot did not move us: never go on in the host's root */
+        return -EXDEV; /* the pivot did not move us: never go on in the host's root */
     return negative(umount2(".", MNT_DETACH) || chdir("/") ? -1 : 0);
 }
 

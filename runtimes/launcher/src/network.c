@@ -73,8 +73,7 @@ static int open_netlink(void)
 static int bring_up(int fd, uint32_t index)
 {
     struct request request;
-    struct ifinfomsg link = {
-        .ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
     begin(&request, RTM_NEWLINK, 0, &link, sizeof link);
     return transact(fd, &request);
 }
@@ -96,10 +95,12 @@ int op_loopback(struct context *context, const struct step *step)
 static int add_route(int fd, uint32_t index, uint32_t gateway, uint32_t neighbour)
 {
     struct request request;
-    struct rtmsg message = {
-        .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT,
-        .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK, .rtm_type = RTN_UNICAST,
-        .rtm_dst_len = gateway ? 0 : 32};
+    struct rtmsg message = {.rtm_family = AF_INET,
+                            .rtm_table = RT_TABLE_MAIN,
+                            .rtm_protocol = RTPROT_BOOT,
+                            .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+                            .rtm_type = RTN_UNICAST,
+                            .rtm_dst_len = gateway ? 0 : 32};
     begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
     if (gateway)
         put(&request, RTA_GATEWAY, &gateway, sizeof gateway);
@@ -154,8 +155,7 @@ int op_veth(struct context *context, const struct step *step)
 static int add_address(int fd, uint32_t index, uint32_t address, uint8_t prefix)
 {
     struct request request;
-    struct ifaddrmsg message = {
-        .ifa_family = AF_INET, .ifa_prefixlen = prefix, .ifa_index = index};
+    struct ifaddrmsg message = {.ifa_family = AF_INET, .ifa_prefixlen = prefix, .ifa_index = index};
     uint32_t broadcast = prefix < 31 ? address | htonl(0xffffffffu >> prefix) : address;
     begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
     put(&request, IFA_LOCAL, &address, sizeof address);

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <sys/mount.h>
 
-enum { READ_ONLY = 1, NO_DEVICES = 4 };     /* a layer may bring the host's disk as a node */
-enum { OPTION_BYTES = 255 };                /* fsconfig(2) takes no longer values */
-enum { PAGE_BYTES = 4096 };                 /* mount(2) takes no more options; 500 layers fit */
+enum { READ_ONLY = 1, NO_DEVICES = 4 }; /* a layer may bring the host's disk as a node */
+enum { OPTION_BYTES = 255 };            /* fsconfig(2) takes no longer values */
+enum { PAGE_BYTES = 4096 };             /* mount(2) takes no more options; 500 layers fit */
 
 static int begin(const char *upper, const char *work, int is_volatile, int user_xattr)
 {

@@ -12,10 +12,14 @@
 
 /* Nothing that fits into a message needs more: a string takes at least its length and an end there,
  * a pointer and a length here; each step's two arrays have an end and are rounded up. */
-enum { ROUNDED = 15, LEAST_STRING = sizeof(uint32_t) + 1, ENTRY = sizeof(char *) + sizeof(uint32_t) };
+enum {
+    ROUNDED = 15,
+    LEAST_STRING = sizeof(uint32_t) + 1,
+    ENTRY = sizeof(char *) + sizeof(uint32_t)
+};
 enum {
     ARENA_BYTES = MESSAGE_BYTES / LEAST_STRING * ENTRY +
-                  (MAX_STEPS + 2) * (int)(sizeof(struct step) + ENTRY + 2 * ROUNDED)
+    (MAX_STEPS + 2) * (int)(sizeof(struct step) + ENTRY + 2 * ROUNDED)
 };
 
 static char arena[ARENA_BYTES] __attribute__((aligned(16)));
@@ -24,7 +28,7 @@ static size_t arena_used;
 static void *allocate(size_t length)
 {
 #ifdef __SANITIZE_ADDRESS__
-    return malloc(length);      /* with red zones, which pieces of an arena have not */
+    return malloc(length); /* with red zones, which pieces of an arena have not */
 #endif
     size_t rounded = (length + 15) & ~(size_t)15;
     if (rounded < length || rounded > ARENA_BYTES - arena_used)

@@ -37,7 +37,7 @@ static int into_child(struct context *context, int sync_fd, int launchers_end)
     context->side = CHILD;
     context->child = 0;
     context->sync_fd = sync_fd;
-    close(launchers_end);           /* so that the launcher's death ends our waiting */
+    close(launchers_end); /* so that the launcher's death ends our waiting */
     /* Not only at the exec: nothing that leads to the host is to be in a box's init at all. */
     syscall(SYS_close_range, (unsigned)SOCKET, (unsigned)FIRST_OF_PLAN - 1, 0u);
     for (int stream = 0; stream < STREAMS; stream++)
@@ -65,7 +65,7 @@ int op_clone(struct context *context, const struct step *step)
         return -errno;
     if (pid == 0) {
         if (group >= 0)
-            close(group);       /* a directory of the host */
+            close(group); /* a directory of the host */
         return into_child(context, ends[1], ends[0]);
     }
     close(ends[1]);
@@ -115,8 +115,8 @@ int op_children_in(struct context *context, const struct step *step)
 int op_affinity(struct context *context, const struct step *step)
 {
     (void)context;
-    return negative(syscall(SYS_sched_setaffinity, 0, (unsigned long)step->lengths[0],
-                            step->strings[0]));
+    return negative(
+        syscall(SYS_sched_setaffinity, 0, (unsigned long)step->lengths[0], step->strings[0]));
 }
 
 /* The working directory comes with an image, and may name a descriptor that leads out of the root
@@ -154,7 +154,7 @@ static int become(const struct step *step, uint64_t arguments)
     char **argv = step->strings + 1, **environment;
     static char *copy[MAX_STRINGS + 2];
     sigset_t none;
-    memcpy(copy, argv, arguments * sizeof *argv);       /* a NULL must part argv from envp */
+    memcpy(copy, argv, arguments * sizeof *argv); /* a NULL must part argv from envp */
     environment = step->strings + 1 + arguments;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -177,7 +177,7 @@ int op_execute(struct context *context, const struct step *step)
     volatile int failure = 0;
     if (arguments == 0 || step->string_count < arguments + 1)
         return -EBADMSG;
-    signal(SIGPIPE, SIG_DFL);       /* Python ignores it, and ignored signals survive an exec */
+    signal(SIGPIPE, SIG_DFL); /* Python ignores it, and ignored signals survive an exec */
     if (!step->numbers[1]) {
         status_add(READY, context->index, 0);
         status_flush(context->status_fd);
@@ -186,8 +186,8 @@ int op_execute(struct context *context, const struct step *step)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);     /* nothing in the box looks into its init */
-    pid_t pid = vfork();    /* shares our memory until the exec: the failure comes back in it */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nothing in the box looks into its init */
+    pid_t pid = vfork(); /* shares our memory until the exec: the failure comes back in it */
     if (pid == 0) {
         failure = become(step, arguments);
         _exit(127);

@@ -30,7 +30,9 @@ char *request_receive(int fd, struct passed *passed, size_t *length)
 {
     char control[CMSG_SPACE(MAX_PASSED * sizeof(int))] __attribute__((aligned(16)));
     struct iovec vector = {message, sizeof message};
-    struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr header = {.msg_iov = &vector,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
                             .msg_controllen = sizeof control};
     uint32_t count;
     ssize_t n;
@@ -50,7 +52,7 @@ char *request_receive(int fd, struct passed *passed, size_t *length)
     memcpy(passed->names, message + sizeof count, names);
     *length = (size_t)n - sizeof count - names;
 #ifdef __SANITIZE_ADDRESS__
-    char *exact = malloc(*length);      /* what is read beyond its end is then an error */
+    char *exact = malloc(*length); /* what is read beyond its end is then an error */
     return exact ? memcpy(exact, message + sizeof count + names, *length) : NULL;
 #endif
     return message + sizeof count + names;

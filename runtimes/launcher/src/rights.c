@@ -56,7 +56,7 @@ int op_capabilities(struct context *context, const struct step *step)
         if (!(kept >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)) {
             if (errno != EINVAL)
                 return -errno;
-            break;      /* beyond the last one this kernel knows */
+            break; /* beyond the last one this kernel knows */
         }
     for (int half = 0; half < 2; half++) {
         data[half].effective = (uint32_t)(n[1] >> (32 * half));

@@ -50,7 +50,7 @@ int op_post(struct context *context, const struct step *step)
             if (context->held[slot] >= 0) {
                 parcel.slots[count] = (unsigned char)slot;
                 fds[count++] = context->held[slot];
-                context->held[slot] = -1;       /* closed with all others at the plan's end */
+                context->held[slot] = -1; /* closed with all others at the plan's end */
             }
     }
     unfold(&parcel, count ? count : 1);
@@ -68,7 +68,8 @@ static int take(struct context *context, struct parcel *parcel, size_t count)
         return -EBADMSG;
     for (size_t i = 0; i < count; i++)
         if (parcel->slots[i] < MAX_HELD)
-            memcpy(&context->held[parcel->slots[i]], CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+            memcpy(&context->held[parcel->slots[i]], CMSG_DATA(part) + i * sizeof(int),
+                   sizeof(int));
     return 0;
 }
 
@@ -85,7 +86,7 @@ int op_wait(struct context *context, const struct step *step)
     do
         n = recvmsg(context->sync_fd, &parcel.header, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != ECONNRESET)     /* it died with something unread */
+    if (n < 0 && errno != ECONNRESET) /* it died with something unread */
         return -errno;
     return n > 0 ? take(context, &parcel, (size_t)n) : -EPIPE;
 }

@@ -22,7 +22,9 @@ static int send_master(int socket_fd, int master)
     static char name[] = "/dev/ptmx";
     char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(16))) = {0};
     struct iovec vector = {name, sizeof name - 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = sizeof control};
     struct cmsghdr *part = CMSG_FIRSTHDR(&message);
     part->cmsg_level = SOL_SOCKET;
@@ -67,7 +69,7 @@ static int show_as_console(int terminal)
 /* The streams that came with the plan are let go of: somebody may read until they are closed. */
 static int take(const struct passed *passed, int terminal)
 {
-    if (setsid() < 0 && errno != EPERM)     /* EPERM: the leader of one already */
+    if (setsid() < 0 && errno != EPERM) /* EPERM: the leader of one already */
         return -errno;
     if (ioctl(terminal, TIOCSCTTY, 0))
         return -errno;

@@ -127,9 +127,8 @@ static long bpf_(int argc, char **argv)
 
 static long perf_event_open_(int argc, char **argv)
 {
-    struct perf_event_attr attributes = {.type = PERF_TYPE_SOFTWARE,
-                                         .size = sizeof attributes,
-                                         .config = PERF_COUNT_SW_CPU_CLOCK};
+    struct perf_event_attr attributes = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof attributes, .config = PERF_COUNT_SW_CPU_CLOCK};
     (void)argc, (void)argv;
     return outcome(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, 0));
 }
@@ -186,7 +185,7 @@ static long kexec_load_(int argc, char **argv)
 static long reboot_(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    return outcome(syscall(SYS_reboot, 0, 0, 0, NULL));     /* no magic, no reboot */
+    return outcome(syscall(SYS_reboot, 0, 0, 0, NULL)); /* no magic, no reboot */
 }
 
 /* Sets the time zone to what it is: the right is checked, nothing changes. */
@@ -215,7 +214,7 @@ static long clock_settime_(int argc, char **argv)
     struct timespec now;
     (void)argc, (void)argv;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return outcome(clock_settime(CLOCK_MONOTONIC, &now));   /* EINVAL for everybody */
+    return outcome(clock_settime(CLOCK_MONOTONIC, &now)); /* EINVAL for everybody */
 }
 
 static long sethostname_(int argc, char **argv)
@@ -263,8 +262,10 @@ static long personality_(int argc, char **argv)
 static long i386_call(int call, int first, int second, int third)
 {
     int result;
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"(call), "b"(first), "c"(second), "d"(third),
-                     "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(call), "b"(first), "c"(second), "d"(third), "S"(0), "D"(0)
+                     : "memory", "r8", "r9", "r10", "r11");
     return result < 0 ? result : 0;
 }
 #endif
@@ -313,17 +314,42 @@ static long x32_call(int argc, char **argv)
 }
 
 const struct entry CALLS[] = {
-    {"call", any_call}, {"mount-tmpfs", mount_tmpfs}, {"mount-proc", mount_proc},
-    {"mount-cgroup", mount_cgroup}, {"remount-writable", remount_writable},
-    {"unmount", unmount}, {"pivot-root", pivot_root_}, {"fsopen", fsopen_},
-    {"open-tree", open_tree_}, {"mount-setattr", mount_setattr_}, {"unshare", unshare_},
-    {"clone", clone_}, {"clone3", clone3_}, {"setns", setns_}, {"bpf", bpf_},
-    {"perf-event-open", perf_event_open_}, {"userfaultfd", userfaultfd_}, {"io-uring", io_uring_},
-    {"add-key", add_key_}, {"keyctl", keyctl_}, {"init-module", init_module_},
-    {"finit-module", finit_module_}, {"delete-module", delete_module_},
-    {"kexec-load", kexec_load_}, {"reboot", reboot_}, {"settimeofday", settimeofday_},
-    {"adjtimex", adjtimex_}, {"clock-settime", clock_settime_}, {"sethostname", sethostname_},
-    {"swapon", swapon_}, {"acct", acct_}, {"syslog", syslog_}, {"ports", ports},
-    {"personality", personality_}, {"compatible-call", compatible_call},
-    {"compatible-socketcall", compatible_socketcall}, {"x32-call", x32_call}, {0},
+    {"call", any_call},
+    {"mount-tmpfs", mount_tmpfs},
+    {"mount-proc", mount_proc},
+    {"mount-cgroup", mount_cgroup},
+    {"remount-writable", remount_writable},
+    {"unmount", unmount},
+    {"pivot-root", pivot_root_},
+    {"fsopen", fsopen_},
+    {"open-tree", open_tree_},
+    {"mount-setattr", mount_setattr_},
+    {"unshare", unshare_},
+    {"clone", clone_},
+    {"clone3", clone3_},
+    {"setns", setns_},
+    {"bpf", bpf_},
+    {"perf-event-open", perf_event_open_},
+    {"userfaultfd", userfaultfd_},
+    {"io-uring", io_uring_},
+    {"add-key", add_key_},
+    {"keyctl", keyctl_},
+    {"init-module", init_module_},
+    {"finit-module", finit_module_},
+    {"delete-module", delete_module_},
+    {"kexec-load", kexec_load_},
+    {"reboot", reboot_},
+    {"settimeofday", settimeofday_},
+    {"adjtimex", adjtimex_},
+    {"clock-settime", clock_settime_},
+    {"sethostname", sethostname_},
+    {"swapon", swapon_},
+    {"acct", acct_},
+    {"syslog", syslog_},
+    {"ports", ports},
+    {"personality", personality_},
+    {"compatible-call", compatible_call},
+    {"compatible-socketcall", compatible_socketcall},
+    {"x32-call", x32_call},
+    {0},
 };

@@ -140,8 +140,14 @@ static long push_input(int argc, char **argv)
 }
 
 const struct entry FILES[] = {
-    {"open", open_}, {"mkdir", mkdir_}, {"node", node}, {"descriptors", descriptors},
-    {"leaked-directory", leaked_directory}, {"open-by-handle", open_by_handle},
-    {"chroot-escape", chroot_escape}, {"overwrite-program", overwrite_program},
-    {"push-input", push_input}, {0},
+    {"open", open_},
+    {"mkdir", mkdir_},
+    {"node", node},
+    {"descriptors", descriptors},
+    {"leaked-directory", leaked_directory},
+    {"open-by-handle", open_by_handle},
+    {"chroot-escape", chroot_escape},
+    {"overwrite-program", overwrite_program},
+    {"push-input", push_input},
+    {0},
 };

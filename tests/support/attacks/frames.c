@@ -31,7 +31,9 @@ struct udp_frame {
 static int mac_of(const char *text, unsigned char *mac)
 {
     return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4,
-                  mac + 5) == ETH_ALEN ? 0 : -EINVAL;
+                  mac + 5) == ETH_ALEN
+               ? 0
+               : -EINVAL;
 }
 
 static int own_mac(int fd, unsigned char *mac)
@@ -53,7 +55,8 @@ static int raw_socket(void)
 
 static long sent(int fd, const void *frame, size_t length)
 {
-    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = ETH_ALEN,
+    struct sockaddr_ll to = {.sll_family = AF_PACKET,
+                             .sll_halen = ETH_ALEN,
                              .sll_ifindex = (int)if_nametoindex(INTERFACE)};
     for (int i = 0; i < 3; i++)
         if (sendto(fd, frame, length, 0, (struct sockaddr *)&to, sizeof to) < 0)
@@ -65,16 +68,19 @@ static long sent(int fd, const void *frame, size_t length)
  * the box's); KIND 1 asks for TARGET, 2 answers. */
 static long forge_arp(int argc, char **argv)
 {
-    struct arp_frame frame = {
-        .link = {.h_proto = htons(ETH_P_ARP)},
-        .head = {.ar_hrd = htons(ARPHRD_ETHER), .ar_pro = htons(ETH_P_IP), .ar_hln = ETH_ALEN,
-                 .ar_pln = 4, .ar_op = htons((uint16_t)number(argc, argv, 3))}};
+    struct arp_frame frame = {.link = {.h_proto = htons(ETH_P_ARP)},
+                              .head = {.ar_hrd = htons(ARPHRD_ETHER),
+                                       .ar_pro = htons(ETH_P_IP),
+                                       .ar_hln = ETH_ALEN,
+                                       .ar_pln = 4,
+                                       .ar_op = htons((uint16_t)number(argc, argv, 3))}};
     int fd = raw_socket();
     if (fd < 0 || argc < 5)
         return fd < 0 ? fd : -EINVAL;
     memcpy(frame.link.h_dest, EVERYBODY, ETH_ALEN);
     memset(frame.target_mac, 0, ETH_ALEN);
-    if ((strcmp(argv[0], "own") ? mac_of(argv[0], frame.sender_mac) : own_mac(fd, frame.sender_mac)) ||
+    if ((strcmp(argv[0], "own") ? mac_of(argv[0], frame.sender_mac)
+                                : own_mac(fd, frame.sender_mac)) ||
         (strcmp(argv[2], "own") ? mac_of(argv[2], frame.link.h_source)
                                 : own_mac(fd, frame.link.h_source)) ||
         inet_pton(AF_INET, argv[1], frame.sender) != 1 ||
@@ -99,13 +105,16 @@ static uint16_t checksum(const void *data, size_t length)
 /* forge-udp FROM FRAME-MAC TO TO-MAC PORT: a datagram from another's address. */
 static long forge_udp(int argc, char **argv)
 {
-    struct udp_frame frame = {
-        .link = {.h_proto = htons(ETH_P_IP)},
-        .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
-               .tot_len = htons(sizeof frame - sizeof frame.link)},
-        .udp = {.source = htons(4242), .dest = htons((uint16_t)number(argc, argv, 4)),
-                .len = htons(sizeof frame.udp + sizeof frame.text)},
-        .text = "forged"};
+    struct udp_frame frame = {.link = {.h_proto = htons(ETH_P_IP)},
+                              .ip = {.version = 4,
+                                     .ihl = 5,
+                                     .ttl = 64,
+                                     .protocol = IPPROTO_UDP,
+                                     .tot_len = htons(sizeof frame - sizeof frame.link)},
+                              .udp = {.source = htons(4242),
+                                      .dest = htons((uint16_t)number(argc, argv, 4)),
+                                      .len = htons(sizeof frame.udp + sizeof frame.text)},
+                              .text = "forged"};
     int fd = raw_socket();
     if (fd < 0 || argc < 5)
         return fd < 0 ? fd : -EINVAL;
@@ -156,6 +165,9 @@ static long hear(int argc, char **argv)
 }
 
 const struct entry FRAMES[] = {
-    {"forge-arp", forge_arp}, {"forge-udp", forge_udp}, {"raw-frame", raw_frame}, {"hear", hear},
+    {"forge-arp", forge_arp},
+    {"forge-udp", forge_udp},
+    {"raw-frame", raw_frame},
+    {"hear", hear},
     {0},
 };

@@ -18,8 +18,8 @@ void note(const char *format, ...)
 
 int main(int argc, char **argv)
 {
-    static const struct entry *const groups[] = {CALLS, FILES, PROCESSES, NETWORK, FRAMES,
-                                                 RESOURCES};
+    static const struct entry *const groups[] = {CALLS,   FILES,  PROCESSES,
+                                                 NETWORK, FRAMES, RESOURCES};
     for (size_t group = 0; argc > 1 && group < sizeof groups / sizeof *groups; group++)
         for (const struct entry *entry = groups[group]; entry->name; entry++)
             if (!strcmp(entry->name, argv[1])) {

@@ -39,8 +39,8 @@ static long raw_on_interface(int argc, char **argv)
     if (fd < 0 || argc < 1)
         return -errno;
     note("raw");
-    return outcome(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argv[0],
-                              (socklen_t)strlen(argv[0]) + 1));
+    return outcome(
+        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argv[0], (socklen_t)strlen(argv[0]) + 1));
 }
 
 /* Take loopback down in whatever network namespace this is. */
@@ -50,7 +50,8 @@ static long link_down(int argc, char **argv)
         struct nlmsghdr head;
         struct ifinfomsg link;
     } request = {
-        .head = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWLINK,
+        .head = {.nlmsg_len = sizeof request,
+                 .nlmsg_type = RTM_NEWLINK,
                  .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
         .link = {.ifi_index = 1, .ifi_flags = 0, .ifi_change = IFF_UP},
     };
@@ -74,7 +75,10 @@ static long shared_memory(int argc, char **argv)
 }
 
 const struct entry NETWORK[] = {
-    {"socket", socket_}, {"abstract-socket", abstract_socket},
-    {"raw-on-interface", raw_on_interface}, {"link-down", link_down},
-    {"shared-memory", shared_memory}, {0},
+    {"socket", socket_},
+    {"abstract-socket", abstract_socket},
+    {"raw-on-interface", raw_on_interface},
+    {"link-down", link_down},
+    {"shared-memory", shared_memory},
+    {0},
 };

@@ -209,10 +209,20 @@ static long newcomers(int argc, char **argv)
 }
 
 const struct entry PROCESSES[] = {
-    {"kill", kill_}, {"trace", trace}, {"read-memory", read_memory}, {"open-pid", open_pid},
-    {"steal-descriptor", steal_descriptor}, {"own-child", own_child},
-    {"inject", inject}, {"leave-group", leave_group},
-    {"raise-capability", raise_capability}, {"bounding", bounding}, {"forgive", forgive},
-    {"set-user-id", set_user_id}, {"who", who}, {"groups", groups}, {"newcomers", newcomers},
+    {"kill", kill_},
+    {"trace", trace},
+    {"read-memory", read_memory},
+    {"open-pid", open_pid},
+    {"steal-descriptor", steal_descriptor},
+    {"own-child", own_child},
+    {"inject", inject},
+    {"leave-group", leave_group},
+    {"raise-capability", raise_capability},
+    {"bounding", bounding},
+    {"forgive", forgive},
+    {"set-user-id", set_user_id},
+    {"who", who},
+    {"groups", groups},
+    {"newcomers", newcomers},
     {0},
 };

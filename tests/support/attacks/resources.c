@@ -118,6 +118,7 @@ static long files(int argc, char **argv)
 }
 
 const struct entry RESOURCES[] = {
-    {"forks", forks}, {"memory", memory}, {"fill", fill}, {"descriptor-bomb", descriptor_bomb},
+    {"forks", forks}, {"memory", memory},
+    {"fill", fill},   {"descriptor-bomb", descriptor_bomb},
     {"files", files}, {0},
 };

@@ -98,9 +98,10 @@ static void send_plan(int launcher, void *plan, size_t length, const int fds[NAM
     static const int32_t names[NAMES] = {0, 1, 2, 3, LIFELINE, MAPPED};
     uint32_t count = NAMES;
     char control[CMSG_SPACE(NAMES * sizeof(int))] __attribute__((aligned(16))) = {0};
-    struct iovec parts[] = {
-        {&count, sizeof count}, {(void *)names, sizeof names}, {plan, length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3, .msg_control = control,
+    struct iovec parts[] = {{&count, sizeof count}, {(void *)names, sizeof names}, {plan, length}};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = 3,
+                             .msg_control = control,
                              .msg_controllen = sizeof control};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     head->cmsg_level = SOL_SOCKET;
@@ -145,8 +146,8 @@ static pid_t execute(int launcher, enum plan_kind kind, unsigned number, void *p
     if (pipe2(status, O_CLOEXEC) < 0 || pipe2(lifeline, O_CLOEXEC) < 0)
         fail("no pipe for", "the launcher");
     int stream = kind == BOX ? port : STDERR_FILENO;
-    int fds[NAMES] = {stream, stream, STDERR_FILENO, status[1], lifeline[0],
-                      *mapped < 0 ? STDERR_FILENO : *mapped};
+    int fds[NAMES] = {stream,    stream,      STDERR_FILENO,
+                      status[1], lifeline[0], *mapped < 0 ? STDERR_FILENO : *mapped};
     send_plan(launcher, plan, length, fds);
     close(status[1]);
     close(lifeline[0]);

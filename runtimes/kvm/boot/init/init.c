@@ -214,8 +214,8 @@ static int run_agent(const char *port)
     char *agent = option_or("tb.agent", "/opt/tarebench/agent");
     char *const argv[] = {agent, "--device", (char *)port, NULL};
     char *const environment[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL=C.UTF-8", "HOME=/root", NULL};
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+        "HOME=/root", NULL};
     pid_t child = fork();
     if (child == 0) {
         setsid();

@@ -37,7 +37,8 @@ static void set_hardware_address(int fd, struct ifreq *request)
         return;
     request->ifr_hwaddr.sa_family = ARPHRD_ETHER;
     if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", at, at + 1, at + 2, at + 3, at + 4,
-               at + 5) != 6 || ioctl(fd, SIOCSIFHWADDR, request) < 0)
+               at + 5) != 6 ||
+        ioctl(fd, SIOCSIFHWADDR, request) < 0)
         fail("cannot set the hardware address of", request->ifr_name);
 }
 
@@ -69,8 +70,8 @@ static void set_up_network(void)
         struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
         *(struct sockaddr_in *)&route.rt_dst = (struct sockaddr_in){.sin_family = AF_INET};
         *(struct sockaddr_in *)&route.rt_genmask = (struct sockaddr_in){.sin_family = AF_INET};
-        *(struct sockaddr_in *)&route.rt_gateway =
-            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(gateway)};
+        *(struct sockaddr_in *)&route.rt_gateway = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(gateway)};
         if (ioctl(fd, SIOCADDRT, &route) < 0)
             fail("no route by", gateway);
     }

@@ -12,8 +12,10 @@
 /* Copies of one saved guest must not draw the same random numbers. */
 static void stir(void)
 {
-    struct { struct rand_pool_info head; unsigned char bytes[32]; } pool = {
-        .head = {.entropy_count = 256, .buf_size = 32}};
+    struct {
+        struct rand_pool_info head;
+        unsigned char bytes[32];
+    } pool = {.head = {.entropy_count = 256, .buf_size = 32}};
     char *seed = option("tb.seed");
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     for (int at = 0; seed && at < 32 && sscanf(seed + 2 * at, "%2hhx", pool.bytes + at) == 1; at++)
