@@ -146,3 +146,21 @@ def test_every_gate_has_its_place_in_the_document_and_nothing_else_has() -> None
         for path in (PROJECT / top).rglob("*.py")
     )
     assert [code for code in sorted(told) if f'"{code}"' not in written] == []
+
+
+def test_every_decision_has_a_status_and_a_line_in_the_index() -> None:
+    directory = PROJECT / "docs" / "adr"
+    index = (directory / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| \[\d{4}\]\((.+?)\) \| (.+?) \|", index, flags=re.MULTILINE))
+    decisions = {path.name: path for path in directory.glob("[0-9]*.md")}
+    assert rows.keys() == decisions.keys()
+    for name, path in decisions.items():
+        heading, _, status = path.read_text(encoding="utf-8").splitlines()[:3]
+        assert heading == f"# {name[:4]}: {rows[name]}"
+        assert status.startswith(("**Status**: accepted", "**Status**: superseded by [")), name
+
+
+def test_the_index_of_documents_leaves_none_out() -> None:
+    text = (PROJECT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (PROJECT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([\w-]+\.md)\)", text))
