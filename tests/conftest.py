@@ -22,8 +22,17 @@ from runtimes.resources import Limits
 from tests.support.sites import held_testbed
 from workloads.registry import load
 
+UNIT = Path(__file__).with_name("unit")
+
 settings.register_profile("patient", deadline=None)  # a busy host is no failure
 settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every unit test may run beside others."""
+    for item in items:
+        if UNIT in item.path.parents:
+            item.add_marker(pytest.mark.parallel)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.directories import PROJECT
 from harness.errors import UsageFault
 
-REAL = ("tests/contract", "tests/integration", "tests/browser")
 PROSE = ("*.md", "docs/**/*.md", "runtimes/**/*.md", "tests/README.md")
 C = tuple(f"{top}/**/*.[ch]" for top in ("runtimes", "workloads", "tests"))
 SLOWEST = 25
@@ -47,7 +46,7 @@ def types() -> list[list[str]]:
 
 
 def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
-    """Commands that run the tests: the unit tests on every CPU, the rest one after another.
+    """Commands that run the tests: those marked ``parallel`` on every CPU, then the rest.
 
     What starts boxes runs alone: it compares the host before and after, and limits CPUs.
 
@@ -57,12 +56,16 @@ def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
         exhaustive: those too that take minutes in an emulated guest.
     """
     python = [sys.executable, "-m", "pytest", f"--durations={SLOWEST}"]
-    marks = "not slow and not exhaustive" if fast else "" if exhaustive else "not exhaustive"
-    selected = ["-m", marks] if marks else []
-    selected += ["-k", only] if only else []
-    # pytest-benchmark, which no unit test uses, objects to processes beside it with a warning.
-    unit = [*python, "-n", "auto", "-p", "no:benchmark", "tests/unit", *selected]
-    return [unit] if fast else [unit, [*python, *REAL, *selected]]
+    # pytest-benchmark, which nothing of this uses, objects to processes beside it with a warning.
+    beside = [*python, "-n", "auto", "--dist", "worksteal", "-p", "no:benchmark"]
+    named = ["-k", only] if only else []
+    if fast:
+        return [[*beside, "tests/unit", "-m", "not slow and not exhaustive", *named]]
+    kept = "" if exhaustive else " and not exhaustive"
+    return [
+        [*beside, "-m", f"parallel{kept}", *named],
+        [*python, "-m", f"not parallel{kept}", *named],
+    ]
 
 
 def passed(statuses: Sequence[int]) -> bool:

@@ -20,7 +20,7 @@ axe_api = pytest.importorskip(
 
 WIDTHS = {"desk": 1280, "phone": 390}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.parallel, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ axe_api = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.parallel, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from runtimes.agent.channel import AgentFault
 from runtimes.agent.frames import Frame
 from tests.support.agent_process import S, Started
 
+pytestmark = pytest.mark.parallel
+
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 5_000_000])
 def test_a_file_of_any_size_arrives_whole_both_ways(

@@ -13,6 +13,8 @@ from runtimes import process
 from runtimes.agent.channel import AgentFault
 from tests.support.agent_process import S, Started, is_running, started
 
+pytestmark = pytest.mark.parallel
+
 
 def test_output_status_and_price_come_back(box: Started) -> None:
     result = box.agent.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=S)

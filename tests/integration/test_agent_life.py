@@ -18,6 +18,8 @@ from runtimes.agent.channel import PROTOCOL_VERSION, Agent, AgentFault, FdStream
 from runtimes.agent.frames import HEADER, Frame
 from tests.support.agent_process import S, Started, is_running, started
 
+pytestmark = pytest.mark.parallel
+
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 65_536, 1_000_003])
 def test_digests_are_those_of_hashlib(box: Started, tmp_path: Path, size: int) -> None:

@@ -34,7 +34,7 @@ TIMES = int(os.environ.get("TAREBENCH_DRAWN_RUNS", "1"))
 HUNDREDS = 10 * TIMES
 WHOLE = 24 * TIMES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.parallel, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 from harness.plan.budget import MOST_BLOCKS
 from tests.support.command_line import invoke
 
+pytestmark = pytest.mark.parallel
+
 FAKE = ("--backend", "fake", "--workload", "cpu.openssl")
 
 

@@ -58,6 +58,7 @@ OF_DOCKER = (
 )
 
 pytestmark = [
+    pytest.mark.parallel,
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(600),

@@ -28,6 +28,7 @@ def _why_not() -> str:
 
 
 pytestmark = [
+    pytest.mark.parallel,
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.skipif(bool(_why_not()), reason=_why_not()),

@@ -10,6 +10,8 @@ from support import synthetic
 
 from tests.support.command_line import invoke
 
+pytestmark = pytest.mark.parallel
+
 OWN = """\
 [[claim]]
 id = "own"

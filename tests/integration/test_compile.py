@@ -10,6 +10,8 @@ from runtimes import process
 from runtimes.images.compile import compile_static
 from runtimes.images.rootfs.recipe import AGENT_SOURCE
 
+pytestmark = pytest.mark.parallel
+
 
 def test_two_builds_are_the_same_to_the_bit_wherever_the_sources_are(
     agent_program: Path, tmp_path: Path

@@ -30,6 +30,7 @@ export TAREBENCH_STATE=/scratch/q/state TAREBENCH_CACHE=/scratch/q/cache TAREBEN
 """
 
 pytestmark = [
+    pytest.mark.parallel,
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(600),

@@ -7,6 +7,8 @@ import pytest
 from tests.support.fuzz import TARGETS
 from tests.support.fuzz.__main__ import run
 
+pytestmark = pytest.mark.parallel
+
 SECONDS = 60.0
 SEED = 20261124
 

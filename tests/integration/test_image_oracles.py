@@ -23,6 +23,7 @@ from runtimes.standalone.image import pack, pull
 from runtimes.standalone.image.compression import Compression
 
 pytestmark = [
+    pytest.mark.parallel,
     pytest.mark.root,
     pytest.mark.usefixtures("root_needed"),
 ]

@@ -12,6 +12,8 @@ from results.frame import load, read_parquet
 from tests.support.command_line import invoke
 from tests.support.imports import DATA, HEADER, csv
 
+pytestmark = pytest.mark.parallel
+
 LINPACK = DATA / "linpack-like-felter.csv"
 
 

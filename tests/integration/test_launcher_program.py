@@ -20,6 +20,8 @@ from runtimes.launcher import operations as ops
 from runtimes.launcher.program import FLAGS, SOURCES
 from runtimes.launcher.server import Server
 
+pytestmark = pytest.mark.parallel
+
 DONE = 5
 """Of status records, in launcher.h."""
 

@@ -14,6 +14,8 @@ from runtimes.images.layers.store.store import LayerStore
 from runtimes.images.layers.tar.member import Member
 from runtimes.standalone.image import pack, pull
 
+pytestmark = pytest.mark.parallel
+
 MANY = 100_000
 IN_EACH = 100
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.command_line import invoke, module
 
+pytestmark = pytest.mark.parallel
+
 TASKS = [
     (("bench", "--dry-run"), 1, "--dry-run"),  # invoke's own word and status
     (("bench", "--resume", "x", "--seed", "1", "--blocks", "3"), 2, "leave it out with --resume"),

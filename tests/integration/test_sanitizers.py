@@ -14,6 +14,8 @@ from runtimes.launcher.program import SOURCES
 from tests.support.agent_process import S, started
 from tests.support.sanitized import ENVIRONMENT, compile_sanitized, report_in
 
+pytestmark = pytest.mark.parallel
+
 PROGRAMS = Path(workloads.registry.__file__).parent / "programs"
 RUNS = {
     "memory": (("stream", "4194304", "1"), ("latency", "4194304", "1")),

@@ -45,13 +45,12 @@ def test_what_style_is_checked_of_can_be_written(patterns: tuple[str, ...], own:
         assert any(files <= set(command) for command in commands)
 
 
-def test_unit_tests_run_on_every_cpu_and_what_starts_boxes_alone() -> None:
-    unit, real = checks.tests(None, fast=False, exhaustive=True)
-    assert unit[unit.index("-n") + 1] == "auto"
-    assert unit[-1] == "tests/unit"
-    assert "-n" not in real
-    assert real[-3:] == ["tests/contract", "tests/integration", "tests/browser"]
-    assert checks.tests("disk", fast=False, exhaustive=True)[0] == [*unit, "-k", "disk"]
+def test_what_starts_no_box_runs_on_every_cpu_and_the_rest_alone() -> None:
+    beside, alone = checks.tests("disk", fast=False, exhaustive=True)
+    assert beside[beside.index("-n") + 1] == "auto"
+    assert beside[-4:] == ["-m", "parallel", "-k", "disk"]
+    assert "-n" not in alone
+    assert alone[-4:] == ["-m", "not parallel", "-k", "disk"]
 
 
 def test_what_is_asked_for_in_a_minute_starts_no_box_and_is_nothing_slow() -> None:
@@ -66,8 +65,9 @@ def test_what_is_asked_for_in_a_minute_starts_no_box_and_is_nothing_slow() -> No
 
 
 def test_what_takes_minutes_in_a_guest_is_asked_for() -> None:
-    for command in checks.tests(None, fast=False, exhaustive=False):
-        assert command[-2:] == ["-m", "not exhaustive"]
+    beside, alone = checks.tests(None, fast=False, exhaustive=False)
+    assert beside[-1] == "parallel and not exhaustive"
+    assert alone[-1] == "not parallel and not exhaustive"
 
 
 @pytest.mark.parametrize(
