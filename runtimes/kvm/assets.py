@@ -19,7 +19,7 @@ from runtimes.kvm.boot.kernel import NEEDED, Kernel, choose, read_index, resolve
 from runtimes.kvm.boot.vmlinux import plain_kernel
 from runtimes.kvm.nested import dockerhost, plans
 from runtimes.kvm.profiles.machine import Start
-from runtimes.kvm.profiles.specs import SHAPES, Shape, VolumeKind
+from runtimes.kvm.profiles.specs import SPECS, ProfileSpec, VolumeKind
 from runtimes.kvm.stock import stock_image
 from runtimes.launcher import compiled
 from runtimes.linux.disk.image import free_bytes, withheld_bytes
@@ -27,11 +27,11 @@ from runtimes.process import run
 
 TOOL_TIMEOUT_S = 60.0
 
-INNER_NEEDED = (*NEEDED, "overlay", "veth", "bridge")
+NESTED_NEEDED = (*NEEDED, "overlay", "veth", "bridge")
 """What a guest needs to make a container of its own."""
 
 DOCKER_NEEDED = (
-    *INNER_NEEDED,
+    *NESTED_NEEDED,
     *("br_netfilter", "nf_conntrack_netlink", "nf_tables", "nft_chain_nat", "nft_compat"),
     *("xt_MASQUERADE", "xt_addrtype", "xt_conntrack", "xt_nat", "xt_tcpudp"),
 )
@@ -89,18 +89,18 @@ def prepare(site: Site, profiles: frozenset[str], architecture: str) -> Assets:
     kernel = choose()
     made: dict[str, Prepared] = {}
     for name in sorted(profiles):
-        start, release = _start(site, SHAPES[name], kernel, architecture)
+        start, release = _start(site, SPECS[name], kernel, architecture)
         overlay = _overlay(start.image, site.state / f"empty-{name}.qcow2")
         made[name] = Prepared(start, overlay, release, _taken_bytes(start))
     return Assets(kernel, initramfs.build_probe(cache), made)
 
 
-def _start(site: Site, shape: Shape, kernel: Kernel, architecture: str) -> tuple[Start, str]:
+def _start(site: Site, shape: ProfileSpec, kernel: Kernel, architecture: str) -> tuple[Start, str]:
     if shape.start == "disk":
         return _from_disk(site, architecture)
-    if shape.inner == "ns":
+    if shape.nested == "ns":
         return _around_ns(site, kernel_for(shape))
-    if shape.inner == "docker":
+    if shape.nested == "docker":
         return _with_docker(site, kernel_for(shape))
     if shape.quick:
         firmware = None if shape.mmio else host.quick_firmware(architecture)
@@ -120,18 +120,18 @@ def _taken_bytes(start: Start) -> int:
     return size - free + withheld_bytes(size - start.offset_bytes)
 
 
-def needed(shape: Shape) -> tuple[str, ...]:
+def needed(shape: ProfileSpec) -> tuple[str, ...]:
     """Drivers of a guest that is started by its kernel."""
     if shape.bus == "ide":
         return LEGACY_NEEDED
-    if shape.inner:
-        return INNER_NEEDED if shape.inner == "ns" else DOCKER_NEEDED
+    if shape.nested:
+        return NESTED_NEEDED if shape.nested == "ns" else DOCKER_NEEDED
     if shape.mmio:
         return MMIO_NEEDED
     return (*NEEDED, *SHARE_NEEDED.get(shape.volume, ()))
 
 
-def kernel_for(shape: Shape) -> Kernel:
+def kernel_for(shape: ProfileSpec) -> Kernel:
     """A kernel with the drivers that ``shape`` needs.
 
     Raises:
@@ -167,7 +167,7 @@ def _quick(
 
 def _around_ns(site: Site, kernel: Kernel) -> tuple[Start, str]:
     """The shared image as the inner box's lower layer, an empty disk as the guest's own root."""
-    modules = resolve(read_index(kernel.modules), INNER_NEEDED)
+    modules = resolve(read_index(kernel.modules), NESTED_NEEDED)
     launcher = compiled(site.cache, site.progress)
     programs = [initramfs.regular("launcher", launcher.read_bytes(), 0o755)]
     made = initramfs.build(kernel, modules, site.cache / "kvm", site.progress, programs)
@@ -186,7 +186,7 @@ def _with_docker(site: Site, kernel: Kernel) -> tuple[Start, str]:
         host.disk,
         kernel.image,
         made,
-        inner_image=host.image,
+        nested_image=host.image,
         digest_path=host.digest_path,
     )
     return start, kernel.release
@@ -218,10 +218,10 @@ def bits(assets: Assets) -> Mapping[str, str]:
     found = {"kernel": f"{assets.kernel.release} {_sha256(assets.kernel.image)}"}
     for name, prepared in assets.profiles.items():
         found["rootfs"] = digest_in(prepared.start)
-        if SHAPES[name].start == "disk":
+        if SPECS[name].start == "disk":
             found[f"{name} kernel"] = prepared.kernel
             continue
-        if SHAPES[name].quick:
+        if SPECS[name].quick:
             found[f"{name} start"] = started_by(prepared.start, assets.kernel)
         if prepared.start.initramfs is not None:
             found[f"{name} initramfs"] = _sha256(prepared.start.initramfs)

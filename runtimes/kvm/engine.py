@@ -26,11 +26,11 @@ from runtimes.kvm.faults import translated
 from runtimes.kvm.guest import creation, nested_setup, taps, virtiofsd
 from runtimes.kvm.guest.console import ConsoleWatch
 from runtimes.kvm.guest.instance import RELEASE_S, KvmInstance, remove_files
-from runtimes.kvm.guest.timeline import Marks
-from runtimes.kvm.guest.watchdog import limited
+from runtimes.kvm.guest.timeline import Timeline
+from runtimes.kvm.guest.watchdog import watchdog
 from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.profiles.machine import Files, Platform, machine, tap_name
-from runtimes.kvm.profiles.specs import SHAPES
+from runtimes.kvm.profiles.specs import SPECS
 from runtimes.kvm.saved import Saved
 from runtimes.linux import cgroups
 
@@ -80,19 +80,19 @@ class KvmEngine:
 
     def launch(self, spec: InstanceSpec, state: Saved | None) -> KvmInstance:
         """``start``; from a saved state, or, for the guest that will be saved, without one."""
-        marks = Marks({"api_call": time.monotonic_ns()})
+        marks = Timeline({"api_call": time.monotonic_ns()})
         config, files = self._plan(spec)
         start = self.assets.profiles[spec.profile].start
-        told = nested_setup.given(self.platform, start, spec, self.filter)
+        setup = nested_setup.given(self.platform, start, spec, self.filter)
         self.connection.refresh()
         with contextlib.ExitStack() as undo:
             undo.callback(remove_files, self.connection, files, spec.name)
             self._make_disks(files, state.overlay if state else self._overlay(spec))
-            if told.is_inner and start.initramfs is not None:
-                told.write(start.initramfs, files.initramfs)
+            if setup.is_nested and start.initramfs is not None:
+                setup.write(start.initramfs, files.initramfs)
             group = self._group(spec)
             undo.callback(group.remove)
-            console = ConsoleWatch(files.console, marks, told.words)
+            console = ConsoleWatch(files.console, marks, setup.words)
             undo.callback(console.close)
             self.connection.listen(spec.name, marks.hear)
             undo.callback(self.connection.unlisten, spec.name)
@@ -112,7 +112,7 @@ class KvmEngine:
             creation.confine(group, (hypervisor.pid, *virtiofsd.processes(server)))
             stream = creation.dial(files.channel)
             undo.callback(stream.close)
-            with limited(lambda: hypervisor, f"let {spec.name} run"):
+            with watchdog(lambda: hypervisor, f"let {spec.name} run"):
                 creation.confirm_acceleration(domain, proved=self.proof.works)
                 self._run(spec, domain, stream, state, marks)
             undo.pop_all()
@@ -128,7 +128,7 @@ class KvmEngine:
             endpoint=self._endpoint(spec),
             detach=partial(taps.detach, network, config.nic),
             stream=stream,
-            orders=told,
+            setup=setup,
             disk=config.disks[0].target,
             taken_bytes=self.assets.profiles[spec.profile].taken_bytes,
             server=server,
@@ -137,7 +137,7 @@ class KvmEngine:
         return instance
 
     def _endpoint(self, spec: InstanceSpec) -> tuple[str, int]:
-        if SHAPES[spec.profile].direct_network:
+        if SPECS[spec.profile].direct_network:
             return spec.lease.address, BOX_PORT
         return self.site.network.host_address, spec.lease.port
 
@@ -147,7 +147,7 @@ class KvmEngine:
         domain: libvirt.virDomain,
         stream: FdStream,
         state: Saved | None,
-        marks: Marks,
+        marks: Timeline,
     ) -> None:
         """The first instruction: of firmware or kernel, or where the saved state was left."""
         if state is not None:
@@ -174,7 +174,7 @@ class KvmEngine:
             RuntimeFault: it has not; with its own reason.
         """
         for profile in self.assets.profiles:
-            shape = SHAPES[profile]
+            shape = SPECS[profile]
             if not (shape.mmio or shape.direct_network):
                 continue
             name = f"tb-{self.site.run}-tried"
@@ -194,7 +194,7 @@ class KvmEngine:
             RuntimeFault: the guest did not come up, or QEMU cannot save it.
         """
         for profile in self.assets.profiles:
-            if SHAPES[profile].start == "saved":
+            if SPECS[profile].start == "saved":
                 self.site.progress(f"saving the state that {profile} starts from")
                 self.states[profile] = saved.take(self, profile)
 
@@ -205,13 +205,13 @@ class KvmEngine:
             raise RuntimeFault(
                 f"profile {spec.profile} of kvm is not prepared", hint=f"prepared are: {known}"
             )
-        if spec.volume is not None and SHAPES[spec.profile].start == "saved":
+        if spec.volume is not None and SPECS[spec.profile].start == "saved":
             raise RuntimeFault(
                 f"kvm:{spec.profile} takes no volume: a restored guest has the disks it was saved "
                 "with",
                 hint="weigh storage with kvm:micro, which is the same guest, booted",
             )
-        kind = SHAPES[spec.profile].volume
+        kind = SPECS[spec.profile].volume
         files = Files.below(self.site.state, spec.name, spec.volume, kind)
         tap = tap_name(self.site.run, spec.lease.slot)
         return machine(self.platform, prepared.start, spec, files, tap), files

@@ -19,7 +19,7 @@ from runtimes.kvm.faults import translated
 from runtimes.kvm.host import Virtualisation
 from runtimes.kvm.nested import dockerhost
 from runtimes.kvm.profiles.machine import Platform
-from runtimes.kvm.profiles.specs import SHAPES, Shape
+from runtimes.kvm.profiles.specs import SPECS, ProfileSpec
 from runtimes.kvm.stock import bootable
 from runtimes.linux import cgroups
 from runtimes.ns.seccomp import compiler
@@ -35,7 +35,7 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
     name = host.architecture()
     emulator = host.emulator(name)
     check(profiles, name, daemon=bool(site.options.get("libvirt_uri")))
-    volumes = {SHAPES[each].volume for each in profiles}
+    volumes = {SPECS[each].volume for each in profiles}
     made = assets.prepare(site, profiles, name)
     cache = site.cache / "kvm"
     with contextlib.ExitStack() as stack:
@@ -70,8 +70,8 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[KvmEngine]:
         )
         with translated("ask libvirt for its version"):
             versions = _versions(connection, made.kernel.release, proved, kind, platform)
-        inner = any(SHAPES[profile].inner == "ns" for profile in profiles)
-        compiled = compiler.compile_filter() if inner else b""
+        nested = any(SPECS[profile].nested == "ns" for profile in profiles)
+        compiled = compiler.compile_filter() if nested else b""
         engine = KvmEngine(
             site, connection, made, platform, proved, kind, hierarchy, versions, compiled
         )
@@ -88,13 +88,13 @@ def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
     Raises:
         RuntimeFault: one that does not exist, or not here; with what there is instead.
     """
-    unknown = profiles - set(SHAPES)
+    unknown = profiles - set(SPECS)
     if unknown:
         raise RuntimeFault(
-            f"kvm has no profile {min(unknown)}", hint=f"it has: {', '.join(sorted(SHAPES))}"
+            f"kvm has no profile {min(unknown)}", hint=f"it has: {', '.join(sorted(SPECS))}"
         )
     for name in sorted(profiles):
-        shape = SHAPES[name]
+        shape = SPECS[name]
         if architecture not in shape.machines:
             raise RuntimeFault(
                 f"kvm:{name} needs a machine that {architecture} does not have",
@@ -115,8 +115,8 @@ def check(profiles: frozenset[str], architecture: str, *, daemon: bool) -> None:
 
 def _check_disk(profile: str, architecture: str) -> None:
     """Whether a disk that is made for this profile alone can be made."""
-    shape = SHAPES[profile]
-    if shape.inner == "docker" and dockerhost.objection():
+    shape = SPECS[profile]
+    if shape.nested == "docker" and dockerhost.objection():
         raise RuntimeFault(
             f"kvm:{profile} cannot be built: {dockerhost.objection()}", hint=dockerhost.hint()
         )
@@ -128,7 +128,7 @@ def _check_disk(profile: str, architecture: str) -> None:
             host.uefi(architecture)
 
 
-def _daemons_objection(shape: Shape) -> str:
+def _daemons_objection(shape: ProfileSpec) -> str:
     if shape.start == "saved":
         return "keeps QEMU from files that are not its own"
     if shape.direct_network:

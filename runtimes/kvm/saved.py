@@ -26,7 +26,7 @@ from runtimes.base import InstanceSpec, Lease, Site
 from runtimes.faults import RuntimeFault
 from runtimes.kvm.faults import translated
 from runtimes.kvm.guest.instance import KvmInstance
-from runtimes.kvm.guest.watchdog import limited
+from runtimes.kvm.guest.watchdog import watchdog
 from runtimes.kvm.profiles.machine import Platform
 from runtimes.kvm.profiles.machine import identity as who
 
@@ -82,7 +82,7 @@ def take(engine: Launching, profile: str) -> Saved:
     guest = engine.launch(spec, None)
     try:
         _await_ready(guest)
-        with limited(lambda: guest.hypervisor, "save the guest's state"):
+        with watchdog(lambda: guest.hypervisor, "save the guest's state"):
             with translated(f"pause {spec.name}"):
                 guest.domain.suspend()
             descriptor = os.open(state.memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)

@@ -23,7 +23,7 @@ _WHOLE_LAUNCHER = 0xFFFF_FFFF
 
 
 @dataclass(slots=True)
-class Started:
+class ChildProcess:
     """The child: our own child, held by its pidfd, so its number cannot come to mean another."""
 
     pid: int
@@ -35,7 +35,7 @@ class Started:
     """Instant at which the launcher began."""
     ready_ns: int
     """Instant at which the program had been executed (or, without an init, was about to be)."""
-    visitors: list[Started] = field(default_factory=list, init=False)
+    visitors: list[ChildProcess] = field(default_factory=list, init=False)
     """Programs added to its PID namespace, children of ours too: the kernel lets an init go only
     when they have been reaped, so waiting for it reaps them."""
     _status: int | None = field(default=None, init=False)
@@ -58,14 +58,14 @@ class Started:
         """
         deadline = time.monotonic() + timeout_s
         while self._status is None:
-            waited = [self, *(one for one in self.visitors if not one.ended())]
+            unreaped = [self, *(one for one in self.visitors if not one.ended())]
             poller = select.poll()
-            for one in waited:
+            for one in unreaped:
                 poller.register(one.pidfd, select.POLLIN)
             ready = {fd for fd, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000)}
             if not ready:
                 raise TimeoutError(f"process {self.pid} is still running after {timeout_s:g} s")
-            for one in waited:
+            for one in unreaped:
                 if one.pidfd in ready:
                     one.take_status()
         return self._status
@@ -97,7 +97,7 @@ def _reap(pidfd: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class LauncherCallback:
     """Our part of a start, done when the launcher asks for it over a socket."""
 
     fd: int
@@ -107,10 +107,10 @@ class Asking:
 
     def answer(self) -> int:
         """Do it and let the launcher go on; the child's pid, 0 where the launcher has died."""
-        told = os.read(self.fd, _PID.size)
-        if len(told) < _PID.size:
+        records = os.read(self.fd, _PID.size)
+        if len(records) < _PID.size:
             return 0
-        (pid,) = _PID.unpack(told)
+        (pid,) = _PID.unpack(records)
         self.act(pid)
         os.write(self.fd, b"\0")
         return int(pid)
@@ -129,7 +129,7 @@ class Serving(Protocol):
 
 
 @dataclass(slots=True)
-class _Told:
+class _StatusRecords:
     """Records read so far."""
 
     ended_ns: dict[int, int] = field(default_factory=dict)
@@ -160,25 +160,27 @@ def read_status(
     launcher: Serving,
     status: int,
     timeout_s: float,
-    asking: Asking | None = None,
-) -> Started:
+    callback: LauncherCallback | None = None,
+) -> ChildProcess:
     """Follow a start until the program runs, or until the box is created and waits.
 
     Raises:
         LaunchFault: see Launcher.start.
     """
-    told = _Told()
+    records = _StatusRecords()
     try:
-        _listen(told, status, timeout_s, asking)
-        _check(plan, launcher, told)
-        pidfd = os.pidfd_open(told.pid)
+        _listen(records, status, timeout_s, callback)
+        _check(plan, launcher, records)
+        pidfd = os.pidfd_open(records.pid)
     except BaseException as error:
         if isinstance(error, TimeoutError):
             launcher.kill()
             error = silent(str(error))
-        _undo(told.pid)
+        _undo(records.pid)
         raise error from None
-    return Started(told.pid, pidfd, plan, told.ended_ns, told.launched_ns, told.ready_ns)
+    return ChildProcess(
+        records.pid, pidfd, plan, records.ended_ns, records.launched_ns, records.ready_ns
+    )
 
 
 def read_done(plan: Plan, launcher: Serving, status: int, timeout_s: float) -> None:
@@ -187,14 +189,14 @@ def read_done(plan: Plan, launcher: Serving, status: int, timeout_s: float) -> N
     Raises:
         LaunchFault: it failed.
     """
-    told = _Told()
+    records = _StatusRecords()
     try:
-        _listen(told, status, timeout_s)
+        _listen(records, status, timeout_s)
     except TimeoutError as error:
         raise silent(str(error)) from None
-    if told.failure is not None:
-        raise explain(plan, *told.failure)
-    if not told.done:
+    if records.failure is not None:
+        raise explain(plan, *records.failure)
+    if not records.done:
         raise silent(launcher.fate())
 
 
@@ -205,15 +207,17 @@ def read_start(plan: Plan, connection: int, timeout_s: float) -> None:
         LaunchFault: it failed; its process has ended.
         TimeoutError: it has not done so yet.
     """
-    told = _Told()
-    _listen(told, connection, timeout_s)
-    if told.failure is not None:
-        raise explain(plan, *told.failure)
-    if not told.ready_ns:
+    records = _StatusRecords()
+    _listen(records, connection, timeout_s)
+    if records.failure is not None:
+        raise explain(plan, *records.failure)
+    if not records.ready_ns:
         raise silent("its process was killed")
 
 
-def _listen(told: _Told, status: int, timeout_s: float, asking: Asking | None = None) -> None:
+def _listen(
+    records: _StatusRecords, status: int, timeout_s: float, callback: LauncherCallback | None = None
+) -> None:
     """Wait until nobody has anything more to tell, then take all records at once.
 
     The launcher closes the pipe when its part of the plan is done; the child's end closes on exec,
@@ -222,27 +226,27 @@ def _listen(told: _Told, status: int, timeout_s: float, asking: Asking | None = 
     """
     poller = select.poll()
     poller.register(status, 0)
-    if asking is not None:
-        poller.register(asking.fd, select.POLLIN)
+    if callback is not None:
+        poller.register(callback.fd, select.POLLIN)
     ended = poller.poll(timeout_s * 1000)
-    if asking is not None and any(ready == asking.fd for ready, _ in ended):
-        poller.unregister(asking.fd)
-        told.pid = asking.answer()
+    if callback is not None and any(ready == callback.fd for ready, _ in ended):
+        poller.unregister(callback.fd)
+        records.pid = callback.answer()
         ended = poller.poll(timeout_s * 1000)
     if not ended:
         os.set_blocking(status, False)
     with contextlib.suppress(BlockingIOError):
         while piece := os.read(status, _RECORD.size * 256):
-            told.take(piece)
+            records.take(piece)
     if not ended:
         raise TimeoutError(f"still starting after {timeout_s:g} s")
 
 
-def _check(plan: Plan, launcher: Serving, told: _Told) -> None:
-    if told.failure is not None:
-        raise explain(plan, *told.failure)
-    if not told.ready_ns or not told.pid:
-        raise silent(_last_words(told.pid) or launcher.fate())
+def _check(plan: Plan, launcher: Serving, records: _StatusRecords) -> None:
+    if records.failure is not None:
+        raise explain(plan, *records.failure)
+    if not records.ready_ns or not records.pid:
+        raise silent(_last_words(records.pid) or launcher.fate())
 
 
 def _last_words(pid: int) -> str:

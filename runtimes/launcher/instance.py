@@ -13,7 +13,7 @@ from pathlib import Path
 from runtimes.agent.channel import Agent, FdStream
 from runtimes.base import InstanceSpec
 from runtimes.faults import RuntimeFault
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.program import Launcher
 from runtimes.linux.cgroups import Account, Group, stats
@@ -60,7 +60,7 @@ class LaunchedInstance:
     spec: InstanceSpec
     agent: Agent
     marks: Mapping[str, int]
-    started: Started
+    started: ChildProcess
     group: Group
     endpoint: tuple[str, int] | None
     """Where the peer reaches the box."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from runtimes import directories
 from runtimes.faults import RuntimeFault
 from runtimes.images.compile import compile_static
-from runtimes.launcher.child import Asking, Started, read_done, read_status, silent
+from runtimes.launcher.child import ChildProcess, LauncherCallback, read_done, read_status, silent
 from runtimes.launcher.plan import Plan
 from runtimes.launcher.server import Server
 
@@ -66,7 +66,7 @@ class Launcher:
     """
 
     def __init__(self, program: Path) -> None:
-        self.program_fd = _sealed(program)
+        self.program_fd = _seal(program)
         self._servers: list[Server] = []
         self._prologue: list[tuple[Plan, tuple[int, ...]]] = []
         self._lock = threading.Lock()
@@ -94,9 +94,9 @@ class Launcher:
         """
         with self._lock:
             self._prologue.append((plan, tuple(pass_fds)))
-            for server in self._servers or [self._added()]:
+            for server in self._servers or [self._add_server()]:
                 if server.prepared < len(self._prologue):
-                    _told(server, plan, pass_fds)
+                    _execute(server, plan, pass_fds)
                     server.prepared = len(self._prologue)
 
     def start(
@@ -109,14 +109,14 @@ class Launcher:
         pass_fds: Sequence[int] = (),
         timeout_s: float = START_TIMEOUT_S,
         alone: bool = False,
-        asking: Asking | None = None,
-    ) -> Started:
+        callback: LauncherCallback | None = None,
+    ) -> ChildProcess:
         """Execute ``plan``; return once its program is running.
 
         ``pass_fds`` are the descriptors that steps name by number (lifeline, user namespace);
         the program itself inherits only the three standard streams, ours by default.
         ``alone``: in a process of its own, for a plan from which it cannot come back (root of a
-        user namespace may enter a box's PID namespace and not its own again).  ``asking``: our
+        user namespace may enter a box's PID namespace and not its own again).  ``callback``: our
         part of a plan that has the launcher ask.
 
         Raises:
@@ -125,14 +125,14 @@ class Launcher:
         """
         given = enumerate((stdin, stdout, stderr))
         streams = [number if fd is None else fd for number, fd in given]
-        status, told = os.pipe()
+        status, status_writer = os.pipe()
         try:
             with self._alone() if alone else self._server() as server:
                 try:
-                    server.send(plan.pack(), (*streams, told), pass_fds)
+                    server.send(plan.pack(), (*streams, status_writer), pass_fds)
                 finally:
-                    os.close(told)
-                return read_status(plan, server, status, timeout_s, asking)
+                    os.close(status_writer)
+                return read_status(plan, server, status, timeout_s, callback)
         except BrokenPipeError:
             raise silent("the launcher is dead") from None
         finally:
@@ -147,7 +147,7 @@ class Launcher:
                 self._servers.remove(dead)
             server = min(self._servers, key=lambda one: one.waiting, default=None)
             if server is None or (server.waiting and len(self._servers) < self._limit):
-                server = self._added()
+                server = self._add_server()
             server.waiting += 1
         try:
             yield server
@@ -158,22 +158,22 @@ class Launcher:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Server]:
         with self._lock:
-            server = self._made()
+            server = self._create_server()
         try:
             yield server
         finally:
             server.close()
 
-    def _added(self) -> Server:
-        server = self._made()
+    def _add_server(self) -> Server:
+        server = self._create_server()
         self._servers.append(server)
         return server
 
-    def _made(self) -> Server:
+    def _create_server(self) -> Server:
         server = Server(self.program_fd)
         try:
             for plan, pass_fds in self._prologue:
-                _told(server, plan, pass_fds)
+                _execute(server, plan, pass_fds)
                 server.prepared += 1
         except BaseException:
             server.close()
@@ -181,12 +181,12 @@ class Launcher:
         return server
 
 
-def _told(server: Server, plan: Plan, pass_fds: Sequence[int]) -> None:
+def _execute(server: Server, plan: Plan, pass_fds: Sequence[int]) -> None:
     """Have a plan without a child executed."""
-    status, told = os.pipe()
+    status, status_writer = os.pipe()
     try:
-        with os.fdopen(told, "wb"):
-            server.send(plan.pack(), (told, told, told, told), pass_fds)
+        with os.fdopen(status_writer, "wb"):
+            server.send(plan.pack(), 4 * (status_writer,), pass_fds)
         read_done(plan, server, status, START_TIMEOUT_S)
     finally:
         os.close(status)
@@ -206,21 +206,21 @@ def opened(cache: Path, progress: Callable[[str], None]) -> Iterator[Launcher]:
         launcher.close()
 
 
-def _sealed(program: Path) -> int:
+def _seal(program: Path) -> int:
     flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
     try:
         descriptor = os.memfd_create("launcher", flags | _MFD_EXEC)
     except OSError:
         descriptor = os.memfd_create("launcher", flags)
     try:
-        _fill(descriptor, program.read_bytes())
+        _fill_and_seal(descriptor, program.read_bytes())
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _fill(descriptor: int, data: bytes) -> None:
+def _fill_and_seal(descriptor: int, data: bytes) -> None:
     if os.write(descriptor, data) != len(data):
         raise RuntimeFault("cannot copy the launcher to memory", hint="is memory exhausted?")
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)

@@ -44,9 +44,9 @@ from runtimes.ns import capabilities
 from runtimes.ns.mounts import extra_mounts as additions
 from runtimes.ns.mounts import mount_plan, roots
 from runtimes.ns.mounts.extra_mounts import Addition
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import NetworkMode, Profile
-from runtimes.ns.user_lookup import ROOT, Account
+from runtimes.ns.user_lookup import ROOT, UserIdentity
 
 INSIDE = "eth0"
 
@@ -80,7 +80,7 @@ class Box:
 
     profile: Profile
     hostname: str
-    places: Places
+    places: BoxPaths
     ids: BoxIds
     """Of a box with a user namespace."""
     argv: tuple[str, ...]
@@ -96,7 +96,7 @@ class Box:
     filter: bytes = b""
     directory: str = "/"
     """Where the program begins; made where it is missing."""
-    account: Account = ROOT
+    account: UserIdentity = ROOT
     volume: Path | None = None
     """A directory that the box's root owns outside."""
     spaces: Spaces = NO_LIMIT
@@ -354,7 +354,7 @@ def _directory(box: Box) -> list[Operation]:
 
 
 def confine(
-    profile: Profile, program: bytes, account: Account = ROOT, sets_groups: bool = True
+    profile: Profile, program: bytes, account: UserIdentity = ROOT, sets_groups: bool = True
 ) -> list[Operation]:
     """Take away all rights that a box does not need, the filter last.
 

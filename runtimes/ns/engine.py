@@ -14,7 +14,7 @@ from runtimes.conventions import AGENT_PATH, BOX_PORT
 from runtimes.faults import RuntimeFault
 from runtimes.images.layers.stack.tree import Marks
 from runtimes.launcher import Launcher, instance
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.launcher.instance import HeldRoot, LaunchedInstance, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.linux import cgroups, disk, trees
@@ -26,7 +26,7 @@ from runtimes.ns import build, enter, userns
 from runtimes.ns.build import Attachment, Box
 from runtimes.ns.links import Links
 from runtimes.ns.mounts import mount_plan, roots
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import NetworkMode, Profile
 from runtimes.ns.profiles.catalogue import CATALOGUE
 from runtimes.ns.profiles.depths import stacked
@@ -58,7 +58,7 @@ class NamespaceEngine:
     def start(self, spec: InstanceSpec) -> LaunchedInstance:
         """See Engine."""
         profile = CATALOGUE[spec.profile]
-        places = Places(self.site.state / spec.name, stage(self.site.state, profile.depth))
+        places = BoxPaths(self.site.state / spec.name, stage(self.site.state, profile.depth))
         group = self.hierarchy.group(self.site.run, spec.name)
         outside = ports.name(self.site.run, ports.Kind.NS, spec.lease.slot)
         if spec.volume is not None and profile.user:  # the box's root must be able to write
@@ -99,7 +99,7 @@ class NamespaceEngine:
         stdout: int | None = None,
         stderr: int | None = None,
         environment: Mapping[str, str] = ENVIRONMENT,
-    ) -> Started:
+    ) -> ChildProcess:
         """Run a further program in a running box, as ``docker exec`` does.
 
         Standard streams are ours by default; the caller waits for the result.
@@ -138,7 +138,7 @@ class NamespaceEngine:
     def _owner(self, profile: Profile) -> tuple[int, int]:
         return self.ids.root if profile.user else (0, 0)
 
-    def _box(self, spec: InstanceSpec, profile: Profile, places: Places, outside: str) -> Box:
+    def _box(self, spec: InstanceSpec, profile: Profile, places: BoxPaths, outside: str) -> Box:
         network = self.site.network
         return Box(
             profile=profile,
@@ -212,12 +212,12 @@ def prepared(site: Site, profiles: frozenset[str]) -> Iterator[NamespaceEngine]:
         depths = {}
         for depth in sorted({profile.depth for profile in wanted}):
             layers = stack.enter_context(stacked(site, depth, marks))
-            places = Places(site.state, stage(site.state, depth))
+            places = BoxPaths(site.state, stage(site.state, depth))
             stack.callback(remove_tree, places.stage)
             roots.prepare(launcher, layers, places, mapped, user_xattr=own_root)
             depths[depth] = layers.depth
         if any(not profile.pivot for profile in wanted):
-            launcher.prepare(mount_plan.native_root(Places(site.state, stage(site.state, 1))))
+            launcher.prepare(mount_plan.native_root(BoxPaths(site.state, stage(site.state, 1))))
         yield NamespaceEngine(
             site=site,
             launcher=launcher,
@@ -257,7 +257,7 @@ def read_digest(root: Path) -> str:
     return (root / DIGEST_FILE).read_text().strip()
 
 
-def remove_state(places: Places) -> None:
+def remove_state(places: BoxPaths) -> None:
     """Remove an instance's directories, if any; a few calls where the box has written nothing."""
     work = places.work
     if not os.path.lexists(places.state):

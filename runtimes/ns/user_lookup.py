@@ -20,7 +20,7 @@ _LARGEST_ID = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UserIdentity:
     """Ids of a program."""
 
     uid: int = 0
@@ -31,10 +31,10 @@ class Account:
     """Empty where it is not known."""
 
 
-ROOT = Account(home="/root")
+ROOT = UserIdentity(home="/root")
 
 
-def find(spec: str, root: int) -> Account:
+def find(spec: str, root: int) -> UserIdentity:
     """The account ``spec`` (``user``, ``uid``, either with ``:group`` or ``:gid``) in a root.
 
     Args:
@@ -49,7 +49,7 @@ def find(spec: str, root: int) -> Account:
     return choose(spec, read_inside(root, "etc/passwd"), read_inside(root, "etc/group"))
 
 
-def choose(spec: str, passwd: bytes, group: bytes) -> Account:
+def choose(spec: str, passwd: bytes, group: bytes) -> UserIdentity:
     """As ``find``, from the files' content.
 
     Raises:
@@ -62,7 +62,7 @@ def choose(spec: str, passwd: bytes, group: bytes) -> Account:
         if uid is None or gid is None:
             continue
         if fields[0] == user or uid == number:
-            found = Account(uid, gid, _member_of(fields[0], group))
+            found = UserIdentity(uid, gid, _member_of(fields[0], group))
             home = fields[5] if fields[5].startswith("/") and "\0" not in fields[5] else ""
             break
     else:
@@ -71,10 +71,10 @@ def choose(spec: str, passwd: bytes, group: bytes) -> Account:
                 f"there is no user {user[:100]!r} in the image's /etc/passwd",
                 hint="the image's configuration names a user that it does not bring along",
             )
-        found, home = Account(number), ""
+        found, home = UserIdentity(number), ""
     if wanted:
-        return Account(found.uid, _group(wanted, group), (), home)
-    return Account(found.uid, found.gid, found.groups, home)
+        return UserIdentity(found.uid, _group(wanted, group), (), home)
+    return UserIdentity(found.uid, found.gid, found.groups, home)
 
 
 def read_inside(root: int, path: str) -> bytes:

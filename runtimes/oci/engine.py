@@ -16,7 +16,7 @@ from runtimes.base import InstanceSpec, Site
 from runtimes.conventions import AGENT_PATH
 from runtimes.faults import RuntimeFault
 from runtimes.launcher import Launcher
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.launcher.instance import KILL_S, tolerant
 from runtimes.launcher.program import opened, source_digest
 from runtimes.linux import cgroups, disk
@@ -28,7 +28,7 @@ from runtimes.ns.build import Attachment, Box
 from runtimes.ns.engine import read_digest, remove_tree
 from runtimes.ns.links import Links
 from runtimes.ns.mounts import roots
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import PROFILES as NS_PROFILES
 from runtimes.oci import bundle, nest, profiles, rtnetlink, shim
 from runtimes.oci.configuration import Configuration
@@ -156,7 +156,7 @@ class OciEngine:
         return Box(
             profile=NS_PROFILES[PROFILES[spec.profile].like],
             hostname=spec.name,
-            places=Places(self.site.state / spec.name, self.site.state / STAGE),
+            places=BoxPaths(self.site.state / spec.name, self.site.state / STAGE),
             ids=boxes_of_root(),
             argv=(AGENT_PATH,),
             environment=ENVIRONMENT,
@@ -204,7 +204,7 @@ def _outside(run: str, spec: InstanceSpec) -> str:
     return ports.name(run, ports.Kind.OCI, spec.lease.slot)
 
 
-def _end(started: Started, control: socket.socket, group: cgroups.Group) -> None:
+def _end(started: ChildProcess, control: socket.socket, group: cgroups.Group) -> None:
     """End a container that is not wanted: the control socket's end is the shim's word for it."""
     control.close()
     with contextlib.suppress(RuntimeFault):
@@ -240,7 +240,7 @@ def prepared(site: Site, wanted: frozenset[str]) -> Iterator[OciEngine]:
         stage = site.state / STAGE
         stack.callback(remove_tree, stage)
         stack.callback(remove_tree, site.state / OWN)
-        places = Places(site.state, stage)
+        places = BoxPaths(site.state, stage)
         stack.callback(remove_tree, site.state / ROOT)
         stack.enter_context(cgroups.held(hierarchy, site.run))
         links = Links(site.network.host_netns)

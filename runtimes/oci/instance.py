@@ -14,7 +14,7 @@ from runtimes import process
 from runtimes.agent.channel import Agent
 from runtimes.base import InstanceSpec
 from runtimes.faults import RuntimeFault
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.launcher.instance import KILL_S, disk_bytes
 from runtimes.linux.cgroups import Group, stats
 from runtimes.linux.disk import Spaces
@@ -74,7 +74,7 @@ class OciInstance:
     spec: InstanceSpec
     agent: Agent
     marks: Mapping[str, int]
-    shim: Started
+    shim: ChildProcess
     group: Group
     endpoint: tuple[str, int]
     state: Path

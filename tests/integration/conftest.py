@@ -12,7 +12,7 @@ from runtimes.images.compile import compile_static
 from runtimes.images.rootfs.recipe import AGENT_SOURCE
 from runtimes.ns import NamespaceRuntime
 from tests.support import escapes
-from tests.support.agent_process import Started, started
+from tests.support.agent_process import AgentProcess, started_agent
 from tests.support.tiny_rootfs import missing
 
 
@@ -25,9 +25,9 @@ def agent_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def box(agent_program: Path) -> Iterator[Started]:
+def box(agent_program: Path) -> Iterator[AgentProcess]:
     """A greeted agent with a clean end."""
-    with started(agent_program) as running:
+    with started_agent(agent_program) as running:
         yield running
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from runtimes.agent.channel import AgentFault
 from runtimes.agent.frames import Frame
-from tests.support.agent_process import S, Started
+from tests.support.agent_process import AgentProcess, S
 
 pytestmark = pytest.mark.parallel
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 5_000_000])
 def test_a_file_of_any_size_arrives_whole_both_ways(
-    box: Started, tmp_path: Path, size: int
+    box: AgentProcess, tmp_path: Path, size: int
 ) -> None:
     content = (b"%08d" % size * (size // 8 + 1))[:size]
     target = tmp_path / "a"
@@ -28,7 +28,7 @@ def test_a_file_of_any_size_arrives_whole_both_ways(
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_link_is_replaced_never_followed(box: Started, tmp_path: Path) -> None:
+def test_a_link_is_replaced_never_followed(box: AgentProcess, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_bytes(b"mine")
     link = tmp_path / "link"
@@ -42,7 +42,7 @@ def test_a_link_is_replaced_never_followed(box: Started, tmp_path: Path) -> None
 
 
 def test_links_on_the_way_are_followed_inside_the_root_and_those_of_proc_are_not(
-    box: Started, tmp_path: Path
+    box: AgentProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "way").symlink_to("real")
@@ -55,7 +55,7 @@ def test_links_on_the_way_are_followed_inside_the_root_and_those_of_proc_are_not
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/", "/etc", "relative", ""])
-def test_what_is_no_regular_file_is_refused(box: Started, path: str) -> None:
+def test_what_is_no_regular_file_is_refused(box: AgentProcess, path: str) -> None:
     with pytest.raises(AgentFault, match="cannot get"):
         box.agent.get(path, timeout_s=S)
     with pytest.raises(AgentFault, match="cannot put"):
@@ -63,7 +63,7 @@ def test_what_is_no_regular_file_is_refused(box: Started, path: str) -> None:
 
 
 def test_a_fifo_that_nobody_writes_to_does_not_hold_the_agent_up(
-    box: Started, tmp_path: Path
+    box: AgentProcess, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(AgentFault, match="no regular file"):
@@ -71,13 +71,13 @@ def test_a_fifo_that_nobody_writes_to_does_not_hold_the_agent_up(
     assert box.agent.run(["true"], timeout_s=S).status == 0
 
 
-def test_more_than_was_asked_for_is_refused(box: Started, tmp_path: Path) -> None:
+def test_more_than_was_asked_for_is_refused(box: AgentProcess, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(1001))
     with pytest.raises(AgentFault, match="larger than was asked for"):
         box.agent.get(str(tmp_path / "big"), timeout_s=S, limit_bytes=1000)
 
 
-def test_a_full_disk_is_said_so_and_leaves_no_half_file(box: Started) -> None:
+def test_a_full_disk_is_said_so_and_leaves_no_half_file(box: AgentProcess) -> None:
     small = "mount -t tmpfs -o size=64k none {0} && exec sleep 60"
     directory = Path(f"/tmp/tb-full-{box.process.pid}")
     script = f"mkdir {directory} && {small.format(directory)}"
@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_so_and_leaves_no_half_file(box: Started) -> None:
         directory.rmdir()
 
 
-def test_files_travel_beside_a_flood_of_output(box: Started, tmp_path: Path) -> None:
+def test_files_travel_beside_a_flood_of_output(box: AgentProcess, tmp_path: Path) -> None:
     """Neither side waits for the other to read first."""
     job = box.agent.spawn(["yes"], timeout_s=S, output_limit=1 << 30)
     content = os.urandom(3_000_000)
@@ -108,7 +108,7 @@ def test_files_travel_beside_a_flood_of_output(box: Started, tmp_path: Path) -> 
     assert job.wait(S).status == -9
 
 
-def test_an_agent_that_ends_leaves_no_half_file(box: Started, tmp_path: Path) -> None:
+def test_an_agent_that_ends_leaves_no_half_file(box: AgentProcess, tmp_path: Path) -> None:
     payload = b"420\x001000\0" + bytes(tmp_path / "a") + b"\0"
     box.agent.send(Frame("P", 77, payload))
     box.agent.send(Frame("B", 77, b"x" * 10))
@@ -124,14 +124,14 @@ def test_an_agent_that_ends_leaves_no_half_file(box: Started, tmp_path: Path) ->
     "payload",
     [b"", b"\0", b"420\x001\0", b"420\0-1\0/tmp/a\0", b"8\x00a\0/tmp/a\0", b"4096\x001\0/a\0"],
 )
-def test_a_malformed_request_is_refused(box: Started, payload: bytes) -> None:
+def test_a_malformed_request_is_refused(box: AgentProcess, payload: bytes) -> None:
     box.agent.send(Frame("P", 5, payload))
     answer = box.stream.recv(65_536, S)
     assert answer[:1] == b"!"
     assert b"malformed" in answer
 
 
-def test_a_file_that_shrinks_on_the_way_is_no_file(box: Started, tmp_path: Path) -> None:
+def test_a_file_that_shrinks_on_the_way_is_no_file(box: AgentProcess, tmp_path: Path) -> None:
     victim = tmp_path / "a"
     victim.write_bytes(bytes(8_000_000))
     box.agent.send(Frame("G", 9, b"99999999\0" + bytes(victim) + b"\0"))

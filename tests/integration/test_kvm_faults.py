@@ -140,7 +140,7 @@ def test_a_qemu_that_hangs_while_libvirt_makes_it_is_killed_in_time(
 
     with monkeypatch.context() as hung:
         hung.setattr(pidfile_watch, "Hypervisor", Hanging)
-        hung.setattr(creation, "limited", partial(watchdog.limited, limit_s=1.0))
+        hung.setattr(creation, "watchdog", partial(watchdog.watchdog, limit_s=1.0))
         with pytest.raises(RuntimeFault, match="no answer for 1 s") as caught:
             engine.start(spec)
     assert "dmesg" in caught.value.hint
@@ -156,7 +156,7 @@ def test_a_qemu_that_hangs_before_its_guest_runs_is_killed_in_time(
 
     dial = creation.dial
     monkeypatch.setattr(creation, "dial", hang)
-    monkeypatch.setattr("runtimes.kvm.engine.limited", partial(watchdog.limited, limit_s=1.0))
+    monkeypatch.setattr("runtimes.kvm.engine.watchdog", partial(watchdog.watchdog, limit_s=1.0))
     with pytest.raises(RuntimeFault, match=r"could not let .* run: no answer for 1 s"):
         engine.start(spec)
     assert_nothing_left(engine, spec)

@@ -23,7 +23,7 @@ from runtimes.kvm import host  # needs libvirt
 from runtimes.kvm.engine import KvmEngine
 from runtimes.kvm.guest import taps  # needs libvirt
 from runtimes.kvm.guest.instance import KvmInstance
-from runtimes.kvm.profiles.specs import SHAPES
+from runtimes.kvm.profiles.specs import SPECS
 
 RUN = secrets.token_hex(3)
 ELSEWHERE = frozenset({"stock", "legacy", "nested-ns", "nested-docker", "qcow2", "9p", "virtiofs"})
@@ -93,7 +93,7 @@ def test_a_guest_works_and_stops_in_order(
     )
     instants = [guest.marks[name] for name in order if name in guest.marks]
     assert instants == sorted(instants)
-    booted_here = SHAPES[spec.profile].start != "saved"
+    booted_here = SPECS[spec.profile].start != "saved"
     assert ("user_space" in guest.marks) == booted_here
     assert (0 < guest.durations_ns().get("guest_kernel", 0) < 10**11) == booted_here
 

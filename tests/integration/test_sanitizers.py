@@ -11,7 +11,7 @@ import workloads.registry
 from runtimes import process
 from runtimes.images.rootfs.recipe import AGENT_SOURCE
 from runtimes.launcher.program import SOURCES
-from tests.support.agent_process import S, started
+from tests.support.agent_process import S, started_agent
 from tests.support.sanitized import ENVIRONMENT, compile_sanitized, report_in
 
 pytestmark = pytest.mark.parallel
@@ -34,7 +34,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_agent_runs_jobs_and_takes_and_gives_files(directory: Path) -> None:
     program = compile_sanitized([AGENT_SOURCE], directory / "agent")
     environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-    with started(program, before=["env", *environment]) as running:
+    with started_agent(program, before=["env", *environment]) as running:
         agent = running.agent
         assert agent.run(["/bin/echo", "words"], timeout_s=S).stdout == b"words\n"
         assert agent.run(["/bin/sh", "-c", "exit 3"], timeout_s=S).status == 3

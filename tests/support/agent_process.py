@@ -17,7 +17,7 @@ S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class AgentProcess:
     """An agent and the process that it is."""
 
     process: subprocess.Popen[bytes]
@@ -26,9 +26,9 @@ class Started:
 
 
 @contextlib.contextmanager
-def started(
+def started_agent(
     program: Path, before: Sequence[str] = (), after: Sequence[str] = ()
-) -> Iterator[Started]:
+) -> Iterator[AgentProcess]:
     """Run ``before + program + after`` as a greeted agent; it is gone afterwards."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
@@ -40,7 +40,7 @@ def started(
     agent = Agent(stream)
     try:
         agent.hello(S)
-        yield Started(child, stream, agent)
+        yield AgentProcess(child, stream, agent)
     finally:
         agent.close()
         child.wait(S)

@@ -31,7 +31,7 @@ from runtimes.launcher.operations import Clone
 from runtimes.native import NativeRuntime
 from runtimes.ns import build
 from runtimes.ns.engine import NamespaceEngine, prepared
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import DEFAULT
 from runtimes.ns.profiles.catalogue import CATALOGUE
 from runtimes.process import ENVIRONMENT
@@ -140,7 +140,7 @@ def run_in(
     box = build.Box(
         profile=replace(CATALOGUE[profile], network=CATALOGUE["no-net"].network),
         hostname="box",
-        places=Places(arena.site.state / name, arena.site.state / ".stage"),
+        places=BoxPaths(arena.site.state / name, arena.site.state / ".stage"),
         ids=engine.ids,
         argv=(PROGRAM, *argv),
         environment=ENVIRONMENT,

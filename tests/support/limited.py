@@ -11,7 +11,7 @@ from pathlib import Path
 from runtimes import process
 from runtimes.launcher import Launcher, Plan, Side, segment
 from runtimes.launcher import operations as ops
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.linux import cgroups
 from runtimes.ns import build
 
@@ -22,7 +22,7 @@ class Limited:
 
     creation: cgroups.Creation
     group: cgroups.Group
-    started: Started
+    started: ChildProcess
     _output: int
     _said: str = field(default="", init=False)
 

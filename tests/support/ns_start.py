@@ -21,7 +21,7 @@ from runtimes.ns.build import Attachment, Box
 from runtimes.ns.engine import remove_state, remove_tree
 from runtimes.ns.links import Links
 from runtimes.ns.mounts import roots
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import Profile
 from runtimes.ns.seccomp import compiler as seccomp
 from runtimes.oci import bundle
@@ -100,7 +100,7 @@ class Starter:
         return Box(
             profile=profile,
             hostname=name,
-            places=Places(self.state / name, self.state / "stage"),
+            places=BoxPaths(self.state / name, self.state / "stage"),
             ids=boxes_of_root(),
             argv=TRUE,
             environment=ENVIRONMENT,
@@ -149,7 +149,7 @@ def starter(
     ``run`` is one that lives, and of nobody else: see harness.host.lock.
     """
     hierarchy = cgroups.detect()
-    places = Places(state, state / "stage")
+    places = BoxPaths(state, state / "stage")
     with contextlib.ExitStack() as stack:
         stack.callback(remove_tree, state)
         launcher = stack.enter_context(opened(cache, lambda _: None))

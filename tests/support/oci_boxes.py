@@ -9,7 +9,7 @@ from runtimes.linux.cgroups.v1 import V1
 from runtimes.linux.cgroups.v2 import V2
 from runtimes.linux.ids.maps import BoxIds, Extent
 from runtimes.ns.build import Attachment, Box
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import PROFILES
 from runtimes.oci.configuration import Configuration
 from runtimes.oci.describe import describe
@@ -32,7 +32,7 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
     return Box(
         profile=PROFILES[profile],
         hostname="tb-1",
-        places=Places(Path("/state/tb-1"), Path("/state/stage")),
+        places=BoxPaths(Path("/state/tb-1"), Path("/state/stage")),
         ids=IDS,
         argv=("/agent", "-x"),
         environment={"PATH": "/bin", "HOME": "/root"},

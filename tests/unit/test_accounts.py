@@ -10,7 +10,7 @@ import pytest
 
 from runtimes.faults import RuntimeFault
 from runtimes.ns import user_lookup
-from runtimes.ns.user_lookup import ROOT, Account, choose
+from runtimes.ns.user_lookup import ROOT, UserIdentity, choose
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/sh
 # web:x:1:1::/:/bin/sh
@@ -35,19 +35,21 @@ bad:x:none:web
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
-        ("web", Account(33, 44, (5, 4), "/srv")),
-        ("33", Account(33, 44, (5, 4), "/srv")),
-        ("web:log", Account(33, 5, (), "/srv")),
-        ("web:7", Account(33, 7, (), "/srv")),
-        ("1234", Account(1234)),
-        ("1234:adm", Account(1234, 4)),
-        ("1234:1235", Account(1234, 1235)),
-        ("99", Account(7, 8, (), "/seven")),
-        ("root", Account(0, 0, (5,), "/root")),
-        ("far", Account(12, 13)),
+        ("web", UserIdentity(33, 44, (5, 4), "/srv")),
+        ("33", UserIdentity(33, 44, (5, 4), "/srv")),
+        ("web:log", UserIdentity(33, 5, (), "/srv")),
+        ("web:7", UserIdentity(33, 7, (), "/srv")),
+        ("1234", UserIdentity(1234)),
+        ("1234:adm", UserIdentity(1234, 4)),
+        ("1234:1235", UserIdentity(1234, 1235)),
+        ("99", UserIdentity(7, 8, (), "/seven")),
+        ("root", UserIdentity(0, 0, (5,), "/root")),
+        ("far", UserIdentity(12, 13)),
     ],
 )
-def test_a_user_and_group_are_taken_as_the_specification_says(spec: str, found: Account) -> None:
+def test_a_user_and_group_are_taken_as_the_specification_says(
+    spec: str, found: UserIdentity
+) -> None:
     assert choose(spec, PASSWD, GROUP) == found
 
 
@@ -85,7 +87,7 @@ def test_without_a_user_it_is_root_and_nothing_is_read(root: tuple[Path, int]) -
 
 
 def test_missing_files_are_empty_ones(root: tuple[Path, int]) -> None:
-    assert user_lookup.find("7:8", root[1]) == Account(7, 8)
+    assert user_lookup.find("7:8", root[1]) == UserIdentity(7, 8)
 
 
 @pytest.mark.parametrize("target", ["/x/passwd", "../x/passwd", "../../../../x/passwd"])
@@ -101,7 +103,7 @@ def test_links_lead_where_they_lead_in_the_root(root: tuple[Path, int], target: 
 
 def test_a_link_to_a_file_of_the_host_finds_nothing(root: tuple[Path, int]) -> None:
     (root[0] / "etc/passwd").symlink_to("/etc/hostname")
-    assert user_lookup.find("7", root[1]) == Account(7)
+    assert user_lookup.find("7", root[1]) == UserIdentity(7)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory", "endless", "large"])

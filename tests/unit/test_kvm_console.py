@@ -15,7 +15,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 from runtimes.kvm.guest import console  # needs libvirt
 from runtimes.kvm.guest.console import USER_SPACE, ConsoleWatch
 from runtimes.kvm.guest.files import allocated_bytes, tail
-from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.timeline import Timeline
 
 PATIENCE_S = 5.0
 
@@ -28,7 +28,7 @@ def until(done: Callable[[], bool]) -> None:
 
 
 def test_first_byte_and_first_process_are_told_apart(tmp_path: Path) -> None:
-    marks, path = Marks(), tmp_path / "console"
+    marks, path = Timeline(), tmp_path / "console"
     watch = ConsoleWatch(path, marks)
     with path.open("ab", buffering=0) as file:
         file.write(b"SeaBIOS\n")
@@ -46,7 +46,7 @@ def test_a_guest_that_babbles_is_not_listened_to_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "READ_LIMIT_BYTES", 100)
-    marks, path = Marks(), tmp_path / "console"
+    marks, path = Timeline(), tmp_path / "console"
     watch = ConsoleWatch(path, marks)
     path.write_bytes(b"x" * 200 + USER_SPACE)
     until(lambda: watch._read_bytes == 100)
@@ -60,7 +60,7 @@ def test_a_guest_that_babbles_has_little_of_the_hosts_disk(
     monkeypatch.setattr(console, "PAUSE_S", 0.01)
     monkeypatch.setattr(console, "KEPT_BYTES", 100_000)
     path = tmp_path / "console"
-    watch = ConsoleWatch(path, Marks())
+    watch = ConsoleWatch(path, Timeline())
     with path.open("r+b", buffering=0) as file:  # as QEMU has it: at an offset of its own
         file.write(USER_SPACE)
         assert watch.complete.wait(PATIENCE_S)
@@ -75,19 +75,19 @@ def test_a_guest_that_babbles_has_little_of_the_hosts_disk(
 
 def test_a_console_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RuntimeFault, match="cannot make the guest's console") as caught:
-        ConsoleWatch(tmp_path / "missing" / "console", Marks())
+        ConsoleWatch(tmp_path / "missing" / "console", Timeline())
     assert "TAREBENCH_STATE" in caught.value.hint
 
 
 def test_a_watch_ends_with_its_guest(tmp_path: Path) -> None:
-    watch = ConsoleWatch(tmp_path / "console", Marks())
+    watch = ConsoleWatch(tmp_path / "console", Timeline())
     watch.close()
     watch.close()
     assert not watch._thread.is_alive()
 
 
 def test_each_word_is_marked_when_it_is_said_and_the_last_completes(tmp_path: Path) -> None:
-    marks, path = Marks(), tmp_path / "console"
+    marks, path = Timeline(), tmp_path / "console"
     watch = ConsoleWatch(path, marks, {b"first": "one", b"second": "two"})
     with path.open("ab", buffering=0) as file:
         file.write(b"first\n")

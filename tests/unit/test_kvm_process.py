@@ -17,7 +17,7 @@ libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed
 
 from runtimes.kvm import engine, faults  # noqa: E402  # needs libvirt
 from runtimes.kvm.guest import creation, pidfile_watch, watchdog  # noqa: E402  # needs libvirt
-from runtimes.kvm.guest.timeline import Marks  # noqa: E402  # needs libvirt
+from runtimes.kvm.guest.timeline import Timeline  # noqa: E402  # needs libvirt
 
 
 def started(*argv: str) -> int:
@@ -64,7 +64,7 @@ def test_a_daemon_started_inside_becomes_our_child(tmp_path: Path) -> None:
 
 
 def test_a_pid_file_is_seen_when_it_is_written(tmp_path: Path) -> None:
-    marks = Marks()
+    marks = Timeline()
     with pidfile_watch.awaited(tmp_path, "guest", marks) as born:
         (tmp_path / "other.pid").write_text("1\n")
         pid = started("sleep", "60")
@@ -76,7 +76,7 @@ def test_a_pid_file_is_seen_when_it_is_written(tmp_path: Path) -> None:
 
 
 def test_no_pid_file_is_no_process(tmp_path: Path) -> None:
-    with pidfile_watch.awaited(tmp_path, "guest", Marks()) as born:
+    with pidfile_watch.awaited(tmp_path, "guest", Timeline()) as born:
         (tmp_path / "guest.pid").write_text("rubbish\n")
     assert born.hypervisor is None
 
@@ -84,13 +84,13 @@ def test_no_pid_file_is_no_process(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_watched_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeFault, match="cannot watch"),
-        pidfile_watch.awaited(tmp_path / "missing", "guest", Marks()),
+        pidfile_watch.awaited(tmp_path / "missing", "guest", Timeline()),
     ):
         pass
 
 
 def test_the_first_event_of_a_kind_counts() -> None:
-    marks = Marks()
+    marks = Timeline()
     marks.hear(libvirt.VIR_DOMAIN_EVENT_STARTED, 0)
     first = marks.instants["qemu_started"]
     marks.hear(libvirt.VIR_DOMAIN_EVENT_STARTED, 0)
@@ -168,7 +168,7 @@ def test_what_waits_for_a_qemu_that_hangs_ends_with_it_and_says_so() -> None:
 
     with (
         pytest.raises(RuntimeFault, match=r"^could not start it: no answer for 0.1 s") as caught,
-        watchdog.limited(lambda: child, "start it", 0.1),
+        watchdog.watchdog(lambda: child, "start it", 0.1),
     ):
         ask()
     assert child.how == "signal SIGKILL"
@@ -179,7 +179,7 @@ def test_what_fails_in_time_keeps_its_own_reason_and_its_qemu() -> None:
     child = Hypervisor(started("sleep", "60"))
     with (
         pytest.raises(RuntimeFault, match="refused"),
-        watchdog.limited(lambda: child, "start it", 30.0),
+        watchdog.watchdog(lambda: child, "start it", 30.0),
     ):
         raise RuntimeFault("refused")
     assert not child.wait(0)

@@ -12,7 +12,7 @@ from runtimes.faults import RuntimeFault
 from runtimes.kvm import host
 from runtimes.kvm.boot.kernel import Kernel
 from runtimes.kvm.profiles.machine import Platform, Start
-from runtimes.kvm.profiles.specs import PROFILES, SHAPES
+from runtimes.kvm.profiles.specs import PROFILES, SPECS
 from runtimes.resources import Limits
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -111,7 +111,7 @@ def test_without_an_engine_on_the_host_docker_in_a_guest_says_what_to_install(
 
 
 def test_every_profile_is_described_in_a_line() -> None:
-    assert PROFILES.keys() == SHAPES.keys()
+    assert PROFILES.keys() == SPECS.keys()
     assert all(0 < len(summary) < 160 for summary in PROFILES.values())
 
 

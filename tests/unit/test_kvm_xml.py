@@ -13,7 +13,7 @@ from runtimes.kvm.domain.config import MachineConfig
 from runtimes.kvm.domain.devices import PORT_NAME
 from runtimes.kvm.domain.topology import Place, Topology, arranged
 from runtimes.kvm.domain.xml import QEMU_NAMESPACE, domain_xml
-from runtimes.kvm.profiles.machine import SHAPES, Files, Platform, Start, machine, tap_name
+from runtimes.kvm.profiles.machine import SPECS, Files, Platform, Start, machine, tap_name
 from runtimes.resources import Limits
 
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
@@ -21,7 +21,7 @@ SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 LIMITS = Limits(cpus=(2, 5), cpu_quota=2.0, memory_bytes=512 << 20)
 TOPOLOGY = arranged([Place(0, 0, 1, 2), Place(1, 1, 1, 5)], host_nodes=2)
 EXISTING = [
-    (profile, architecture) for profile, shape in SHAPES.items() for architecture in shape.machines
+    (profile, architecture) for profile, shape in SPECS.items() for architecture in shape.machines
 ]
 LEASE = Lease(slot=3, address="198.19.0.5", mac="02:7b:00:00:00:05", port=20003)
 
@@ -46,7 +46,7 @@ def platform(architecture: str = "x86_64", accelerator: str = "tcg") -> Platform
 
 
 def start(profile: str, architecture: str) -> Start:
-    shape = SHAPES[profile]
+    shape = SPECS[profile]
     image = Path("/cache/root.ext4")
     if shape.start == "disk":
         uefi = architecture == "aarch64"
@@ -61,7 +61,7 @@ def start(profile: str, architecture: str) -> Start:
         kernel=Path("/cache/vmlinux" if quick else "/boot/vmlinuz-6.1.0-cloud"),
         initramfs=Path("/cache/initramfs"),
         firmware=Path("/usr/share/qemu/qboot.rom") if quick else None,
-        lower=Path("/cache/lower.ext4") if shape.inner == "ns" else None,
+        lower=Path("/cache/lower.ext4") if shape.nested == "ns" else None,
     )
 
 
@@ -72,7 +72,7 @@ def config(
     volume: Path | None = None,
 ) -> MachineConfig:
     spec = InstanceSpec("tb-abcdef-7", profile, LIMITS, LEASE, volume)
-    kind = SHAPES[profile].volume
+    kind = SPECS[profile].volume
     files = Files.below(Path("/var/lib/tarebench/abcdef/kvm"), spec.name, volume, kind)
     tap = tap_name("abcdef", 3)
     return machine(
@@ -308,7 +308,7 @@ def test_a_topology_that_fits_is_what_the_guest_is_told() -> None:
 
 def test_a_guest_around_a_container_is_larger_than_the_containers_limit() -> None:
     for profile in ("nested-ns", "nested-docker"):
-        made, reserve = config(profile), SHAPES[profile].reserve_bytes
+        made, reserve = config(profile), SPECS[profile].reserve_bytes
         assert reserve >= 128 << 20
         assert made.memory_bytes == LIMITS.memory_bytes + reserve
     assert config("default").memory_bytes == LIMITS.memory_bytes
@@ -377,13 +377,13 @@ def test_microvm_has_no_pci_and_is_told_its_clock_where_nothing_else_tells_it() 
     assert ["tsc_early_khz=2596096" in line for line in lines] == [True, False]
 
 
-QUICK = sorted(name for name, shape in SHAPES.items() if shape.quick)
+QUICK = sorted(name for name, shape in SPECS.items() if shape.quick)
 
 
 def test_only_quick_guests_are_spared_libvirts_questions_about_their_cpu() -> None:
     spared = [
         profile
-        for profile in SHAPES
+        for profile in SPECS
         if parsed(profile=profile).find(f"{{{QEMU_NAMESPACE}}}capabilities") is not None
     ]
     assert sorted(spared) == QUICK == ["micro", "microvm", "snapshot"]
@@ -395,7 +395,7 @@ def test_an_emulated_quick_guest_is_not_told_that_bytes_move_fast(profile: str) 
     assert attribute(parsed(profile=profile), path, "policy") == "disable"
     assert parsed(profile=profile, accelerator="kvm").find(path) is None
     assert parsed(profile="default").find(path) is None
-    if "aarch64" in SHAPES[profile].machines:
+    if "aarch64" in SPECS[profile].machines:
         assert parsed(profile=profile, architecture="aarch64").find(path) is None
 
 

@@ -20,7 +20,7 @@ from runtimes.linux.ids.maps import BoxIds, Extent
 from runtimes.ns import build, capabilities
 from runtimes.ns.build import Attachment, Box
 from runtimes.ns.mounts import mount_plan
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import NetworkMode
 from runtimes.ns.profiles.catalogue import CATALOGUE as PROFILES
 
@@ -37,7 +37,7 @@ def box(profile: str = "default", host: V1 | V2 = V1_HOST) -> Box:
     return Box(
         profile=PROFILES[profile],
         hostname="tb-1",
-        places=Places(Path("/state/tb-1"), Path("/state/stage")),
+        places=BoxPaths(Path("/state/tb-1"), Path("/state/stage")),
         ids=IDS,
         argv=("/agent",),
         environment={"PATH": "/bin"},

@@ -13,10 +13,10 @@ from runtimes.launcher import operations as ops
 from runtimes.launcher.faults import explain
 from runtimes.launcher.operations import base as kernel
 from runtimes.ns.mounts import roots
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.mounts.roots import Stack
 
-PLACES = Places(Path("/state/tb-1"), Path("/state/stage"))
+PLACES = BoxPaths(Path("/state/tb-1"), Path("/state/stage"))
 THREE = Stack((Path("/c/3"), Path("/c/2"), Path("/c/1")))
 
 
@@ -58,7 +58,7 @@ def test_layers_of_one_home_are_mapped_by_one_mount() -> None:
 
 @pytest.mark.parametrize("home", [None, "layers"])
 def test_layers_get_their_number_for_a_name_topmost_first(tmp_path: Path, home: str | None) -> None:
-    places = Places(tmp_path / "box", tmp_path / "stage")
+    places = BoxPaths(tmp_path / "box", tmp_path / "stage")
     layers = tuple(tmp_path / "layers" / name for name in ("top, of: all", "lowest"))
     for layer in layers:
         layer.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_without_a_writable_layer_one_layer_is_copied_and_more_are_stacked() -> 
 @pytest.mark.parametrize("path", ["/a:b", "/a,b", '/a"b', "/a\\b"])
 def test_a_state_directory_that_overlay_would_misread_is_refused(path: str) -> None:
     with pytest.raises(RuntimeFault, match="overlay cannot take the path"):
-        roots.overlay(1, Places(Path(path), Path("/stage")), mapped=False)
+        roots.overlay(1, BoxPaths(Path(path), Path("/stage")), mapped=False)
 
 
 def test_too_many_layers_are_told_with_the_kernels_own_limit() -> None:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from runtimes.faults import RuntimeFault
 from runtimes.kvm.guest import inotify
 from runtimes.kvm.guest.files import allocated_bytes
-from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.timeline import Timeline
 
 USER_SPACE = b"tarebench-init: user space"
 """Said by init.c, and by the full VM's initramfs."""
@@ -39,7 +39,7 @@ class ConsoleWatch:
     """Marks ``console`` at the guest's first byte, and each of its words when it is said."""
 
     def __init__(
-        self, path: Path, marks: Marks, words: Mapping[bytes, str] = ONLY_USER_SPACE
+        self, path: Path, marks: Timeline, words: Mapping[bytes, str] = ONLY_USER_SPACE
     ) -> None:
         """Make the file and watch it until ``close``.
 

@@ -21,8 +21,8 @@ from runtimes.kvm.faults import translated
 from runtimes.kvm.guest import pidfile_watch
 from runtimes.kvm.guest.files import tail
 from runtimes.kvm.guest.hypervisor import Hypervisor, adopting
-from runtimes.kvm.guest.timeline import Marks
-from runtimes.kvm.guest.watchdog import limited
+from runtimes.kvm.guest.timeline import Timeline
+from runtimes.kvm.guest.watchdog import watchdog
 from runtimes.linux import netns
 from runtimes.linux.cgroups import Group
 
@@ -58,7 +58,7 @@ class _Creation:
 
 
 def create(
-    connection: Connection, network: Path, name: str, xml: str, marks: Marks
+    connection: Connection, network: Path, name: str, xml: str, timeline: Timeline
 ) -> tuple[libvirt.virDomain, Hypervisor]:
     """The domain, paused; in a thread inside ``network``: QEMU and its tap are born there.
 
@@ -66,9 +66,9 @@ def create(
         RuntimeFault: libvirt or QEMU refuses.
     """
     creation = _Creation(connection.link, name, xml)
-    with pidfile_watch.awaited(connection.pid_directory, name, marks) as born:
+    with pidfile_watch.awaited(connection.pid_directory, name, timeline) as watched:
         try:
-            with limited(lambda: born.hypervisor, f"start {name}"):
+            with watchdog(lambda: watched.hypervisor, f"start {name}"):
                 domain = netns.inside(network, creation.run)
         except RuntimeFault as fault:
             log = tail(connection.log_directory / f"{name}.log")
@@ -76,10 +76,10 @@ def create(
         except BaseException:  # Ctrl-C while we waited: the thread goes on by itself
             creation.undo()
             raise
-    if born.hypervisor is None:
+    if watched.hypervisor is None:
         creation.undo()
         raise RuntimeFault(f"libvirt left no process id of {name}")
-    return domain, born.hypervisor
+    return domain, watched.hypervisor
 
 
 def dial(path: Path) -> FdStream:

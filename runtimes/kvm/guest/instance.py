@@ -19,8 +19,8 @@ from runtimes.kvm.guest import disks, memory
 from runtimes.kvm.guest.console import ConsoleWatch
 from runtimes.kvm.guest.files import allocated_bytes, tail
 from runtimes.kvm.guest.hypervisor import Hypervisor
-from runtimes.kvm.guest.nested_setup import Orders
-from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.nested_setup import GuestSetup
+from runtimes.kvm.guest.timeline import Timeline
 from runtimes.kvm.guest.virtiofsd import ALIAS, LOST, processes
 from runtimes.kvm.host import named
 from runtimes.kvm.nested import readback
@@ -74,14 +74,14 @@ class KvmInstance:
     hypervisor: Hypervisor
     group: Group
     files: Files
-    phases: Marks
+    phases: Timeline
     console: ConsoleWatch
     endpoint: tuple[str, int]
     """Where the peer reaches its published port."""
     detach: Callable[[], None]
     """Removes what of its interface does not go with its QEMU."""
     stream: FdStream
-    orders: Orders
+    setup: GuestSetup
     disk: str
     """Its root's, as libvirt calls it."""
     taken_bytes: int
@@ -114,10 +114,10 @@ class KvmInstance:
         read = LimitsRead(
             enforced.cpus, enforced.cpu_quota, memory_bytes, enforced.pids_max, disk_bytes
         )
-        if not self.orders.is_inner:
+        if not self.setup.is_nested:
             return read
         self.console.complete.wait(SAID_S)
-        return self.orders.limits(read, tail(self.files.console), self.spec)
+        return self.setup.limits(read, tail(self.files.console), self.spec)
 
     def stats(self) -> InstanceStats:
         """QEMU, its kernel threads, its virtiofsd, its cgroup and its files."""
@@ -191,10 +191,10 @@ class KvmInstance:
         """Why the channel ended, if the guest is gone and nobody asked it to go."""
         if self._stopping or not self.hypervisor.wait(2.0):
             return None
-        inner = readback.failure(tail(self.files.console), self.orders.plans)
-        if inner is not None:
-            words = f"inside the guest {self.spec.name}: {inner}"
-            return RuntimeFault(words, hint=inner.hint, tail=self.diagnostics())
+        nested = readback.failure(tail(self.files.console), self.setup.plans)
+        if nested is not None:
+            words = f"inside the guest {self.spec.name}: {nested}"
+            return RuntimeFault(words, hint=nested.hint, tail=self.diagnostics())
         lost = self.server if LOST in self.marks else None
         what, ended = ("virtiofsd", lost) if lost is not None else ("QEMU", self.hypervisor)
         hint = "killed by hand, or out of memory: see dmesg"

@@ -12,7 +12,7 @@ from runtimes.kvm.boot import initramfs
 from runtimes.kvm.guest.console import ONLY_USER_SPACE
 from runtimes.kvm.nested import docker, plans, readback
 from runtimes.kvm.profiles.machine import Platform, Start
-from runtimes.kvm.profiles.specs import SHAPES
+from runtimes.kvm.profiles.specs import SPECS
 from runtimes.resources import LimitsRead
 
 _BY_INIT = {**ONLY_USER_SPACE, readback.CONTAINED: "contained", readback.LIMITS: "limited"}
@@ -20,7 +20,7 @@ _BY_ENGINE = {**ONLY_USER_SPACE, readback.ENGINE: "engine", readback.LIMITS: "li
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class GuestSetup:
     """Nothing, for a guest that is the box itself."""
 
     entries: tuple[initramfs.Entry, ...] = ()
@@ -29,7 +29,7 @@ class Orders:
     plans: plans.Requests = ()
 
     @property
-    def is_inner(self) -> bool:
+    def is_nested(self) -> bool:
         """Whether the box is a container in the guest."""
         return bool(self.entries)
 
@@ -63,8 +63,8 @@ class Orders:
         return readback.narrowed(outer, inner, spec.limits)
 
 
-def given(platform: Platform, start: Start, spec: InstanceSpec, program: bytes) -> Orders:
-    """The orders of ``spec``'s guest.
+def given(platform: Platform, start: Start, spec: InstanceSpec, program: bytes) -> GuestSetup:
+    """The setup of ``spec``'s guest.
 
     Args:
         platform: of the run.
@@ -72,16 +72,16 @@ def given(platform: Platform, start: Start, spec: InstanceSpec, program: bytes) 
         spec: the instance.
         program: the seccomp filter of ``ns``.
     """
-    match SHAPES[spec.profile].inner:
+    match SPECS[spec.profile].nested:
         case "ns":
             wire = plans.Wire(platform.prefix_length, platform.gateway, platform.mtu)
             asked = plans.requests(spec, platform.run, wire, program)
-            return Orders((initramfs.regular("plans", plans.pack(asked)),), _BY_INIT, asked)
+            return GuestSetup((initramfs.regular("plans", plans.pack(asked)),), _BY_INIT, asked)
         case "docker":
-            told = docker.container(spec, start.inner_image)
+            told = docker.container(spec, start.nested_image)
             engine = docker.engine(platform.mtu)
             files = {"engine": engine, "container": told}
             entries = (initramfs.regular(name, data) for name, data in files.items())
-            return Orders(tuple(entries), _BY_ENGINE)
+            return GuestSetup(tuple(entries), _BY_ENGINE)
         case "":
-            return Orders()
+            return GuestSetup()

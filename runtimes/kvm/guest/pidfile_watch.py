@@ -19,65 +19,67 @@ from pathlib import Path
 from runtimes.faults import RuntimeFault
 from runtimes.kvm.guest import inotify
 from runtimes.kvm.guest.hypervisor import Hypervisor
-from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.timeline import Timeline
 
 
 @dataclass(slots=True)
-class Birth:
+class PidfileWatch:
     """What has been seen so far."""
 
     hypervisor: Hypervisor | None = None
 
 
 @contextlib.contextmanager
-def awaited(directory: Path, name: str, marks: Marks) -> Iterator[Birth]:
+def awaited(directory: Path, name: str, timeline: Timeline) -> Iterator[PidfileWatch]:
     """Look out for ``directory``/``name``.pid until the context ends.
 
     Args:
         directory: where libvirt keeps pid files; it exists.
         name: the domain's.
-        marks: gets ``process`` and later ``qemu_gone``.
+        timeline: gets ``process`` and later ``qemu_gone``.
 
     Raises:
         RuntimeFault: the directory cannot be watched.
     """
-    birth = Birth()
+    watched = PidfileWatch()
     watch = inotify.watch(directory)
-    enough = os.eventfd(0, os.EFD_CLOEXEC)
+    stop = os.eventfd(0, os.EFD_CLOEXEC)
     path = directory / f"{name}.pid"
-    thread = threading.Thread(target=_look, args=(watch, enough, path, birth, marks), daemon=True)
+    thread = threading.Thread(
+        target=_look, args=(watch, stop, path, watched, timeline), daemon=True
+    )
     thread.start()
     try:
-        yield birth
+        yield watched
     finally:
-        os.eventfd_write(enough, 1)
+        os.eventfd_write(stop, 1)
         thread.join()
-        os.close(enough)
+        os.close(stop)
 
 
-def _look(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> None:
+def _look(watch: int, stop: int, path: Path, watched: PidfileWatch, timeline: Timeline) -> None:
     try:
-        _await(watch, enough, path, birth, marks)
+        _await(watch, stop, path, watched, timeline)
     finally:
         os.close(watch)  # takes the kernel some milliseconds: here nobody waits for it
 
 
-def _await(watch: int, enough: int, path: Path, birth: Birth, marks: Marks) -> None:
+def _await(watch: int, stop: int, path: Path, watched: PidfileWatch, timeline: Timeline) -> None:
     poll = select.poll()
     poll.register(watch, select.POLLIN)
-    poll.register(enough, select.POLLIN)
-    while birth.hypervisor is None:
+    poll.register(stop, select.POLLIN)
+    while watched.hypervisor is None:
         ready = {descriptor for descriptor, _ in poll.poll()}
         now_ns = time.monotonic_ns()
         if watch in ready:
             os.read(watch, inotify.EVENTS_BYTES)  # of whichever file; ours is looked at
         pid = _pid_in(path)
         if pid is not None:
-            marks.set("process", now_ns)
+            timeline.set("process", now_ns)
             with contextlib.suppress(RuntimeFault):  # gone already, and reaped by another
-                birth.hypervisor = Hypervisor(pid, lambda at_ns: marks.set("qemu_gone", at_ns))
+                watched.hypervisor = Hypervisor(pid, lambda at_ns: timeline.set("qemu_gone", at_ns))
             return
-        if enough in ready:
+        if stop in ready:
             return
 
 

@@ -18,7 +18,7 @@ EVENT_MARKS = {
 
 
 @dataclass(slots=True)
-class Marks:
+class Timeline:
     """Phase → instant, ns of the host's monotonic clock; the first of each counts."""
 
     instants: dict[str, int] = field(default_factory=dict)

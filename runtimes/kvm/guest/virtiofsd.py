@@ -20,7 +20,7 @@ from runtimes.kvm.connection import Connection
 from runtimes.kvm.domain.config import MachineConfig
 from runtimes.kvm.faults import translated
 from runtimes.kvm.guest.hypervisor import Hypervisor
-from runtimes.kvm.guest.timeline import Marks
+from runtimes.kvm.guest.timeline import Timeline
 
 ALIAS = "fs0"
 """libvirt's name of a guest's first shared directory."""
@@ -37,7 +37,7 @@ def server(
     domain: libvirt.virDomain,
     config: MachineConfig,
     hypervisor: Hypervisor,
-    marks: Marks,
+    marks: Timeline,
 ) -> Hypervisor | None:
     """The guest's virtiofsd, with which ``hypervisor`` ends; ``None`` where it has none.
 
@@ -55,7 +55,7 @@ def server(
     return Hypervisor(number, partial(_end_guest, hypervisor, marks), what="virtiofsd")
 
 
-def _end_guest(hypervisor: Hypervisor, marks: Marks, at_ns: int) -> None:
+def _end_guest(hypervisor: Hypervisor, marks: Timeline, at_ns: int) -> None:
     """Runs on the watcher's thread of the virtiofsd that has just ended."""
     if hypervisor.wait(LEAVE_S):
         return

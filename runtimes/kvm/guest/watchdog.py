@@ -21,7 +21,7 @@ HINT = "QEMU hangs, or this host is far too busy: see dmesg, and invoke doctor"
 
 
 @contextlib.contextmanager
-def limited(
+def watchdog(
     hypervisor: Callable[[], Hypervisor | None], what: str, limit_s: float = ANSWER_S
 ) -> Iterator[None]:
     """Kill the guest's QEMU unless what is done inside is over in time.

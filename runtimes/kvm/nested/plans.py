@@ -26,13 +26,13 @@ from runtimes.linux.ids.subordinate import for_boxes_of_root
 from runtimes.ns import build, userns
 from runtimes.ns.build import Attachment, Box
 from runtimes.ns.mounts import roots
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.profile import DEFAULT
 from runtimes.process import ENVIRONMENT
 from runtimes.resources import Limits
 
 LOWER = Path("/lower")
-PLACES = Places(Path("/box"), Path("/stage"))
+PLACES = BoxPaths(Path("/box"), Path("/stage"))
 BRIDGE = "tb0"
 OUTSIDE = "tbbox"
 """The bridge's end of the box's veth pair."""

@@ -21,10 +21,10 @@ from runtimes.kvm.domain.config import (
 )
 from runtimes.kvm.domain.topology import Topology
 from runtimes.kvm.nested import docker, plans
-from runtimes.kvm.profiles.specs import PROFILES, SHAPES, Shape, VolumeKind
+from runtimes.kvm.profiles.specs import PROFILES, SPECS, ProfileSpec, VolumeKind
 from runtimes.kvm.volume import DISK_FORMATS
 
-__all__ = ["PROFILES", "SHAPES", "Files", "Platform", "machine", "tap_name"]
+__all__ = ["PROFILES", "SPECS", "Files", "Platform", "machine", "tap_name"]
 
 DIGEST_PATH = "/opt/tarebench/rootfs.digest"
 
@@ -95,7 +95,7 @@ class Start:
     """Where in ``image`` the root file system begins."""
     lower: Path | None = None
     """The inner box's root filesystem, a raw read-only disk beside ``image``."""
-    inner_image: str = ""
+    nested_image: str = ""
     """What the engine in the guest calls the inner box's image."""
     digest_path: str = DIGEST_PATH
     """Where the shared root filesystem's digest is found."""
@@ -145,7 +145,7 @@ def identity(
     if platform.huge_page_rule:
         words.append(f"tb.thp={platform.huge_page_rule}")
     if spec.volume is not None:
-        sharing = _sharing(SHAPES[spec.profile])
+        sharing = _sharing(SPECS[spec.profile])
         words += (
             [f"tb.volume={SHARE_TAG}", f"tb.sharing={sharing}"]
             if sharing
@@ -153,7 +153,7 @@ def identity(
         )
     if not addressed:
         return words
-    if SHAPES[spec.profile].direct_network:
+    if SPECS[spec.profile].direct_network:
         where = [f"tb.ip={spec.lease.address}/{platform.range_length}"]
     else:
         where = [
@@ -163,7 +163,7 @@ def identity(
     return [*words, *where, f"tb.mtu={platform.mtu}"]
 
 
-def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
+def command_line(platform: Platform, shape: ProfileSpec, spec: InstanceSpec) -> str:
     """The guest kernel's command line; what init reads of it is told in boot/init/init.c."""
     quick = (*QUICK_COMMON, *QUICK_OPTIONS[platform.architecture]) if shape.quick else ()
     disk = "sd" if shape.bus == "ide" else "vd"
@@ -177,9 +177,9 @@ def command_line(platform: Platform, shape: Shape, spec: InstanceSpec) -> str:
     ]
     if shape.start == "saved":
         return " ".join([*words, "tb.snapshot"])
-    if shape.inner == "ns":
+    if shape.nested == "ns":
         return " ".join([*words, *_around_the_box(platform, spec)])
-    if shape.inner == "docker":
+    if shape.nested == "docker":
         words.append(f"tb.engine={docker.CGROUPS}")
     return " ".join([*words, *identity(platform, spec, f"/dev/{disk}b")])
 
@@ -194,7 +194,7 @@ def _around_the_box(platform: Platform, spec: InstanceSpec) -> list[str]:
     ]
 
 
-def _told(platform: Platform, shape: Shape) -> list[str]:
+def _told(platform: Platform, shape: ProfileSpec) -> list[str]:
     """What the guest's kernel cannot find out.
 
     microvm has nothing to measure its processor's clock by but a timer that emulation serves late;
@@ -204,7 +204,7 @@ def _told(platform: Platform, shape: Shape) -> list[str]:
     return [f"tsc_early_khz={platform.tsc_khz}"] if emulated and platform.tsc_khz else []
 
 
-def _sharing(shape: Shape) -> Sharing | None:
+def _sharing(shape: ProfileSpec) -> Sharing | None:
     match shape.volume:
         case "9p" | "virtiofs" as sharing:
             return sharing
@@ -221,7 +221,7 @@ def machine(
     platform: Platform, start: Start, spec: InstanceSpec, files: Files, tap: str
 ) -> MachineConfig:
     """The guest of ``spec``."""
-    shape = SHAPES[spec.profile]
+    shape = SPECS[spec.profile]
     topology = platform.topology if shape.tuned else None
     from_disk = shape.start == "disk"
     return MachineConfig(
@@ -253,11 +253,11 @@ def machine(
 
 
 def _direct(
-    platform: Platform, shape: Shape, start: Start, spec: InstanceSpec, files: Files
+    platform: Platform, shape: ProfileSpec, start: Start, spec: InstanceSpec, files: Files
 ) -> DirectBoot | None:
     if start.kernel is None or start.initramfs is None:
         return None
-    initramfs = files.initramfs if shape.inner else start.initramfs
+    initramfs = files.initramfs if shape.nested else start.initramfs
     return DirectBoot(start.kernel, initramfs, command_line(platform, shape, spec))
 
 
@@ -267,7 +267,7 @@ def _firmware(start: Start, files: Files) -> Path | Uefi | None:
     return start.firmware
 
 
-def _disks(shape: Shape, start: Start, files: Files) -> tuple[Disk, ...]:
+def _disks(shape: ProfileSpec, start: Start, files: Files) -> tuple[Disk, ...]:
     stem = "hd" if shape.bus == "ide" else "vd"
     disks = [Disk(files.overlay, "qcow2", f"{stem}a", start.image)]
     if start.lower is not None:
@@ -280,14 +280,14 @@ def _disks(shape: Shape, start: Start, files: Files) -> tuple[Disk, ...]:
     )
 
 
-def _share(platform: Platform, shape: Shape, spec: InstanceSpec) -> Share | None:
+def _share(platform: Platform, shape: ProfileSpec, spec: InstanceSpec) -> Share | None:
     sharing = _sharing(shape)
     if sharing is None or spec.volume is None:
         return None
     return Share(spec.volume, SHARE_TAG, sharing, platform.virtiofsd)
 
 
-def _nic(platform: Platform, shape: Shape, spec: InstanceSpec, tap: str) -> Nic:
+def _nic(platform: Platform, shape: ProfileSpec, spec: InstanceSpec, tap: str) -> Nic:
     way: Way = "macvtap" if shape.direct_network else "moved" if platform.daemon else "bridge"
     nic = Nic(tap, platform.bridge, spec.lease.mac, platform.mtu, way=way)
     if shape.bus == "ide":

@@ -11,14 +11,14 @@ from runtimes.base import Capability
 from runtimes.kvm.domain.config import Bus
 
 Start = Literal["direct", "disk", "saved"]
-Inner = Literal["", "ns", "docker"]
+Nested = Literal["", "ns", "docker"]
 VolumeKind = Literal["raw", "qcow2", "9p", "virtiofs"]
 
 MODERN: Mapping[str, str] = MappingProxyType({"x86_64": "q35", "aarch64": "virt"})
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ProfileSpec:
     """One profile."""
 
     summary: str
@@ -37,7 +37,7 @@ class Shape:
     tuned: bool = False
     """Everything that the host offers: topology, huge pages, vhost, queues, direct I/O."""
     bus: Bus = "virtio"
-    inner: Inner = ""
+    nested: Nested = ""
     """The box is a container in the guest, made by this."""
     reserve_bytes: int = 0
     """What the guest has beside the box's memory limit, for its kernel and whoever makes the
@@ -48,17 +48,17 @@ class Shape:
     """What its volume is: a disk in a file of that format, or a directory shared that way."""
 
 
-DEFAULT = Shape(
+DEFAULT = ProfileSpec(
     "q35 with virtio devices behind PCIe ports, as virt-install makes it today", usual_devices=True
 )
-MICRO = Shape(
+MICRO = ProfileSpec(
     "the fewest devices, on the root bus: the fastest start that libvirt's QEMU allows",
     flat_pci=True,
     quick=True,
     pinned=True,
 )
 
-SHAPES: Mapping[str, Shape] = {
+SPECS: Mapping[str, ProfileSpec] = {
     "default": DEFAULT,
     "tuned": replace(
         DEFAULT,
@@ -115,20 +115,20 @@ SHAPES: Mapping[str, Shape] = {
     "nested-ns": replace(
         DEFAULT,
         summary="a container in a VM: an ns box in default's guest, on cgroup v2",
-        inner="ns",
+        nested="ns",
         reserve_bytes=128 << 20,
     ),
     "nested-docker": replace(
         DEFAULT,
         summary="a container in a VM: Docker in default's guest, on cgroup v2",
-        inner="docker",
+        nested="docker",
         reserve_bytes=512 << 20,
     ),
 }
 
-PROFILES: Mapping[str, str] = {name: shape.summary for name, shape in SHAPES.items()}
+PROFILES: Mapping[str, str] = {name: shape.summary for name, shape in SPECS.items()}
 
 LACKING: Mapping[str, frozenset[Capability]] = {
-    name: frozenset({Capability.VOLUME}) for name, shape in SHAPES.items() if shape.start == "saved"
+    name: frozenset({Capability.VOLUME}) for name, shape in SPECS.items() if shape.start == "saved"
 }
 """A restored guest has the disks it was saved with."""

@@ -90,7 +90,7 @@ READ_ONLY_ROOT = Mount("", "/", "", _REMOUNT | _BIND | RDONLY | NODEV)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class BoxPaths:
     """One instance's directories on the host."""
 
     state: Path
@@ -287,7 +287,7 @@ def furnished(root: Path) -> tuple[Operation, ...]:
     )
 
 
-def native_root(places: Places) -> Plan:
+def native_root(places: BoxPaths) -> Plan:
     """What the launcher mounts in its own namespace for roots that are only changed to."""
     root = places.native
     steps = (Bind(str(places.plain), str(root), recursive=False), *furnished(root))

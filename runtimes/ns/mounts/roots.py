@@ -25,7 +25,7 @@ from runtimes.launcher.operations import (
 )
 from runtimes.launcher.operations.base import NODEV, RDONLY
 from runtimes.linux.disk import DISK_KIND
-from runtimes.ns.mounts.mount_plan import ROOT_SLOT, Places
+from runtimes.ns.mounts.mount_plan import ROOT_SLOT, BoxPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def of(directory: Path) -> Stack:
 def prepare(
     launcher: Launcher,
     stack: Stack,
-    places: Places,
+    places: BoxPaths,
     user_namespace_fd: int | None,
     *,
     user_xattr: bool = False,
@@ -70,7 +70,7 @@ def prepare(
     launcher.prepare(staged(stack, places, user_namespace_fd, user_xattr=user_xattr), passed)
 
 
-def make_stage(places: Places, stack: Stack) -> None:
+def make_stage(places: BoxPaths, stack: Stack) -> None:
     """Mount points and names of layers."""
     places.make()
     for number, layer in enumerate(stack.layers):
@@ -83,7 +83,7 @@ def make_stage(places: Places, stack: Stack) -> None:
 
 
 def staged(
-    stack: Stack, places: Places, user_namespace_fd: int | None, *, user_xattr: bool = False
+    stack: Stack, places: BoxPaths, user_namespace_fd: int | None, *, user_xattr: bool = False
 ) -> Plan:
     """What the launcher mounts in its own namespace, once per run.
 
@@ -101,7 +101,7 @@ def staged(
     )
 
 
-def _mapped(stack: Stack, places: Places, user_namespace_fd: int | None) -> list[Operation]:
+def _mapped(stack: Stack, places: BoxPaths, user_namespace_fd: int | None) -> list[Operation]:
     if user_namespace_fd is None:
         return []
     if stack.home is not None:
@@ -112,7 +112,7 @@ def _mapped(stack: Stack, places: Places, user_namespace_fd: int | None) -> list
     return [BindIdmapped(str(one), str(point), user_namespace_fd, flags) for one, point in pairs]
 
 
-def _together(stack: Stack, places: Places, *, user_xattr: bool) -> list[Operation]:
+def _together(stack: Stack, places: BoxPaths, *, user_xattr: bool) -> list[Operation]:
     if stack.depth == 1:
         layer, plain = str(stack.layers[0]), str(places.plain)
         return [Bind(layer, plain, recursive=False, attributes=RDONLY | NODEV)]
@@ -121,7 +121,7 @@ def _together(stack: Stack, places: Places, *, user_xattr: bool) -> list[Operati
 
 
 def writable(
-    overlay: Operation, places: Places, owner: tuple[int, int], *, made: bool, device: str
+    overlay: Operation, places: BoxPaths, owner: tuple[int, int], *, made: bool, device: str
 ) -> list[Operation]:
     """The instance's directories and, over them, its root.
 
@@ -142,7 +142,7 @@ def writable(
     ]
 
 
-def make_directories(places: Places, owner: tuple[int, int]) -> list[Operation]:
+def make_directories(places: BoxPaths, owner: tuple[int, int]) -> list[Operation]:
     """The instance's directories.  The upper one becomes ``/``, which root owns."""
     return [
         MakeDirectory(str(places.state), 0o700),
@@ -153,7 +153,7 @@ def make_directories(places: Places, owner: tuple[int, int]) -> list[Operation]:
 
 def overlay(
     depth: int,
-    places: Places,
+    places: BoxPaths,
     *,
     mapped: bool,
     volatile: bool = False,
@@ -175,7 +175,7 @@ def overlay(
 
 
 def read_only_root(
-    depth: int, places: Places, *, mapped: bool, user_xattr: bool = False
+    depth: int, places: BoxPaths, *, mapped: bool, user_xattr: bool = False
 ) -> Operation:
     """The staged layers themselves as the root."""
     if depth > 1:
@@ -184,6 +184,6 @@ def read_only_root(
     return CloneTree(ROOT_SLOT, str(places.mapped / "0" if mapped else places.plain))
 
 
-def _read_only(places: Places, layers: Path, depth: int, *, user_xattr: bool) -> Operation:
+def _read_only(places: BoxPaths, layers: Path, depth: int, *, user_xattr: bool) -> Operation:
     point = str(places.root)
     return MakeOverlay(ROOT_SLOT, str(layers), depth, "", "", point, user_xattr=user_xattr)

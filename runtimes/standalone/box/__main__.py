@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     owners = [(layer, layer.stat().st_uid) for layer in layers]
     entering.enter(_tell)
     _tell_of_strangers(owners)
-    wanted = cli.Wanted(
+    wanted = cli.BoxRequest(
         profile=CATALOGUE[options.profile],
         hostname=options.hostname,
         cpus=options.cpus,

@@ -17,7 +17,7 @@ from pathlib import Path
 from runtimes import directories, held_names
 from runtimes.faults import RuntimeFault
 from runtimes.launcher import Launcher
-from runtimes.launcher.child import Started
+from runtimes.launcher.child import ChildProcess
 from runtimes.launcher.program import opened
 from runtimes.linux import cgroups, disk
 from runtimes.linux.ids.maps import own_boxes
@@ -29,11 +29,11 @@ from runtimes.ns.engine import check_endable, remove_tree
 from runtimes.ns.mounts import extra_mounts as additions
 from runtimes.ns.mounts import mount_plan, roots
 from runtimes.ns.mounts.extra_mounts import Addition
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.ns.mounts.roots import Stack
 from runtimes.ns.profile import NetworkMode, Profile
 from runtimes.ns.seccomp import compiler
-from runtimes.ns.user_lookup import Account
+from runtimes.ns.user_lookup import UserIdentity
 from runtimes.resources import PIDS_MAX
 from runtimes.standalone.box import publish
 from runtimes.standalone.box.publish import Port
@@ -47,7 +47,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BoxRequest:
     """What kind of box."""
 
     profile: Profile
@@ -82,14 +82,14 @@ def named() -> Iterator[str]:
         yield name
 
 
-def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
+def run(name: str, wanted: BoxRequest, stack: Stack, settings: Settings) -> int:
     """Run one box to its end; exit status of its program.
 
     Raises:
         RuntimeFault: it could not be started.
     """
     own = wanted.state / name
-    places = Places(own / "box", own / "stage")
+    places = BoxPaths(own / "box", own / "stage")
     hierarchy, own_root = cgroups.usable(), not is_host_root()
     profile = _profile(wanted)
     with contextlib.ExitStack() as undo:
@@ -147,7 +147,7 @@ def run(name: str, wanted: Wanted, stack: Stack, settings: Settings) -> int:
         return started.wait(YEARS_S)
 
 
-def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
+def _check(wanted: BoxRequest, hierarchy: cgroups.Hierarchy) -> None:
     """Refuse limits that nobody would enforce; tell of those that are kept in another way."""
     check_endable(wanted.profile, hierarchy)
     additions.check(wanted.additions)
@@ -182,20 +182,20 @@ def _check(wanted: Wanted, hierarchy: cgroups.Hierarchy) -> None:
         wanted.progress("--cpus is kept by affinity only, which the box can change")
 
 
-def pass_on(started: Started) -> None:
+def pass_on(started: ChildProcess) -> None:
     """Signals that are meant to end us end the box, and we with its status."""
     for number in ENDING:
         signal.signal(number, lambda number, _: started.signal(number))
 
 
-def _profile(wanted: Wanted) -> Profile:
+def _profile(wanted: BoxRequest) -> Profile:
     """There is no testbed here to be linked to."""
     network = wanted.network or wanted.profile.network
     network = NetworkMode.NONE if network in build.LINKED else network
     return replace(wanted.profile, network=network)
 
 
-def _account(launcher: Launcher, places: Places, user: str) -> Account:
+def _account(launcher: Launcher, places: BoxPaths, user: str) -> UserIdentity:
     """Who ``user`` is in the root, which the launcher sees in its own mount namespace."""
     if not user:
         return user_lookup.ROOT

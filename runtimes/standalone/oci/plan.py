@@ -18,7 +18,7 @@ from runtimes.linux.cgroups import Creation
 from runtimes.ns import capabilities
 from runtimes.ns.build import OWN_MAKING, cgroup_steps, join_steps
 from runtimes.ns.mounts import mount_plan
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.oci.configuration import Configuration, Hook, IdRange
 from runtimes.standalone.oci import mount_operations
 from runtimes.standalone.oci.read_process import RESOURCES
@@ -56,7 +56,7 @@ class Waits:
 class Means:
     """What the host gives a box made from a configuration."""
 
-    places: Places
+    places: BoxPaths
     """``places.plain`` is where ``staged`` has mounted the root."""
     creation: Creation | None = None
     controllers: Mapping[str, Path] | None = None
@@ -66,7 +66,7 @@ class Means:
     waits: Waits | None = None
 
 
-def staged(one: Configuration, bundle: Path, places: Places) -> Plan:
+def staged(one: Configuration, bundle: Path, places: BoxPaths) -> Plan:
     """What the launcher mounts beforehand: the root."""
     root = ops.Bind(
         str(bundle / one.root), str(places.plain), recursive=False, attributes=kernel.NODEV

@@ -25,7 +25,7 @@ from runtimes.linux.cgroups.v2 import V2
 from runtimes.linux.ids.maps import BoxIds, Extent
 from runtimes.ns import build
 from runtimes.ns.build import Attachment, Box
-from runtimes.ns.mounts.mount_plan import Places, native_root
+from runtimes.ns.mounts.mount_plan import BoxPaths, native_root
 from runtimes.ns.profiles.catalogue import CATALOGUE
 from runtimes.ns.seccomp import compiler
 from tests.support.fuzz import Played, Report, campaign
@@ -53,7 +53,7 @@ def steps(state: Path) -> tuple[Step, ...]:
         Path("/proc/self/ns/net"), "tb0", "tbx1", "198.19.0.2", 24, "198.19.0.1",
         "02:00:00:00:00:02", 1500,
     )  # fmt: skip
-    places = Places(state / "box", state / "stage")
+    places = BoxPaths(state / "box", state / "stage")
     found: dict[Step, None] = dict.fromkeys(native_root(places).steps)
     for profile in CATALOGUE.values():
         box = Box(

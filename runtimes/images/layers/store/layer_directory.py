@@ -28,7 +28,7 @@ Source = Callable[[], contextlib.AbstractContextManager[Iterable[Member]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LayerRequest:
     """A layer, and where it is unpacked from if it is not there."""
 
     parent: Chain
@@ -46,7 +46,7 @@ class Wanted:
         return chain_id(self.parent, self.diff)
 
 
-class Shelf:
+class LayerDirectory:
     """A directory of layers by their chain ids.
 
     Args:
@@ -115,7 +115,7 @@ class Shelf:
             chain = layer.parent
         return found
 
-    def find(self, wanted: Wanted) -> StoredLayer | None:
+    def find(self, wanted: LayerRequest) -> StoredLayer | None:
         """A layer that is here already; the image is charged what it cost to unpack it.
 
         Raises:
@@ -133,7 +133,7 @@ class Shelf:
         wanted.budget.found(layer.entries, layer.size_bytes, blob_bytes)
         return layer
 
-    def unpack(self, wanted: Wanted, below: Pile) -> StoredLayer:
+    def unpack(self, wanted: LayerRequest, below: Pile) -> StoredLayer:
         """Make a layer above those ``below``, unless somebody else just did.
 
         Raises:
@@ -153,7 +153,7 @@ class Shelf:
             self._publish(scratch / "entry", entry)
         return made
 
-    def _fill(self, wanted: Wanted, below: Pile, whole: Path) -> StoredLayer:
+    def _fill(self, wanted: LayerRequest, below: Pile, whole: Path) -> StoredLayer:
         (whole / "root").mkdir(parents=True)
         before_bytes = wanted.budget.blob_bytes
         with wanted.source() as members:

@@ -11,7 +11,7 @@ from runtimes.images.layers.store import records as catalogue
 from runtimes.images.layers.store.records import Damaged, Named, file_name
 
 
-class Drawer(Generic[Named]):
+class RecordDirectory(Generic[Named]):
     """Records of one kind.
 
     Args:

@@ -34,8 +34,8 @@ from runtimes.images.layers.limits.rules import DEFAULT, Rules
 from runtimes.images.layers.stack import union
 from runtimes.images.layers.stack.tree import Marks
 from runtimes.images.layers.stack.union import Pile
-from runtimes.images.layers.store.layer_directory import Shelf, Source, Wanted
-from runtimes.images.layers.store.record_directory import Drawer
+from runtimes.images.layers.store.layer_directory import LayerDirectory, LayerRequest, Source
+from runtimes.images.layers.store.record_directory import RecordDirectory
 from runtimes.images.layers.store.records import Chain, Damaged, StoredImage, StoredLayer, Use
 from runtimes.linux.ids.rights import is_host_root
 
@@ -73,10 +73,10 @@ class LayerStore:
         self.home, self._rules = home, rules
         self.marks: Marks = marks or ("trusted" if is_host_root() else "user")
         self.layers_home = home / "sha256"
-        self._shelf = Shelf(self.layers_home, rules, durable=durable)
-        self._images = Drawer(home / "images", StoredImage, "image", durable=durable)
+        self._shelf = LayerDirectory(self.layers_home, rules, durable=durable)
+        self._images = RecordDirectory(home / "images", StoredImage, "image", durable=durable)
         # no holder outlives a loss of power
-        self._uses = Drawer(home / "uses", Use, "use", durable=False)
+        self._uses = RecordDirectory(home / "uses", Use, "use", durable=False)
         try:
             directories.closed(home)
             self.layers_home.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ class LayerStore:
             RuntimeFault: what ``source`` or the system refuses; nothing is left then.
         """
         budget = budget or Budget(self._rules)
-        wanted = Wanted(parent, diff, source, budget, progress, told)
+        wanted = LayerRequest(parent, diff, source, budget, progress, told)
         made = self._shelf.find(wanted)
         if made is None and below is not None:
             made = self._shelf.unpack(wanted, below)

@@ -1,4 +1,4 @@
-/* The inner box: the plans of runtimes/kvm/inner, executed by the launcher, here in the guest.
+/* The inner box: the plans of runtimes/kvm/nested, executed by the launcher, here in the guest.
  *
  * The file /plans holds them one after another, each with a head of two 32-bit numbers: what kind
  * of plan it is, and its length.  The launcher gets a plan over a socket as it does on a host

@@ -19,12 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtimes.faults import RuntimeFault
-from runtimes.launcher import Plan, Started
-from runtimes.launcher.child import Asking, read_start
+from runtimes.launcher import ChildProcess, Plan
+from runtimes.launcher.child import LauncherCallback, read_start
 from runtimes.launcher.program import opened
 from runtimes.linux import cgroups
 from runtimes.linux.cgroups import Bounds, Creation, Tree
-from runtimes.ns.mounts.mount_plan import Places
+from runtimes.ns.mounts.mount_plan import BoxPaths
 from runtimes.oci.configuration import Configuration
 from runtimes.standalone.oci import plan
 from runtimes.standalone.oci.command import hooks
@@ -50,7 +50,7 @@ _LARGEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ContainerRequest:
     """What ``create`` is asked for."""
 
     name: str
@@ -59,7 +59,7 @@ class Wanted:
     console: Path | None = None
 
 
-def create(store: Store, wanted: Wanted, told: Callable[[str], None]) -> Started:
+def create(store: Store, wanted: ContainerRequest, told: Callable[[str], None]) -> ChildProcess:
     """Make a container, whose process then waits to be started.
 
     Raises:
@@ -117,9 +117,9 @@ def _made(
     container: Container,
     one: Configuration,
     hierarchy: Tree,
-    wanted: Wanted,
+    wanted: ContainerRequest,
     told: Callable[[str], None],
-) -> Started:
+) -> ChildProcess:
     bundle, record = Path(container.record.bundle), container.record
     places = places_of(container)
     places.make()
@@ -149,7 +149,7 @@ def _made(
             plan.plan(one, means(container, one, hierarchy, waits, filter_of(one))),
             pass_fds=[fd for fd in (waits.listener_fd, waits.ask_fd, waits.console_fd) if fd >= 0],
             timeout_s=WHOLE_S,
-            asking=Asking(ours.fileno(), act) if early else None,
+            callback=LauncherCallback(ours.fileno(), act) if early else None,
         )
         if one.oom_score_adjustment:
             score = Path(f"/proc/{started.pid}/oom_score_adj")
@@ -157,9 +157,9 @@ def _made(
         return started
 
 
-def places_of(container: Container) -> Places:
+def places_of(container: Container) -> BoxPaths:
     """A container's mount points."""
-    return Places(container.directory / "box", container.directory / "stage")
+    return BoxPaths(container.directory / "box", container.directory / "stage")
 
 
 def means(
@@ -271,7 +271,9 @@ def _plan_again(container: Container, one: Configuration) -> Plan:
     return plan.plan(one, means(container, one, hierarchy, waits, b"\0" * 8 if one.filter else b""))
 
 
-def run(store: Store, wanted: Wanted, told: Callable[[str], None], *, detach: bool) -> int:
+def run(
+    store: Store, wanted: ContainerRequest, told: Callable[[str], None], *, detach: bool
+) -> int:
     """Create and start; unless detached wait for its end, signals passed on.  Its exit status.
 
     Raises:
@@ -286,7 +288,7 @@ def run(store: Store, wanted: Wanted, told: Callable[[str], None], *, detach: bo
     return 0 if detach else followed(started)
 
 
-def followed(started: Started) -> int:
+def followed(started: ChildProcess) -> int:
     """Exit status of a process of ours, signals passed on."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, lambda number, _: started.signal(number))

@@ -13,7 +13,7 @@ from runtimes.faults import RuntimeFault
 from runtimes.printable import printable, printable_line
 from runtimes.standalone.oci.command import lifecycle, state
 from runtimes.standalone.oci.command.containers import VERSION, Store
-from runtimes.standalone.oci.command.create import Wanted, create, run, start
+from runtimes.standalone.oci.command.create import ContainerRequest, create, run, start
 from runtimes.standalone.oci.command.exec import Visit, execute
 from runtimes.standalone.oci.command.install import install
 from runtimes.standalone.oci.command.options import PROGRAM, parse
@@ -65,12 +65,12 @@ def _show(content: object) -> None:
 _Warn = Callable[[str], None]
 
 
-def _wanted(options: argparse.Namespace) -> Wanted:
+def _wanted(options: argparse.Namespace) -> ContainerRequest:
     if options.preserve_fds:
         raise RuntimeFault("--preserve-fds: a container of ns has its three streams only")
     if options.no_pivot:
         raise RuntimeFault("--no-pivot: without pivot_root there is a way back to the host")
-    return Wanted(options.id, options.bundle, options.pid_file, options.console_socket)
+    return ContainerRequest(options.id, options.bundle, options.pid_file, options.console_socket)
 
 
 def _create(options: argparse.Namespace, store: Store, warn: _Warn) -> None:

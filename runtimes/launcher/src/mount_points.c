@@ -1,4 +1,4 @@
-/* Places for mounts in a root file system that may be anybody's: found and made component by
+/* Mount points in a root file system that may be anybody's: found and made component by
  * component below the root, through no link of /proc, and then used by descriptor.  So a link in
  * it, even one that another box exchanges meanwhile, leads to nothing but the box's own files. */
 #include "launcher.h"
@@ -11,7 +11,7 @@
 enum { NR_MOVE_MOUNT = 429, NR_OPENAT2 = 437 };
 enum { FROM_EMPTY_PATH = 4, TO_EMPTY_PATH = 0x40 };
 
-static int look(int root, const char *path)
+static int open_in_root(int root, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
@@ -19,7 +19,7 @@ static int look(int root, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int make(int directory, const char *name, bool file)
+static int make_mount_point(int directory, const char *name, bool file)
 {
     if (!file)
         return negative(mkdirat(directory, name, 0755));
@@ -29,11 +29,11 @@ static int make(int directory, const char *name, bool file)
 }
 
 /* A descriptor of what is at path, made where it is missing; a negative errno. */
-static int place(int root, const char *path, bool file)
+static int find_or_make(int root, const char *path, bool file)
 {
     char part[4096];
     size_t length = strlen(path);
-    int there = look(root, path);
+    int there = open_in_root(root, path);
     if (there != -ENOENT)
         return there;
     if (length >= sizeof part)
@@ -45,10 +45,10 @@ static int place(int root, const char *path, bool file)
         memcpy(part, path, end);
         part[end] = '\0';
         bool last = path[end + strspn(path + end, "/")] == '\0';
-        int found = look(root, part);
+        int found = open_in_root(root, part);
         if (found == -ENOENT) {
-            int error = make(directory, part + begin, file && last);
-            found = error ? error : look(root, part);
+            int error = make_mount_point(directory, part + begin, file && last);
+            found = error ? error : open_in_root(root, part);
         }
         close(directory);
         directory = found;
@@ -61,7 +61,7 @@ static int in_root(const char *path, bool file)
     int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         return -errno;
-    int found = place(root, path, file);
+    int found = find_or_make(root, path, file);
     close(root);
     return found;
 }
