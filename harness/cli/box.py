@@ -13,7 +13,7 @@ from harness.cli.bench import equipped
 from harness.cli.edge import HOST_HELP, edge, options
 from harness.plan.plan import Request
 from harness.progress.progress import TerminalObserver
-from harness.run.one_shot import Errand, arm_of, run_errand, to_bring, to_fetch, told
+from harness.run.one_shot import OneShot, arm_of, run_one_shot, summary, to_bring, to_fetch
 from harness.terminal.terminal import pass_on, stderr, warn
 
 
@@ -50,7 +50,7 @@ def box(  # noqa: PLR0917  # invoke passes options by name
     wait: bool = False,
 ) -> None:
     """Start one box as a trial does and run a command in it; its exit status is this task's."""
-    errand = Errand(
+    one_shot = OneShot(
         arm=arm_of(arm),
         command=run,
         timeout_s=float(values.whole("--seconds", seconds)),
@@ -67,10 +67,10 @@ def box(  # noqa: PLR0917  # invoke passes options by name
         options=options(libvirt_uri, docker_host),
     )
     observer = TerminalObserver(stderr, equipment.clock)
-    visit = run_errand(equipment, request, errand, observer, wait=wait)
-    pass_on(visit.result.stdout, sys.stdout)
-    pass_on(visit.result.stderr, sys.stderr)
-    warn(told(errand, visit))
-    status = visit.result.status
+    outcome = run_one_shot(equipment, request, one_shot, observer, wait=wait)
+    pass_on(outcome.result.stdout, sys.stdout)
+    pass_on(outcome.result.stderr, sys.stderr)
+    warn(summary(one_shot, outcome))
+    status = outcome.result.status
     if status:
         raise Exit(code=status if status > 0 else 128 - status)

@@ -56,7 +56,7 @@ class Forecast:
     """In the plan's order of workloads and arms, without those that take no part."""
     misfits: Mapping[tuple[str, Arm], str]
     """Workload and arm → why that arm takes no part in it."""
-    hopeless: frozenset[Arm]
+    never_valid: frozenset[Arm]
     """Arms none of whose samples counted in the latest run that had them."""
     unknown: frozenset[Arm]
     """Arms that no run here had: whether they count is found out at the run's start."""
@@ -103,9 +103,9 @@ def of_rest(equipment: Equipment, name: str, options: Mapping[str, str]) -> Fore
 def _foresee(plan: Plan, equipment: Equipment, done: Collection[str] = ()) -> Forecast:
     runtimes, runs = equipment.runtimes, equipment.places.runs
     history = _history(plan, runs)
-    found = frozenset(arm for arm, codes in history.conditions.items() if gates.hopeless(codes))
-    hopeless = found if found < set(plan.arms) else frozenset()  # as in a bench
-    slots = [each for each in plan.slots(runtimes, hopeless) if each.trial_id not in done]
+    found = frozenset(arm for arm, codes in history.conditions.items() if gates.never_valid(codes))
+    never_valid = found if found < set(plan.arms) else frozenset()  # as in a bench
+    slots = [each for each in plan.slots(runtimes, never_valid) if each.trial_id not in done]
     by_kind: dict[tuple[str, Arm], list[Slot]] = {}
     for slot in slots:
         by_kind.setdefault((slot.workload, slot.arm), []).append(slot)
@@ -128,7 +128,7 @@ def _foresee(plan: Plan, equipment: Equipment, done: Collection[str] = ()) -> Fo
             for workload, arm in pairs
             if (why := plan.misfit(arm, workload, runtimes))
         },
-        hopeless=hopeless,
+        never_valid=never_valid,
         unknown=frozenset(plan.arms) - history.conditions.keys(),
         runs=tuple(history.runs),
         done=len(done),

@@ -112,7 +112,7 @@ def _part(arm: Arm, forecast: Forecast) -> str:
     if missing:
         part = f"{len(plan.workloads) - missing} of {len(plan.workloads)} workloads: "
         part += "; ".join(reasons)
-    if arm in forecast.hopeless:
+    if arm in forecast.never_valid:
         part += f"; {_first_blocks(plan)}: no sample of it can count on this host"
     return part
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.gates import bits, clocks, heat, memory, settled
-from harness.gates.backend import CONDITIONS, Condition, conditions, hopeless
+from harness.gates.backend import CONDITIONS, Condition, conditions, never_valid
 from harness.gates.evidence import Evidence, Gate
 from harness.gates.limits import limits_enforced, quota_held_back, shared_cpus
 from results.records.records import GateFinding
 
-__all__ = ["CONDITIONS", "GATES", "Condition", "Evidence", "Gate", "hopeless", "judge"]
+__all__ = ["CONDITIONS", "GATES", "Condition", "Evidence", "Gate", "judge", "never_valid"]
 
 GATES: Sequence[Gate] = (
     limits_enforced,

@@ -77,7 +77,7 @@ CONDITIONS: Mapping[str, Condition] = {
 }
 
 
-def hopeless(codes: frozenset[str]) -> bool:
+def never_valid(codes: frozenset[str]) -> bool:
     """Whether a backend's own conditions keep every sample of an arm from counting."""
     return any(CONDITIONS[code].severity == "invalid" for code in codes if code in CONDITIONS)
 

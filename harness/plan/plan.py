@@ -89,13 +89,13 @@ class Plan:
         return self.run_id.rpartition("-")[2]
 
     def slots(
-        self, runtimes: Mapping[str, Runtime], hopeless: frozenset[Arm] = frozenset()
+        self, runtimes: Mapping[str, Runtime], never_valid: frozenset[Arm] = frozenset()
     ) -> list[Slot]:
         """Every trial in order, without those that a backend cannot have.
 
         Args:
             runtimes: registered runtimes, for what each is capable of.
-            hopeless: arms whose samples no gate lets count (an emulated VM): they take part in
+            never_valid: arms whose samples no gate lets count (an emulated VM): they take part in
                 the first ``emulated_blocks`` blocks, to show that they work, and in as many as
                 give an interval where what they show bounds the real thing.
         """
@@ -110,7 +110,7 @@ class Plan:
             slot
             for slot in order
             if not self.misfit(slot.arm, slot.workload, runtimes)
-            and (slot.arm not in hopeless or self._shown(slot))
+            and (slot.arm not in never_valid or self._shown(slot))
         ]
 
     def without(self, backend: str, skipped: Skipped) -> Plan:

@@ -44,7 +44,7 @@ class Prepared:
     rootfs: Rootfs
     arms: tuple[ArmRecord, ...]
     host: dict[str, Any]
-    hopeless: frozenset[Arm]
+    never_valid: frozenset[Arm]
     """Arms whose samples no gate lets count."""
 
 
@@ -111,12 +111,14 @@ def prepared(
         )
         engines, plan = _engines(stack, plan, site, equipment.runtimes, observer=observer)
         context = _context(plan, equipment, site, engines, rootfs=rootfs, network=network)
-        hopeless = frozenset(
-            arm for arm in plan.arms if gates.hopeless(context.conditions(arm.backend, arm.profile))
+        never_valid = frozenset(
+            arm
+            for arm in plan.arms
+            if gates.never_valid(context.conditions(arm.backend, arm.profile))
         )
         _tell_of_disk(plan, context, state, observer)
         records = _arm_records(plan, context, equipment.runtimes)
-        yield Prepared(plan, context, rootfs, records, dict(context.host), hopeless)
+        yield Prepared(plan, context, rootfs, records, dict(context.host), never_valid)
 
 
 def _context(

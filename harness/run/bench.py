@@ -158,8 +158,8 @@ def _measured(
 ) -> tuple[Run, Tally]:
     """Run the trials; with a budget, until the claims are settled or it ends."""
     # Where no arm can ever count there is nothing that their time could go to.
-    hopeless = ready.hopeless if ready.hopeless < set(ready.plan.arms) else frozenset()
-    slots = ready.plan.slots(equipment.runtimes, hopeless)
+    never_valid = ready.never_valid if ready.never_valid < set(ready.plan.arms) else frozenset()
+    slots = ready.plan.slots(equipment.runtimes, never_valid)
     journal = RedactingJournal(directory, equipment.redaction)
     if run.budget_s is None:
         clock = equipment.clock

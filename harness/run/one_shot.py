@@ -41,7 +41,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class OneShot:
     """What is to be done in one box."""
 
     arm: Arm
@@ -53,8 +53,8 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Visit:
-    """What became of it."""
+class Outcome:
+    """What became of a one-shot."""
 
     result: JobResult
     limits: LimitsRead
@@ -112,41 +112,41 @@ def _absolute(option: str, path: str) -> str:
     return path
 
 
-def run_errand(
+def run_one_shot(
     equipment: Equipment,
     request: Request,
-    errand: Errand,
+    one_shot: OneShot,
     observer: TerminalObserver,
     *,
     wait: bool,
-) -> Visit:
-    """Prepare what the errand's box needs, and carry it out.
+) -> Outcome:
+    """Prepare what the one-shot's box needs, and carry it out.
 
     Raises:
         UsageFault, HarnessFault, RuntimeFault: see ``bench`` and ``carry_out``.
     """
-    if not 0 < errand.timeout_s <= LONGEST_S:
+    if not 0 < one_shot.timeout_s <= LONGEST_S:
         raise UsageFault(
-            f"--seconds {errand.timeout_s:g} is not between 1 and {LONGEST_S:g}",
+            f"--seconds {one_shot.timeout_s:g} is not between 1 and {LONGEST_S:g}",
             hint="it is the time limit of the command",
         )
     plan = make_plan(request, equipment.runtimes, equipment.workloads)
-    if errand.arm not in plan.arms:
+    if one_shot.arm not in plan.arms:
         raise UsageFault(
             f"{request.backend!r} is not one kind of box", hint="name one, such as kvm:micro"
         )
-    able = variations.capabilities(equipment.runtimes[errand.arm.backend], errand.arm.profile)
+    able = variations.capabilities(equipment.runtimes[one_shot.arm.backend], one_shot.arm.profile)
     with (
         exclusively(equipment, plan, observer, wait=wait),
         observer.showing(),
         prepared(plan, equipment, observer) as ready,
     ):
-        observer.doing(f"starting {errand.arm.name}")
-        return carry_out(ready.context, errand, volume=Capability.VOLUME in able)
+        observer.doing(f"starting {one_shot.arm.name}")
+        return carry_out(ready.context, one_shot, volume=Capability.VOLUME in able)
 
 
-def carry_out(context: Context, errand: Errand, *, volume: bool) -> Visit:
-    """Start a box, do the errand in it, stop and remove it.
+def carry_out(context: Context, one_shot: OneShot, *, volume: bool) -> Outcome:
+    """Start a box, run the one-shot's command in it, stop and remove it.
 
     What the command has left is fetched however it ended.
 
@@ -154,31 +154,31 @@ def carry_out(context: Context, errand: Errand, *, volume: bool) -> Visit:
         HarnessFault: a file cannot be read or written here.
         RuntimeFault: the box cannot be had, or refuses a file.
     """
-    contents = [(each, _read(each.here)) for each in errand.bring]
-    arm = errand.arm
+    contents = [(transfer, _read(transfer.here)) for transfer in one_shot.bring]
+    arm = one_shot.arm
     with started(context, arm.backend, arm.profile, volume=volume) as box:
         agent = box.instance.agent
-        for each, content in contents:
-            mode = stat.S_IMODE(each.here.stat().st_mode) & 0o777
-            agent.put(each.there, content, mode=mode, timeout_s=TRANSFER_S)
-        result = agent.run([*SHELL, errand.command], timeout_s=errand.timeout_s)
-        visit = Visit(result, box.instance.limits(), box.marks)
-        for each in errand.fetch:
-            _write(each.here, agent.get(each.there, timeout_s=TRANSFER_S))
-    return visit
+        for transfer, content in contents:
+            mode = stat.S_IMODE(transfer.here.stat().st_mode) & 0o777
+            agent.put(transfer.there, content, mode=mode, timeout_s=TRANSFER_S)
+        result = agent.run([*SHELL, one_shot.command], timeout_s=one_shot.timeout_s)
+        outcome = Outcome(result, box.instance.limits(), box.marks)
+        for transfer in one_shot.fetch:
+            _write(transfer.here, agent.get(transfer.there, timeout_s=TRANSFER_S))
+    return outcome
 
 
-def told(errand: Errand, visit: Visit) -> str:
-    """How it went, in a line."""
-    result, marks = visit.result, visit.marks
+def summary(one_shot: OneShot, outcome: Outcome) -> str:
+    """Say in a line how it went."""
+    result, marks = outcome.result, outcome.marks
     up_ms = (marks["first_byte"] - marks["request"]) / 1e6
     cpu_ms = (result.user_ns + result.sys_ns) / 1e6
     how = f"signal {-result.status}" if result.status < 0 else f"exit status {result.status}"
     parts = [
-        f"{errand.arm.name}: first byte after {up_ms:.1f} ms",
+        f"{one_shot.arm.name}: first byte after {up_ms:.1f} ms",
         f"{how} after {result.wall_ns / 1e6:.1f} ms, {cpu_ms:.1f} ms of CPU",
         f"{result.max_rss_bytes / 1e6:.1f} MB at most",
-        f"time limit of {errand.timeout_s:g} s" if result.timed_out else "",
+        f"time limit of {one_shot.timeout_s:g} s" if result.timed_out else "",
         "output cut off" if result.truncated else "",
     ]
     return "; ".join(filter(None, parts))

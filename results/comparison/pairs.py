@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from results.comparison.model import Side
-from results.ledger.judge.evidence import AGAIN, HOPELESS, Values
+from results.ledger.judge.evidence import AGAIN, NEVER_VALID, Values
 from results.records.records import Direction
 
 
@@ -36,12 +36,12 @@ def arms_of(a: Side, b: Side, left_out: list[str]) -> Iterator[tuple[str, str]]:
             left_out += [f"{arm}: only {which} has it" for arm in alone if arm != AGAIN]
     for arms in chosen:
         bad = [
-            (arm, side.evidence.hopeless[arm])
+            (arm, side.evidence.never_valid[arm])
             for arm, side in zip(arms, (a, b), strict=True)
-            if arm in side.evidence.hopeless
+            if arm in side.evidence.never_valid
         ]
         if bad:
-            left_out.append(f"{bad[0][0]} {HOPELESS[bad[0][1]]}")
+            left_out.append(f"{bad[0][0]} {NEVER_VALID[bad[0][1]]}")
         else:
             yield arms
 

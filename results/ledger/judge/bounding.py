@@ -40,7 +40,7 @@ def bounded(part: Part, baseline: str, candidate: str, evidence: Evidence) -> Bo
     """
     if not part.bound_by or not _comparable(part, evidence):
         return None
-    emulated = [arm for arm in (baseline, candidate) if evidence.hopeless.get(arm) == EMULATED]
+    emulated = [arm for arm in (baseline, candidate) if evidence.never_valid.get(arm) == EMULATED]
     if len(emulated) != 1:
         return None
     arm = emulated[0]

@@ -17,7 +17,7 @@ from results.slices import Fitted, fitted, settled
 BASELINE = "native"
 AGAIN = "native:aa"
 
-HOPELESS: Mapping[str, str] = {
+NEVER_VALID: Mapping[str, str] = {
     EMULATED: "ran on an emulated CPU, which says nothing of real VMs",
     "simulated": "did not run at all: its figures are made up",
 }
@@ -64,7 +64,7 @@ class Evidence:
     metrics: Mapping[tuple[str, str], Metric]
     cautions: Mapping[tuple[str, str], tuple[str, ...]]
     """(workload, arm) → gate codes that valid samples carry."""
-    hopeless: Mapping[str, str]
+    never_valid: Mapping[str, str]
     """Arm → the condition because of which nothing can rest on it."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Backend that was asked for → why it could not run."""
@@ -107,7 +107,7 @@ def gather(frame: pd.DataFrame, run: Run | None = None) -> Evidence:
         invalid=_invalid(frame[~frame["valid"]]),
         metrics=_metrics(frame),
         cautions=_cautions(frame[frame["valid"]]),
-        hopeless=conditions,
+        never_valid=conditions,
         skipped={each.backend: each.reason for each in run.skipped} if run else {},
         partial=run.partial if run else {},
         fits=_by_metric(fits),
@@ -132,7 +132,7 @@ def _bounding(frame: pd.DataFrame) -> pd.DataFrame:
     Of what anything else made invalid the frame has taken the mark away.
     """
     codes = {str(text): {*str(text).split("; ")} for text in frame["reasons"].unique()}
-    wanted, worse = {AT_LEAST, EMULATED}, HOPELESS.keys() - {EMULATED}
+    wanted, worse = {AT_LEAST, EMULATED}, NEVER_VALID.keys() - {EMULATED}
     marked = [text for text, said in codes.items() if wanted <= said and not worse & said]
     return frame[~frame["valid"] & frame["reasons"].isin(marked)]
 
@@ -142,11 +142,11 @@ def _conditions(frame: pd.DataFrame, run: Run | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for arm, reasons in frame[["arm", "reasons"]].drop_duplicates().itertuples(index=False):
         for code in str(reasons).split("; "):
-            if code in HOPELESS:
+            if code in NEVER_VALID:
                 found.setdefault(str(arm), code)
     for record in run.arms if run else ():
         for code in record.conditions:
-            if code in HOPELESS:
+            if code in NEVER_VALID:
                 found.setdefault(arm_name(record.backend, record.profile), code)
     return found
 

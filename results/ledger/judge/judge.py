@@ -15,7 +15,7 @@ from results.ledger.findings import ClaimVerdict, Finding, Side
 from results.ledger.judge.bounding import WARNING, bounded
 from results.ledger.judge.costs import Costs
 from results.ledger.judge.decide import Decision, decide
-from results.ledger.judge.evidence import HOPELESS, Evidence, Values, gather
+from results.ledger.judge.evidence import NEVER_VALID, Evidence, Values, gather
 from results.ledger.judge.floors import AaFloor, floors
 from results.ledger.judge.imported_workloads import adapted
 from results.ledger.verdict import combine, sentences
@@ -62,16 +62,16 @@ def judge(
     """
     evidence = gather(frame, run)
     found = floors(evidence)
-    court = _Court(evidence, found, levels, costs or {})
+    context = _JudgingContext(evidence, found, levels, costs or {})
     verdicts = tuple(
-        conclude(claim, list(_of_parts(claim.parts, court)))
+        conclude(claim, list(_of_parts(claim.parts, context)))
         for claim in adapted(ledger.claims, run)
     )
     return Judgement(verdicts, found, ledger.digest)
 
 
 @dataclass(frozen=True, slots=True)
-class _Court:
+class _JudgingContext:
     """What every claim is judged with."""
 
     evidence: Evidence
@@ -114,18 +114,18 @@ def _needed(findings: Sequence[Finding]) -> tuple[int | None, float | None]:
     return max(known), sum(seconds.values())
 
 
-def _of_parts(parts: Sequence[Part], court: _Court) -> Iterator[Finding]:
+def _of_parts(parts: Sequence[Part], context: _JudgingContext) -> Iterator[Finding]:
     for place, part in enumerate(parts):
-        for finding in _findings(part, court):
+        for finding in _findings(part, context):
             yield replace(finding, place=place)
 
 
-def _findings(part: Part, court: _Court) -> Iterator[Finding]:
+def _findings(part: Part, context: _JudgingContext) -> Iterator[Finding]:
     """One finding for each pair of arms; one that says why where there is no pair."""
     if part.awaits:
         yield _unjudged(part, f"not yet measured: it waits for {part.awaits}", awaited=True)
         return
-    evidence = court.evidence
+    evidence = context.evidence
     baselines = members(part.baseline, evidence.arms)
     candidates = [arm for name in part.candidates for arm in members(name, evidence.arms)]
     for names, arms in (((part.baseline,), baselines), (part.candidates, candidates)):
@@ -144,7 +144,7 @@ def _findings(part: Part, court: _Court) -> Iterator[Finding]:
     for baseline in baselines:
         for candidate in dict.fromkeys(asked):
             if candidate != baseline:
-                yield _pair(part, baseline, candidate, court)
+                yield _pair(part, baseline, candidate, context)
 
 
 def _absent(names: Sequence[str], skipped: Mapping[str, str]) -> str:
@@ -157,13 +157,13 @@ def _absent(names: Sequence[str], skipped: Mapping[str, str]) -> str:
     return f"{said} ({'; '.join(reasons)})" if reasons else said
 
 
-def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
-    evidence = court.evidence
+def _pair(part: Part, baseline: str, candidate: str, context: _JudgingContext) -> Finding:
+    evidence = context.evidence
     bound = bounded(part, baseline, candidate, evidence)
     known_by = {bound.arm: bound.least} if bound else {}
     for arm in (candidate, baseline):
-        if arm in evidence.hopeless and arm not in known_by:
-            why = f"{arm} {HOPELESS[evidence.hopeless[arm]]}"
+        if arm in evidence.never_valid and arm not in known_by:
+            why = f"{arm} {NEVER_VALID[evidence.never_valid[arm]]}"
             return _unjudged(part, why, baseline=baseline, candidate=candidate)
     known = evidence.metrics.get((part.workload, part.metric))
     problem = ""
@@ -179,19 +179,19 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         if not problem and not values.means.size:
             problem = f"{arm} has no valid trial of {part.workload}"
     if problem or known is None:
-        return _unjudged(part, problem, court=court, baseline=baseline, candidate=candidate)
+        return _unjudged(part, problem, context=context, baseline=baseline, candidate=candidate)
     direction = cast("Direction", known.directions[0])
     try:
-        compared = _compare(part, base, other, direction, court.levels)
+        compared = _compare(part, base, other, direction, context.levels)
     except StatsError as error:
         why = f"its values allow no ratio: {error}"
-        return _unjudged(part, why, court=court, baseline=baseline, candidate=candidate)
-    floor = court.floors[part.workload, part.metric]
+        return _unjudged(part, why, context=context, baseline=baseline, candidate=candidate)
+    floor = context.floors[part.workload, part.metric]
     ratio = bound.ratio if bound else None
     decision = decide(
         compared, part.rule, direction, floor, needs_floor=evidence.has_floor, bound=ratio
     )
-    cost = court.costs.get(part.workload)
+    cost = context.costs.get(part.workload)
     return Finding(
         part=part.name,
         workload=part.workload,
@@ -201,8 +201,8 @@ def _pair(part: Part, baseline: str, candidate: str, court: _Court) -> Finding:
         rule=part.rule,
         verdict=decision.verdict,
         why=decision.why,
-        baseline=_side(part, baseline, court, base),
-        candidate=_side(part, candidate, court, other),
+        baseline=_side(part, baseline, context, base),
+        candidate=_side(part, candidate, context, other),
         comparison=compared,
         bound=ratio,
         floor=floor.effect,
@@ -250,8 +250,8 @@ def _cautions(part: Part, arms: Sequence[str], evidence: Evidence) -> Iterator[s
             yield f"trials of {arm} that count carry a caution: {', '.join(codes)}"
 
 
-def _side(part: Part, arm: str, court: _Court, values: Values) -> Side:
-    invalid = court.evidence.invalid.get((part.workload, part.metric, arm), {})
+def _side(part: Part, arm: str, context: _JudgingContext, values: Values) -> Side:
+    invalid = context.evidence.invalid.get((part.workload, part.metric, arm), {})
     median = middle(values.means) if values.means.size else None
     return Side(
         arm=arm,
@@ -267,14 +267,14 @@ def _unjudged(
     part: Part,
     why: str,
     *,
-    court: _Court | None = None,
+    context: _JudgingContext | None = None,
     baseline: str = "",
     candidate: str = "",
     awaited: bool = False,
 ) -> Finding:
     sides = [
-        _side(part, arm, court, court.evidence.of(part.workload, part.metric, arm))
-        if court
+        _side(part, arm, context, context.evidence.of(part.workload, part.metric, arm))
+        if context
         else Side(arm, None, (), (), (), {})
         for arm in (baseline, candidate)
     ]

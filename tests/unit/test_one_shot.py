@@ -11,13 +11,13 @@ import pytest
 from harness.errors import HarnessFault, UsageFault
 from harness.plan.schedule import Arm
 from harness.run import one_shot as module
-from harness.run.one_shot import Errand, Transfer, carry_out, to_bring, to_fetch, told
+from harness.run.one_shot import OneShot, Transfer, carry_out, summary, to_bring, to_fetch
 from harness.terminal.terminal import pass_on
 from runtimes.agent.channel import AgentFault
 from runtimes.fake.runtime import FakeScript, Reply
 from tests.support.bench_on_paper import bench_on_paper
 
-ERRAND = Errand(Arm("a"), "count words", 5.0)
+ONE_SHOT = OneShot(Arm("a"), "count words", 5.0)
 WORDS = (*module.SHELL, "count words")
 SCRIPT = FakeScript(conditions=frozenset(), replies={WORDS: (Reply(stdout=b"7\n", status=3),)})
 
@@ -26,28 +26,28 @@ def test_a_file_goes_in_the_command_runs_and_a_file_comes_out(tmp_path: Path) ->
     source, target = tmp_path / "words", tmp_path / "back"
     source.write_bytes(b"seven words \xff")
     source.chmod(0o4751)
-    errand = dataclasses.replace(
-        ERRAND,
+    one_shot = dataclasses.replace(
+        ONE_SHOT,
         bring=(Transfer(source, "/tmp/words"),),
         fetch=(Transfer(target, "/tmp/words"),),
     )
     with bench_on_paper(tmp_path, {"a": SCRIPT}) as paper:
-        visit = carry_out(paper.context, errand, volume=False)
+        outcome = carry_out(paper.context, one_shot, volume=False)
         assert paper.living() == []
-    assert (visit.result.status, visit.result.stdout) == (3, b"7\n")
+    assert (outcome.result.status, outcome.result.stdout) == (3, b"7\n")
     assert target.read_bytes() == b"seven words \xff"
     assert target.stat().st_mode & 0o7777 == 0o751
-    assert visit.limits.memory_bytes == paper.context.limits.memory_bytes
-    assert "removed" in visit.marks
-    assert told(errand, visit).startswith("a: first byte after ")
-    assert "exit status 3" in told(errand, visit)
+    assert outcome.limits.memory_bytes == paper.context.limits.memory_bytes
+    assert "removed" in outcome.marks
+    assert summary(one_shot, outcome).startswith("a: first byte after ")
+    assert "exit status 3" in summary(one_shot, outcome)
 
 
 def test_a_file_that_is_not_in_the_box_is_a_fault_and_the_box_is_gone(tmp_path: Path) -> None:
-    errand = dataclasses.replace(ERRAND, fetch=(Transfer(tmp_path / "x", "/nowhere"),))
+    one_shot = dataclasses.replace(ONE_SHOT, fetch=(Transfer(tmp_path / "x", "/nowhere"),))
     with bench_on_paper(tmp_path, {"a": SCRIPT}) as paper:
         with pytest.raises(AgentFault, match="cannot get /nowhere"):
-            carry_out(paper.context, errand, volume=False)
+            carry_out(paper.context, one_shot, volume=False)
         assert paper.living() == []
     assert not (tmp_path / "x").exists()
 
@@ -56,8 +56,8 @@ def test_a_place_here_that_cannot_be_written_is_named_and_no_draft_is_left(tmp_p
     (tmp_path / "taken").mkdir()
     source = tmp_path / "words"
     source.touch()
-    errand = dataclasses.replace(
-        ERRAND,
+    one_shot = dataclasses.replace(
+        ONE_SHOT,
         bring=(Transfer(source, "/tmp/words"),),
         fetch=(Transfer(tmp_path / "taken", "/tmp/words"),),
     )
@@ -65,7 +65,7 @@ def test_a_place_here_that_cannot_be_written_is_named_and_no_draft_is_left(tmp_p
         bench_on_paper(tmp_path / "p", {"a": SCRIPT}) as paper,
         pytest.raises(HarnessFault, match="cannot write"),
     ):
-        carry_out(paper.context, errand, volume=False)
+        carry_out(paper.context, one_shot, volume=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "taken", "words"]
 
 
