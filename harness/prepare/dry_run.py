@@ -1,4 +1,4 @@
-"""Ground for backends that start nothing: a root filesystem and a wire that exist on paper.
+"""Dry run for backends that start nothing: a root filesystem and a wire of which nothing exists.
 
 With them ``--backend fake`` shows the whole tool, and tests it, without root and in a second.
 """
@@ -17,7 +17,7 @@ NOWHERE = Path(os.devnull)
 
 def rootfs() -> Rootfs:
     """A root filesystem of which only the digests exist."""
-    return PaperRootfs(
+    return DryRunRootfs(
         digest="sha256:" + "0" * 64,
         directory=NOWHERE,
         archive=NOWHERE,
@@ -28,7 +28,7 @@ def rootfs() -> Rootfs:
     )
 
 
-class PaperRootfs(Rootfs):
+class DryRunRootfs(Rootfs):
     """Every program is in it; its digest is that of its path."""
 
     __slots__ = ()

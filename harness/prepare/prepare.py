@@ -192,7 +192,7 @@ def _watch(context: Context, harness_cpus: tuple[int, ...]) -> None:
 def _ground(
     stack: contextlib.ExitStack, plan: Plan, equipment: Equipment, observer: Observer
 ) -> tuple[Rootfs, LeasingNetwork]:
-    """What boxes stand on; on paper where no backend starts anything."""
+    """What boxes stand on; a dry run's where no backend starts anything."""
     if imaginary(plan, equipment.runtimes):
         return dry_run.rootfs(), dry_run.network()
     rootfs = build(recipe_for(equipment.workloads), equipment.places.cache, observer.doing)

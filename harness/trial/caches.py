@@ -40,7 +40,7 @@ class Caches(Protocol):
 
 
 class NoCaches:
-    """On paper: nothing is kept, nothing forgotten."""
+    """In a dry run: nothing is kept, nothing forgotten."""
 
     def drop(self) -> None:
         """See Caches."""

@@ -72,7 +72,7 @@ class Context:
     unlimited: frozenset[tuple[str, str]] = frozenset()
     """(backend, profile) whose boxes lack limits on purpose."""
     volumes: Path | None = None
-    """Where boxes' volumes are made; ``None`` on paper."""
+    """Where boxes' volumes are made; ``None`` in a dry run."""
     caches: Caches = field(default_factory=NoCaches)
     seed: int = 0
     """The run's: the order of slices comes from it."""

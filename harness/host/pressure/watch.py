@@ -39,7 +39,7 @@ NOTHING = Pressure(
 
 
 def unwatched(*, during: bool = False) -> Ended:
-    """For trials that happen on paper only."""
+    """For trials that happen in a dry run only."""
     del during
     return lambda: NOTHING
 
