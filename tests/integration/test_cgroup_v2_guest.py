@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
-import shlex
 import signal
 import sys
 import time
@@ -22,9 +20,9 @@ import pytest
 from runtimes import process
 from runtimes.linux import proc
 from tests.support.guest import missing, run_in_guest
+from tests.support.guest_tests import PROJECT, passed_in_guest
 from tests.support.tiny_rootfs import missing as no_tiny_rootfs
 
-PROJECT = Path(__file__).parents[2]
 LIMIT_S = 540.0
 OF_NS = (
     "test_each_namespace_is_the_boxs_own",
@@ -46,7 +44,6 @@ OF_A_LIFE = (
 WEIGHING = ("bfq", "loop")
 """Modules of a disk whose scheduler weighs."""
 SWAP = """\
-set -e
 dd if=/dev/zero of=/scratch/swap bs=1M count=128 2>/dev/null
 chmod 600 /scratch/swap
 busybox mkswap /scratch/swap >/dev/null
@@ -69,7 +66,7 @@ pytestmark = [
 
 def test_a_box_has_its_limits_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
     """The share of the next tests that every ``invoke test`` runs."""
-    passed_in_guest(selected({"test_ns_runtime.py": OF_NS_AT_LEAST}), tmp_path)
+    passed_in_guest(selected({"test_ns_runtime.py": OF_NS_AT_LEAST}), tmp_path, LIMIT_S)
 
 
 @pytest.mark.exhaustive
@@ -80,35 +77,24 @@ def test_ns_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path)
         "test_ns_lifecycle.py": OF_A_LIFE,
         "test_delegated_cgroup.py": OF_A_USER,
     }
-    passed_in_guest(selected(tests), tmp_path)
+    passed_in_guest(selected(tests), tmp_path, LIMIT_S)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.skipif(bool(missing(WEIGHING)), reason=missing(WEIGHING))
 def test_every_limit_does_what_it_says_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    passed_in_guest(["test_cgroup_effects.py"], tmp_path, WEIGHING)
+    test = "tests/integration/test_cgroup_effects.py"
+    passed_in_guest([test], tmp_path, LIMIT_S, before=SWAP, modules=WEIGHING)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.skipif(process.find("dockerd") is None, reason="dockerd is not installed")
 def test_docker_keeps_its_promises_on_a_guests_kernel_with_cgroup_v2(tmp_path: Path) -> None:
-    passed_in_guest(selected({"test_docker_runtime.py": OF_DOCKER}), tmp_path)
+    passed_in_guest(selected({"test_docker_runtime.py": OF_DOCKER}), tmp_path, LIMIT_S)
 
 
 def selected(files: Mapping[str, tuple[str, ...]]) -> list[str]:
-    return [f"{file}::{name}" for file, names in files.items() for name in names]
-
-
-def passed_in_guest(tests: list[str], scratch: Path, further: tuple[str, ...] = ()) -> None:
-    """None fails and none is skipped; with ``further`` modules there is swap too."""
-    options = ["-q", "-p", "no:cacheprovider", "--basetemp=/scratch/pytest", "--timeout=300"]
-    paths = [f"tests/integration/{test}" for test in tests]
-    argv = [sys.executable, "-m", "pytest", *options, *paths]
-    script = (SWAP if further else "") + shlex.join(argv)
-    outcome = run_in_guest(["sh", "-c", script], PROJECT, scratch, LIMIT_S, further)
-    assert outcome.status == 0, outcome.console[-4000:]
-    assert re.search(r"\d+ passed", outcome.console)
-    assert "skipped" not in outcome.console, outcome.console[-4000:]
+    return [f"tests/integration/{file}::{name}" for file, names in files.items() for name in names]
 
 
 def test_a_guest_whose_command_fails_says_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from runtimes.launcher.instance import LaunchedInstance
 from runtimes.ns import NamespaceRuntime
 from runtimes.ns.engine import NamespaceEngine, prepared
 from runtimes.ns.profiles.catalogue import CATALOGUE
+from tests.support import brought
 from tests.support.sites import Ground, ground
 from tests.support.tiny_rootfs import missing
 
@@ -54,6 +55,7 @@ def home_of_boxes_by_hand(home: Path) -> Path:
         pytest.skip(f"ns cannot run here: {why.reason}")
     if missing():
         pytest.skip(missing())
+    brought.launcher(home / "cache")
     compiled(home / "cache", print)
     return home
 

@@ -19,6 +19,7 @@ from runtimes.base import InstanceSpec, Network, Runtime, Site
 from runtimes.images.rootfs.rootfs import Rootfs
 from runtimes.linux.ids.rights import is_host_root
 from runtimes.resources import Limits
+from tests.support import brought
 from tests.support.tiny_rootfs import missing, tiny_rootfs
 
 LIMITS = Limits((0,), 0.5, 64 << 20)
@@ -104,4 +105,5 @@ def ground(
         pytest.skip(missing())
     with held_testbed(run) as bed:
         rootfs = tiny_rootfs(where / "rootfs")
+        brought.launcher(where / "cache")
         yield Ground(site_of(run, where, bed, rootfs, limits=limits, options=options), bed)

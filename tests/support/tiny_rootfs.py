@@ -7,9 +7,8 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from runtimes.images.compile import compile_static
-from runtimes.images.rootfs.recipe import AGENT_SOURCE
 from runtimes.images.rootfs.rootfs import Rootfs
+from tests.support import brought
 
 BUSYBOX = Path("/bin/busybox")
 _APPLETS = ("cat", "dd", "echo", "httpd", "id", "ls", "nc", "sh", "sleep", "wget")
@@ -34,7 +33,7 @@ def tiny_rootfs(where: Path) -> Rootfs:
     for name in _DIRECTORIES:
         (root / name).mkdir(parents=True)
     agent = root / "opt/tarebench/agent"
-    compile_static(AGENT_SOURCE, agent)
+    brought.agent(agent)
     shutil.copy(BUSYBOX, root / "bin/busybox")
     for name in _APPLETS:
         (root / "bin" / name).symlink_to("busybox")
