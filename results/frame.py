@@ -133,20 +133,6 @@ def write_parquet(run: RunLike, root: Path = DEFAULT_ROOT) -> Path:
     return target
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Read back what ``write_parquet`` wrote: the same frame as ``load`` gives.
-
-    Raises:
-        StoreError: it is not there, or is no such Parquet file.
-    """
-    try:
-        with _database() as database:
-            frame = database.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
-        return _typed(frame[list(COLUMNS)])
-    except (OSError, KeyError, duckdb.Error) as error:
-        raise StoreError(f"{path}: {error}", "write it again from the journal") from None
-
-
 def _database() -> duckdb.DuckDBPyConnection:
     # Extensions would come over the network, and Parquet is built in.
     config: dict[str, str | bool | int | float | list[str]] = {

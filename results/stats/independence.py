@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from results.stats.values import FloatArray, Trials, series
+from results.stats.values import FloatArray
 
 MINIMUM_CHECK = 10
 """Fewer values say nothing about dependence."""
@@ -35,13 +35,8 @@ class Independence:
         return any(p is not None and p < SUSPICION for p in (self.lag1_p, self.turning_p))
 
 
-def independence(values: Trials) -> Independence:
-    """Check a series in the order in which it was measured."""
-    return check(series(values, "values"))
-
-
-def check(x: FloatArray) -> Independence:
-    """As ``independence``, for a checked array."""
+def independence(x: FloatArray) -> Independence:
+    """Check values in the order in which they were measured."""
     n = x.size
     if n < MINIMUM_CHECK or not np.ptp(x):
         return Independence(n, None, None, None, None)
@@ -60,7 +55,7 @@ def check(x: FloatArray) -> Independence:
 
 def dependence_warning(x: FloatArray, name: str) -> list[str]:
     """A warning for a comparison, or nothing."""
-    found = check(x)
+    found = independence(x)
     if not found.suspicious:
         return []
     correlation = f"lag-1 autocorrelation {found.lag1:.2f}"

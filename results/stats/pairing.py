@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from results.stats.errors import StatsError
-from results.stats.values import FloatArray, IntArray
+from results.stats.values import FloatArray
 
 Blocks = Sequence[Any]
 """One sequence of block ids for both arms (same length), or a pair of such sequences.
@@ -60,25 +60,6 @@ def pair_values(x: FloatArray, y: FloatArray, blocks: Blocks) -> PairedBlocks:
     return PairedBlocks(mean_x, mean_y, used_x, used_y, tuple(warnings))
 
 
-def shared_blocks(n_x: int, n_y: int, blocks: Blocks) -> tuple[IntArray, IntArray, tuple[str, ...]]:
-    """Indices of one trial per arm for every block that has both.
-
-    For resampling whole trials: of several trials in one block the first stands for it.
-    """
-    blocks_x, blocks_y = _both(blocks, n_x, n_y)
-    of_x, of_y = (
-        _grouped(np.arange(len(ids), dtype=np.float64), ids) for ids in (blocks_x, blocks_y)
-    )
-    shared = [block for block in of_x if block in of_y]
-    if not shared:
-        raise StatsError("no block holds both arms", argument="blocks")
-    left = n_x + n_y - 2 * len(shared)
-    warnings = (f"{left} trials without a partner in their block are left out",) if left else ()
-    in_x = np.array([int(of_x[block][0]) for block in shared], dtype=np.intp)
-    in_y = np.array([int(of_y[block][0]) for block in shared], dtype=np.intp)
-    return in_x, in_y, warnings
-
-
 def _both(blocks: Blocks, n_x: int, n_y: int) -> tuple[list[Hashable], list[Hashable]]:
     entries = _ids(blocks, "blocks")
     if len(entries) == 2 and all(_is_sequence(entry) for entry in entries):
@@ -95,10 +76,6 @@ def _both(blocks: Blocks, n_x: int, n_y: int) -> tuple[list[Hashable], list[Hash
         if len(ids) != count:
             raise StatsError(f"{len(ids)} block ids for {count} {side} trials", argument="blocks")
     return first, second
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _is_sequence(entry: object) -> bool:

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
-from results.stats.compare import Comparison, Direction, compare_at
 from results.stats.errors import StatsError
 from results.stats.intervals import MINIMUM_TRIALS, RESERVE, Levels
-from results.stats.pairing import Blocks
 from results.stats.spending import nominal_levels, spent
-from results.stats.values import Trials, fraction
+from results.stats.values import fraction
 
 GROWTH = 1.25
 """Each look has about a quarter more blocks than the one before."""
@@ -37,14 +34,6 @@ class SequentialPlan:
     def maximum(self) -> int:
         """The most blocks that the plan allows."""
         return self.looks[-1]
-
-    def at(self, blocks: int) -> Levels | None:
-        """The levels of the look at this many blocks; None where none is planned."""
-        return self.levels[self.looks.index(blocks)] if blocks in self.looks else None
-
-    def next_look(self, blocks: int) -> int | None:
-        """The first look after this many blocks; None past the last."""
-        return next((look for look in self.looks if look > blocks), None)
 
     def ending_at(self, blocks: int) -> SequentialPlan:
         """The plan with its last look here, because the budget ends.
@@ -76,55 +65,6 @@ def plan(
     if not rising or chosen[0] < 1 or chosen[-1] != maximum_blocks:
         raise StatsError("looks must rise and end at maximum_blocks", argument="looks")
     return _plan(tuple(chosen), confidence, maximum_blocks)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look decided."""
-
-    comparison: Comparison
-    """With intervals corrected for looking repeatedly."""
-    state: Literal["decided", "go on", "ended"]
-    """``ended``: the last look, and still inconclusive."""
-    next_look: int | None
-    """Blocks at which to look again while ``go on``."""
-
-
-def look(
-    baseline: Trials,
-    candidate: Trials,
-    *,
-    schedule: SequentialPlan,
-    margin: float,
-    blocks: Blocks,
-    blocks_done: int,
-    direction: Direction = "higher",
-) -> Look:
-    """Judge the data of the first ``blocks_done`` blocks, at a look of the schedule.
-
-    Raises StatsError where the schedule has no look there: an unplanned look spends error
-    that nobody has accounted for.
-    """
-    levels = schedule.at(blocks_done)
-    if levels is None:
-        raise StatsError(
-            f"no look is planned at {blocks_done} blocks",
-            argument="blocks_done",
-            hint=f"the looks are at {', '.join(map(str, schedule.looks))}",
-        )
-    found = compare_at(
-        baseline,
-        candidate,
-        margin=margin,
-        direction=direction,
-        confidence=schedule.confidence,
-        blocks=blocks,
-        levels=levels,
-    )
-    if found.settled:
-        return Look(found, "decided", None)
-    upcoming = schedule.next_look(blocks_done)
-    return Look(found, "ended" if upcoming is None else "go on", upcoming)
 
 
 def _default_looks(maximum: int, alpha: float) -> tuple[int, ...]:

@@ -53,20 +53,6 @@ def trial_values(data: Trials, argument: str) -> FloatArray:
     return means
 
 
-def iteration_values(data: Trials, argument: str) -> tuple[FloatArray, ...]:
-    """The checked iterations of every trial; a bare value is a trial of one iteration."""
-    values, counts = _flat(data, argument)
-    return tuple(np.split(values, np.cumsum(counts)[:-1]))
-
-
-def series(data: Iterable[Any], argument: str) -> FloatArray:
-    """A flat series of finite numbers of any sign, e.g. differences or iterations."""
-    values = [
-        _number(entry, argument, (place,)) for place, entry in enumerate(_listed(data, argument))
-    ]
-    return np.array(values, dtype=np.float64)
-
-
 def fraction(value: object, argument: str) -> float:
     """A number strictly between 0 and 1, such as a margin or a confidence."""
     number = _number(value, argument, ())

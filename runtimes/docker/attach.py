@@ -28,7 +28,6 @@ SEND_S = 30.0
 """How long the container may leave its input unread."""
 _READ_BYTES = 64 << 10
 _STDOUT = (0, 1)
-_STDERR = 2
 _DAEMON_ERROR = 3
 
 

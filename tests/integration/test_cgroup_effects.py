@@ -97,10 +97,9 @@ def test_a_quota_keeps_to_its_part_and_counts_what_it_held_back(limiter: Limiter
     assert (account.cpu_user_ns or 0) + (account.cpu_system_ns or 0) > account.cpu_ns / 2
 
 
-def test_memory_beyond_the_limit_is_an_event_a_kill_and_a_count(limiter: Limiter) -> None:
-    script = "sleep 0.5; exec dd if=/dev/zero of=/dev/null bs=64M count=1"
+def test_memory_beyond_the_limit_is_a_kill_and_a_count(limiter: Limiter) -> None:
+    script = "exec dd if=/dev/zero of=/dev/null bs=64M count=1"
     with limiter.limited(cgroups.Bounds((0,), memory_bytes=16 * MIB), script) as one:
-        assert one.group.wait_oom(60)
         assert one.ended() == 128 + signal.SIGKILL
         account = one.group.account()
     assert account.oom_kills == 1

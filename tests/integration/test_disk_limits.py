@@ -130,7 +130,7 @@ def test_a_killed_runs_quotas_are_forgotten_with_its_files(
         left.mkdir(parents=True)
         number = project.limited(left, LIMIT).number
         assert project.number_of(left) == number
-        assert project.hard_limit(home, number) == LIMIT
+        assert project._usage(home, number)[0] == LIMIT
         clean.clean_run(run, home, {})
-        assert project.hard_limit(home, number) == 0
+        assert project._usage(home, number)[0] == 0
         home.mkdir(exist_ok=True)

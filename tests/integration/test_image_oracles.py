@@ -14,13 +14,12 @@ import pytest
 from support.layer_trees import manifest
 
 from runtimes import process
-from runtimes.images.layers.stack import walk
 from runtimes.images.layers.store.store import LayerStore
-from runtimes.images.layers.tar import write
-from runtimes.images.layers.tar.member import EPOCH_NS, Member, directory, file
+from runtimes.images.layers.tar.member import EPOCH_NS, Member
 from runtimes.images.layers.unpack.apply import apply
 from runtimes.standalone.image import pack, pull
 from runtimes.standalone.image.compression import Compression
+from tests.support.members import directory, file
 
 pytestmark = [
     pytest.mark.parallel,
@@ -229,21 +228,6 @@ def mounted(tmp_path: Path, store: LayerStore, theirs: Path) -> Iterator[tuple[P
 def test_overlayfs_shows_what_we_say_it_shows(mounted: tuple[Path, list[Path]]) -> None:
     view, layers = mounted
     assert manifest([view]) == manifest(layers)
-
-
-def test_a_layer_written_again_is_the_same_layer(tmp_path: Path, store: LayerStore) -> None:
-    pack.pack(LAYERS, tmp_path / "first", pack.Description("x"), "none")
-    image = pull.pull(tmp_path / "first", store, print)
-    archives = [
-        pack.write_members(walk.layer(path), tmp_path / f"{number}.tar")
-        for number, path in enumerate(reversed(store.lower_directories(image)))
-    ]
-    pack.pack(archives, tmp_path / "second", pack.Description("y"), "none")
-    again = pull.pull(tmp_path / "second", store, print)
-    assert manifest(store.lower_directories(again)) == manifest(store.lower_directories(image))
-    assert write.digest(walk.merged(store.lower_directories(again))) == write.digest(
-        walk.merged(store.lower_directories(image))
-    )
 
 
 def test_one_directory_has_all_that_the_layers_show(tmp_path: Path, store: LayerStore) -> None:

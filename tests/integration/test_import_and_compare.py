@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from results.frame import load, read_parquet
+from results.frame import load
+from tests.support import parquet
 from tests.support.command_line import invoke
 from tests.support.imports import DATA, HEADER, csv
 
@@ -22,7 +23,7 @@ def test_a_study_is_imported_judged_and_reported(tmp_path: Path) -> None:
     assert ended.status == 0, ended.stderr
     assert "30 samples of 30 trials in native, docker, kvm" in ended.stdout
     frame = load(ended.run)
-    assert read_parquet(ended.run / "samples.parquet").equals(frame)
+    assert parquet.read(ended.run / "samples.parquet").equals(frame)
     assert set(frame["arm"]) == {"native", "docker", "kvm"}
     assert frame["valid"].all()
     verdicts = json.loads((ended.run / "verdicts.json").read_text(encoding="utf-8"))

@@ -13,8 +13,9 @@ from support.layer_trees import manifest
 from runtimes import process
 from runtimes.images.layers.store.garbage import collect
 from runtimes.images.layers.store.store import LayerStore
-from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member
 from runtimes.standalone.image import pack, pull
+from tests.support.members import directory, file
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("root_needed")]
 

@@ -17,7 +17,7 @@ from runtimes import process
 from runtimes.faults import RuntimeFault
 from runtimes.images.layers.limits.budget import Budget
 from runtimes.images.layers.limits.rules import DEFAULT
-from runtimes.images.layers.stack import union, walk
+from runtimes.images.layers.stack import union
 from runtimes.images.layers.tar.member import Member
 from runtimes.images.layers.unpack.apply import _Layer, apply
 from runtimes.standalone.image import pack
@@ -97,18 +97,6 @@ def test_any_stack_of_layers_looks_to_us_as_to_the_kernel(drawn: list[list[Membe
             assert manifest([view]) == manifest(layers)
         finally:
             process.run(["umount", str(view)], timeout_s=30)
-        written_again(home, layers)
-
-
-def written_again(home: Path, layers: list[Path]) -> None:
-    """Each layer as members, with its whiteouts, and unpacked anew: the same stack."""
-    copies: list[Path] = []
-    for number, layer in enumerate(reversed(layers)):
-        copy = home / f"copy-{number}"
-        copy.mkdir()
-        apply(walk.layer(layer), copy, copies)
-        copies.insert(0, copy)
-    assert manifest(copies) == manifest(layers)
 
 
 def plain(members: Sequence[Member]) -> list[Member]:

@@ -16,11 +16,12 @@ from harness.clean import clean, layer_store
 from runtimes import process
 from runtimes.images.layers.store.garbage import collect
 from runtimes.images.layers.store.store import LayerStore
-from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member
 from runtimes.linux.proc import readable
 from runtimes.ns import NamespaceRuntime
 from runtimes.standalone.image import pack
 from runtimes.standalone.image.documents import Execution
+from tests.support.members import directory, file
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member
 from runtimes.images.layers.unpack.apply import apply
 from runtimes.launcher import overlay
+from tests.support.members import directory, file
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,15 +150,10 @@ def test_the_account_tells_what_the_box_did(bench: Bench) -> None:
     assert account.oom_kills == 0
 
 
-def test_an_out_of_memory_event_is_told_as_it_happens(bench: Bench) -> None:
+def test_the_account_counts_what_the_memory_limit_killed(bench: Bench) -> None:
     with bench.box() as box:
-        told: list[bool] = []
-        watcher = threading.Thread(target=lambda: told.append(box.group.wait_oom(20)))
-        watcher.start()
         greedy = "x=; while :; do x=$x$(head -c 1000000 /dev/zero | tr '\\0' y); done"
         box.agent.run(["/bin/busybox", "sh", "-c", greedy], timeout_s=60)
-        watcher.join()
-        assert told == [True]
         assert box.account().oom_kills > 0
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from runtimes import process
-from runtimes.images.layers.tar.member import directory, file
 from runtimes.linux.ids import entering
 from runtimes.standalone.image import pack
 from runtimes.standalone.image.documents import Execution
+from tests.support.members import directory, file
 from tests.support.plain_user import SUBORDINATE, USER, PlainUser, plain_user
 from tests.support.tiny_rootfs import BUSYBOX, missing, tiny_rootfs
 

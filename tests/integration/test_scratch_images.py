@@ -17,9 +17,10 @@ import pytest
 from harness.directories import places
 from runtimes import process
 from runtimes.images.compile import compile_static
-from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member
 from runtimes.standalone.image import pack
 from runtimes.standalone.image.documents import Execution
+from tests.support.members import directory, file
 from tests.support.ns_bench import home_of_boxes_by_hand
 from tests.support.tiny_rootfs import BUSYBOX
 

@@ -12,20 +12,20 @@ import pytest
 
 from harness.directories import PROJECT
 from results.stats import compare
-from results.stats.simulation import FAMILIES, SIZES, coverage_table
 from runtimes import process
 from tests.perf.conftest import Recorder
+from tests.support.coverage import FAMILIES, SIZES, coverage_table
 
 REPLICATIONS = 1000
 VERDICT = """
 import json, time
-from results.ledger import simulate
 from results.ledger.judge import judge
+from tests.support import drawn_frames
 
-size = simulate.Size(claims=20, arms=10, trials=200, iterations=20)
-frame = simulate.frame(size)
+size = drawn_frames.Size(claims=20, arms=10, trials=200, iterations=20)
+frame = drawn_frames.frame(size)
 begun = time.perf_counter()
-judgement = judge(simulate.ledger(size), frame)
+judgement = judge(drawn_frames.ledger(size), frame)
 seconds = time.perf_counter() - begun
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 found = [each.verdict for each in judgement.verdicts]

@@ -12,10 +12,10 @@ from results.ledger.judge.decide import decide
 from results.ledger.judge.floors import AaFloor
 from results.stats.compare import compare_at
 from results.stats.sequential import SequentialPlan, plan
-from results.stats.simulation import FAMILIES as DRAWS
-from results.stats.simulation import MARGIN
-from results.stats.stopping import MAXIMUM, SCENARIOS, look_errors, stopping_table
 from tests.perf.conftest import Recorder
+from tests.support.coverage import FAMILIES as DRAWS
+from tests.support.coverage import MARGIN
+from tests.support.stopping import MAXIMUM, SCENARIOS, look_errors, stopping_table
 
 REPLICATIONS = 300
 ERROR_REPLICATIONS = 1000

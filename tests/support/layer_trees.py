@@ -13,8 +13,9 @@ from runtimes.images.layers.limits.rules import DEFAULT, Rules
 from runtimes.images.layers.stack import walk
 from runtimes.images.layers.tar import read as tarstream
 from runtimes.images.layers.tar import write
-from runtimes.images.layers.tar.member import Member, directory, file
+from runtimes.images.layers.tar.member import Member
 from runtimes.images.layers.unpack.apply import Applied, apply
+from tests.support.members import directory, file
 
 ME = os.getuid()
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support import synthetic
+from support import parquet, synthetic
 
 from results import frame
-from results.errors import StoreError
 from results.store.store import RunDirectory
 
 
@@ -56,7 +55,7 @@ def test_a_run_is_loaded_by_path_name_or_open_directory(run: RunDirectory) -> No
 def test_parquet_read_back_equals_the_journal(tmp_path: Path, hostile: str) -> None:
     run = synthetic.write(tmp_path / "it's a root", blocks=2, hostile=hostile)
     path = frame.write_parquet(run)
-    pd.testing.assert_frame_equal(frame.read_parquet(path), frame.load(run))
+    pd.testing.assert_frame_equal(parquet.read(path), frame.load(run))
     assert not list(run.path.glob("*.new"))
 
 
@@ -65,7 +64,7 @@ def test_a_run_without_trials_is_an_empty_frame(tmp_path: Path) -> None:
     samples = frame.load(run)
     assert len(samples) == 0
     assert tuple(samples.columns) == frame.COLUMNS
-    pd.testing.assert_frame_equal(frame.read_parquet(frame.write_parquet(run)), samples)
+    pd.testing.assert_frame_equal(parquet.read(frame.write_parquet(run)), samples)
     assert len(frame.load_trials(run)) == 0
 
 
@@ -76,12 +75,6 @@ def test_trials_have_one_row_each_with_status_and_phases(run: RunDirectory) -> N
     assert str(trials["http_200_ns"].dtype) == "Int64"
     failed = trials[trials["status"] == "failed"]
     assert (failed["error"] != "").all()
-
-
-def test_a_parquet_file_that_is_none_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "samples.parquet").write_bytes(b"PAR1 nonsense")
-    with pytest.raises(StoreError, match=r"samples\.parquet"):
-        frame.read_parquet(tmp_path / "samples.parquet")
 
 
 def test_the_mean_of_what_a_journal_may_hold_is_a_float() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from results.ledger.claims.rules import as_margin
 from results.ledger.claims.schema import Claim, Combine, Part
@@ -10,7 +10,6 @@ from results.ledger.claims.vocabulary import spoken
 from results.ledger.findings import Finding, PartVerdict, Verdict
 from results.ledger.verdict.effects import effect, named
 
-OPEN: Collection[Verdict] = ("inconclusive", "not evaluable")
 ONE_DECIDES: Mapping[Combine, Verdict] = {"any": "supported"}
 """Where one comparison is enough for the whole claim."""
 

@@ -24,7 +24,7 @@ from runtimes.launcher.operations.mounts import (
     Symlink,
     Unmount,
 )
-from runtimes.launcher.operations.network import Address, Loopback, RemoveLink, Veth
+from runtimes.launcher.operations.network import Address, Loopback, Veth
 from runtimes.launcher.operations.process import (
     Affinity,
     ChildrenIn,
@@ -90,7 +90,6 @@ __all__ = [
     "Operation",
     "PivotRoot",
     "Post",
-    "RemoveLink",
     "ResourceLimit",
     "Seccomp",
     "Symlink",

@@ -72,19 +72,3 @@ class Address(Plain):
 
     def strings(self) -> tuple[str | bytes, ...]:
         return (self.interface,)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveLink(Plain):
-    """Remove a network interface; already gone is fine."""
-
-    CODE: ClassVar[int] = 27
-    verb: ClassVar[str] = "remove interface"
-    name: str
-
-    @property
-    def thing(self) -> str:
-        return self.name
-
-    def strings(self) -> tuple[str | bytes, ...]:
-        return (self.name,)

@@ -76,7 +76,7 @@ operation op_make_directory, op_write_file, op_clone, op_id_map, op_enter_namesp
 operation op_mount, op_bind_idmapped, op_bind, op_mask, op_pivot_root, op_chroot, op_symlink;
 operation op_make_node, op_hostname, op_loopback, op_veth, op_address, op_identity;
 operation op_capabilities, op_no_new_privileges, op_seccomp, op_post, op_wait, op_execute;
-operation op_resource_limit, op_remove_link, op_unshare, op_hold, op_leave_old_root;
+operation op_resource_limit, op_unshare, op_hold, op_leave_old_root;
 operation op_make_overlay, op_clone_tree, op_make_tmpfs, op_attach, op_enter_process;
 operation op_children_in, op_make_mount, op_device_filter, op_affinity;
 operation op_ask, op_await_start, op_hook, op_terminal, op_make_place, op_attach_in_root;

@@ -13,7 +13,8 @@ struct entry {
     uint16_t numbers, strings; /* at least */
 };
 
-/* Indexed by the codes in runtimes/launcher/plan.py. */
+/* Indexed by the codes of runtimes/launcher/operations, a line for each. */
+/* clang-format off */
 static const struct entry TABLE[] = {
     [1] = {op_make_directory, 4, 1},
     [2] = {op_write_file, 0, 2},
@@ -40,7 +41,6 @@ static const struct entry TABLE[] = {
     [24] = {op_wait, 0, 0},
     [25] = {op_execute, 4, 2},
     [26] = {op_resource_limit, 3, 0},
-    [27] = {op_remove_link, 0, 1},
     [28] = {op_unshare, 1, 0},
     [29] = {op_hold, 1, 0},
     [30] = {op_leave_old_root, 0, 0},
@@ -62,6 +62,7 @@ static const struct entry TABLE[] = {
     [56] = {op_mount_in_root, 1, 4},
     [57] = {op_unmount, 0, 1},
 };
+/* clang-format on */
 
 static int run_step(struct context *context, const struct step *step)
 {

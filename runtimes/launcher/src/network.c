@@ -184,19 +184,3 @@ int op_address(struct context *context, const struct step *step)
     close(fd);
     return error;
 }
-
-/* Removing one end of a pair removes the other. Already gone is fine. strings: interface */
-int op_remove_link(struct context *context, const struct step *step)
-{
-    (void)context;
-    struct request request;
-    struct ifinfomsg link = {0};
-    int fd = open_netlink();
-    if (fd < 0)
-        return fd;
-    begin(&request, RTM_DELLINK, 0, &link, sizeof link);
-    put_text(&request, IFLA_IFNAME, step->strings[0]);
-    int error = transact(fd, &request);
-    close(fd);
-    return error == -ENODEV ? 0 : error;
-}

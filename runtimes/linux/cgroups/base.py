@@ -62,10 +62,6 @@ class Group(Protocol):
         """Everything that is accounted, at once."""
         ...
 
-    def wait_oom(self, timeout_s: float) -> bool:
-        """Wait for the kernel's next out-of-memory event in the box; False after the time."""
-        ...
-
     def pids(self) -> tuple[int, ...]:
         """Every process inside, as the host numbers them."""
         ...

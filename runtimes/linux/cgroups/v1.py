@@ -17,7 +17,6 @@ from runtimes.linux.cgroups import base, devices
 from runtimes.linux.cgroups.processes import kill_all
 from runtimes.linux.cgroups.specs import Account, Bounds, Creation, IoLimit, Write
 from runtimes.linux.cpu_list import format_cpus, parse_cpus
-from runtimes.linux.proc import readable
 from runtimes.resources import LimitsRead
 
 USED = ("cpuset", "cpu", "cpuacct", "memory")
@@ -91,17 +90,6 @@ class V1Group:
             io_write_bytes=None if io is None else _io_sum(io, "Write"),
             stalled_ns={},
         )
-
-    def wait_oom(self, timeout_s: float) -> bool:
-        """See Group.  An eventfd is told (cgroup-v1/memory.rst, 10)."""
-        control = self._file("memory", "memory.oom_control")
-        with control.open("rb") as watched:
-            event = os.eventfd(0, os.EFD_CLOEXEC)
-            try:
-                base.write(control.parent / "cgroup.event_control", f"{event} {watched.fileno()}")
-                return readable(event, timeout_s)
-            finally:
-                os.close(event)
 
     def pids(self) -> tuple[int, ...]:
         """See Group.  The union over hierarchies: a process may have left some of them."""

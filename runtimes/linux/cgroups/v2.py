@@ -87,21 +87,6 @@ class V2Group:
             },
         )
 
-    def wait_oom(self, timeout_s: float) -> bool:
-        """See Group.  Each change of memory.events wakes a poll."""
-        events = self.directory / "memory.events"
-        deadline = time.monotonic() + timeout_s
-        descriptor = os.open(events, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            before = _event(os.pread(descriptor, 4096, 0), "oom_kill")
-            while _event(os.pread(descriptor, 4096, 0), "oom_kill") == before:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0 or not readable(descriptor, left_s, select.POLLPRI):
-                    return False
-        finally:
-            os.close(descriptor)
-        return True
-
     def pids(self) -> tuple[int, ...]:
         """See Group."""
         return tuple(pid for inner in base.tree(self.directory) for pid in base.processes(inner))

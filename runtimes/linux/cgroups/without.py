@@ -69,11 +69,6 @@ class Processes:
             stalled_ns={},
         )
 
-    def wait_oom(self, timeout_s: float) -> bool:
-        """See Group."""
-        del timeout_s
-        raise self._impossible("tell of out-of-memory events")
-
     def pids(self) -> tuple[int, ...]:
         """See Group."""
         if not self._namespace or _namespace(self._leader) != self._namespace:

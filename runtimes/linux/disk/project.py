@@ -139,15 +139,6 @@ def release(directory: Path, number: int) -> None:
                 raise
 
 
-def hard_limit(directory: Path, number: int) -> int:
-    """A project's limit on the file system of ``directory``, bytes; 0: none.
-
-    Raises:
-        OSError: that has no project quotas.
-    """
-    return _usage(directory, number)[0]
-
-
 def forget_below(top: Path) -> None:
     """Release the projects of a killed run's directories, before these are removed."""
     with contextlib.suppress(OSError):

@@ -123,12 +123,6 @@ def load(source: Source, name: str = "", architecture: str = "") -> Image:
     )
 
 
-def names(source: Source) -> list[str]:
-    """Names of the images in a layout."""
-    index = decode(document(source, "index.json"), Index, "index.json")
-    return [entry.annotations.get(documents.REFERENCE, "") for entry in index.manifests]
-
-
 def check_platform(path: Path, found: str, system: str, wanted: str) -> None:
     """Refuse an image for another machine.
 

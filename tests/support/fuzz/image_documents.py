@@ -16,12 +16,12 @@ from typing import Any
 
 from runtimes.images.layers.store.garbage import collect, shrink
 from runtimes.images.layers.store.store import LayerStore
-from runtimes.images.layers.tar.member import file
 from runtimes.standalone.image import pack, pull
 from runtimes.standalone.image.documents import digest_of
 from tests.support.fuzz import Report
 from tests.support.fuzz.image_cases import bring, ground, replay
 from tests.support.fuzz.mutate import mutated
+from tests.support.members import file
 
 _PLACES = ("oci-layout", "index", "manifest", "config")
 _ODD: tuple[Any, ...] = (

@@ -16,7 +16,8 @@ from runtimes.images.canonical import HostileArchive
 from runtimes.images.layers.limits.rules import Rules
 from runtimes.images.layers.tar import pax
 from runtimes.images.layers.tar import read as tarstream
-from runtimes.images.layers.tar.member import Member, file
+from runtimes.images.layers.tar.member import Member
+from tests.support.members import file
 
 LONG = "d" * 120 + "/" + "n" * 200
 

@@ -16,9 +16,9 @@ from results.ledger.__main__ import main
 from results.ledger.claims.load import load
 from results.ledger.judge.judge import judge
 from results.ledger.outcome import VERDICTS, judge_run, keep
-from results.ledger.simulate import Size, ledger
-from results.ledger.simulate import frame as simulated
 from results.store.store import RunDirectory
+from tests.support.drawn_frames import Size, ledger
+from tests.support.drawn_frames import frame as simulated
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from results.stats.simulation import FAMILIES, SIZES, CoverageRow, coverage_table, drift_table
+from tests.support.coverage import FAMILIES, SIZES, CoverageRow, coverage_table, drift_table
 
 RUNS = 300
 

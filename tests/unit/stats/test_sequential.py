@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from results.stats import StatsError, look, plan
+from results.stats import StatsError, plan
+from results.stats.compare import compare_at
 from results.stats.spending import nominal_levels, spent
-from results.stats.stopping import look_errors, stopping_table
+from tests.support.stopping import look_errors, stopping_table
 
 
 def test_one_look_spends_all_of_alpha() -> None:
@@ -54,15 +55,16 @@ def test_looks_start_where_ranks_can_decide_and_end_at_the_maximum() -> None:
 def test_the_last_look_of_a_short_plan_has_an_interval(maximum: int) -> None:
     schedule = plan(maximum)
     data = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01][:maximum]
-    seen = look(
+    seen = compare_at(
         data,
         [2 * value for value in reversed(data)],
-        schedule=schedule,
         margin=0.05,
+        direction="higher",
+        confidence=schedule.confidence,
         blocks=range(maximum),
-        blocks_done=maximum,
+        levels=schedule.levels[-1],
     )
-    assert seen.comparison.verdict == "different"
+    assert seen.verdict == "different"
 
 
 def test_a_plan_cut_short_keeps_the_looks_taken_and_spends_the_rest() -> None:
@@ -75,46 +77,11 @@ def test_a_plan_cut_short_keeps_the_looks_taken_and_spends_the_rest() -> None:
     assert cut.levels[-1].difference > schedule.levels[len(past)].difference
 
 
-def test_an_unplanned_look_is_refused() -> None:
-    schedule = plan(20)
-    missing = next(n for n in range(6, 20) if schedule.at(n) is None)
-    data = [1.0] * missing
-    with pytest.raises(StatsError, match="no look is planned"):
-        look(data, data, schedule=schedule, margin=0.05, blocks=range(missing), blocks_done=missing)
+def test_a_plan_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(StatsError, match="maximum_blocks"):
         plan(4)
     with pytest.raises(StatsError, match="looks"):
         plan(10, looks=(5, 9))
-
-
-def test_looks_go_on_until_decided_or_ended() -> None:
-    schedule = plan(20)
-    first = schedule.looks[0]
-    noisy = list(np.exp(0.5 * np.random.default_rng(3).standard_normal(40)))
-    seen = look(
-        noisy[:first],
-        noisy[20 : 20 + first],
-        schedule=schedule,
-        margin=0.02,
-        blocks=range(first),
-        blocks_done=first,
-    )
-    assert (seen.state, seen.next_look) == ("go on", schedule.looks[1])
-    end = look(
-        noisy[:20], noisy[20:], schedule=schedule, margin=0.02, blocks=range(20), blocks_done=20
-    )
-    assert (end.state, end.next_look) == ("ended", None)
-    clear = [10 * value for value in noisy[:first]]
-    done = look(
-        noisy[:first],
-        clear,
-        schedule=schedule,
-        margin=0.02,
-        blocks=range(first),
-        blocks_done=first,
-    )
-    assert done.state == "decided"
-    assert done.comparison.verdict == "different"
 
 
 @pytest.mark.slow

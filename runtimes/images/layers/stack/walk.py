@@ -1,4 +1,4 @@
-"""A stack of layers as members: merged as a box sees it, or one layer with what it hides."""
+"""A stack of layers as members, merged as a box sees it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 from runtimes.images.layers.limits.rules import DEFAULT, Rules
 from runtimes.images.layers.stack import union
 from runtimes.images.layers.stack.members import member_at
-from runtimes.images.layers.stack.tree import Marks, Tree, is_whiteout
+from runtimes.images.layers.stack.tree import Marks, Tree
 from runtimes.images.layers.stack.union import Found
-from runtimes.images.layers.tar.member import EPOCH_NS, Member
-from runtimes.images.layers.whiteouts import OPAQUE, PREFIX
+from runtimes.images.layers.tar.member import Member
 
 
 def merged(
@@ -29,23 +28,12 @@ def merged(
         OSError: something cannot be read.
     """
     with union.opened(directories, marks) as trees:
-        yield from _Walk(rules, whiteouts=False).below(union.find(trees, ""))
-
-
-def layer(directory: Path, rules: Rules = DEFAULT, marks: Marks = "trusted") -> Iterator[Member]:
-    """One layer: as ``merged``, and what it hides as ``.wh.`` names.
-
-    Raises:
-        HostileArchive: a path that no layer may have.
-        OSError: something cannot be read.
-    """
-    with union.opened([directory], marks) as trees:
-        yield from _Walk(rules, whiteouts=True).below(union.find(trees, ""))
+        yield from _Walk(rules).below(union.find(trees, ""))
 
 
 class _Walk:
-    def __init__(self, rules: Rules, *, whiteouts: bool) -> None:
-        self._rules, self._whiteouts = rules, whiteouts
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
         self._first: dict[tuple[int, int], str] = {}
 
     def below(self, found: Found | None) -> Iterator[Member]:
@@ -58,8 +46,6 @@ class _Walk:
             yield self._member(here)
             if not here.is_directory:
                 continue
-            if self._whiteouts:
-                yield from self._marks(here.tree, here.path)
             having: dict[str, list[Tree]] = {}
             for tree in here.trees:
                 for name in _names(tree, here.path):
@@ -78,15 +64,6 @@ class _Walk:
         if first == found.path:
             return member
         return replace(member, kind="hardlink", link=first, size=0, xattrs={}, pieces=())
-
-    def _marks(self, tree: Tree, path: str) -> Iterator[Member]:
-        prefix = f"{path}/" if path else ""
-        if tree.is_opaque(path):
-            yield Member(prefix + OPAQUE, "file", mtime_ns=EPOCH_NS)
-        for name in sorted(_names(tree, path), key=os.fsencode):
-            status = tree.lstat(prefix + name)
-            if status is not None and is_whiteout(status):
-                yield Member(prefix + PREFIX + name, "file", mtime_ns=EPOCH_NS)
 
 
 def _names(tree: Tree, path: str) -> list[str]:

@@ -33,13 +33,3 @@ class Member:
     xattrs: Mapping[str, bytes] = field(default_factory=dict)
     pieces: Iterable[bytes] = field(default=(), repr=False, compare=False)
     """The content, ``size`` bytes in all; may be iterated once."""
-
-
-def file(name: str, content: bytes = b"", mode: int = 0o644, owner: int = 0) -> Member:
-    """A regular file whose content is at hand; ``owner`` is user and group."""
-    return Member(name, "file", mode, owner, owner, size=len(content), pieces=(content,))
-
-
-def directory(name: str, mode: int = 0o755, owner: int = 0) -> Member:
-    """A directory."""
-    return Member(name, "directory", mode, owner, owner)

@@ -6,16 +6,13 @@ says otherwise: candidate = ratio · (an independent draw like the baseline).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from results.stats.bootstrap import ratio_of_medians
 from results.stats.compare import Comparison, compare
-from results.stats.fieller import ratio_of_means
 from results.stats.values import FloatArray
 
 Design = Literal["unpaired", "blocks", "one after the other"]
@@ -118,29 +115,6 @@ def drift_table(
         apart = [_drifting(rng, n, interleaved=False) for _ in range(replications)]
         rows.append(_row("drifting", "one after the other", apart))
     return tuple(rows)
-
-
-def alternatives_table(
-    replications: int, *, sizes: Sequence[int] = SIZES, seed: int = SEED
-) -> Mapping[tuple[str, str, int], float]:
-    """Coverage of the two classical ratios: (method, family, n) → share that covers.
-
-    Only families of one shape: there the ratio of means, of medians and the typical ratio
-    are one number.  An unbounded interval covers; it says nothing, and nothing false.
-    """
-    methods = {"Fieller, means": ratio_of_means, "bootstrap, medians": ratio_of_medians}
-    table = {}
-    for family, (first, second) in FAMILIES.items():
-        if first is not second:
-            continue
-        for n in sizes:
-            rng = np.random.default_rng([seed, n, sorted(FAMILIES).index(family)])
-            pairs = [(first(rng, n), second(rng, n)) for _ in range(replications)]
-            for name, method in methods.items():
-                found = [method(x, y) for x, y in pairs]
-                held = [(r.low or 0.0) <= 1.0 <= (r.high or math.inf) for r in found]
-                table[name, family, n] = sum(held) / replications
-    return table
 
 
 def _drifting(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.stats.compare import Verdict, compare
+from results.stats.compare import Verdict, compare, compare_at
 from results.stats.intervals import MINIMUM_TRIALS
-from results.stats.sequential import SequentialPlan, look, plan
-from results.stats.simulation import FAMILIES, MARGIN, SEED
+from results.stats.sequential import SequentialPlan, plan
 from results.stats.values import FloatArray
+from tests.support.coverage import FAMILIES, MARGIN, SEED
 
 MAXIMUM = 50
 NOISE = 0.06
@@ -88,7 +88,7 @@ class LookErrors:
 def look_errors(
     family: str, replications: int, *, maximum: int = MAXIMUM, seed: int = SEED
 ) -> LookErrors:
-    """Errors over all looks for a family of ``simulation``: ratio 1, and 1 − margin."""
+    """Errors over all looks for a family of ``coverage``: ratio 1, and 1 − margin."""
     schedule = plan(maximum)
     first, second = FAMILIES[family]
     rng = np.random.default_rng([seed, maximum, sorted(FAMILIES).index(family)])
@@ -149,17 +149,18 @@ def _fixed_size(draws: tuple[FloatArray, FloatArray], may_stay_open: int, maximu
 
 
 def _sequentially(x: FloatArray, y: FloatArray, schedule: SequentialPlan) -> tuple[Verdict, int]:
-    for count in schedule.looks:
-        seen = look(
+    for count, levels in zip(schedule.looks, schedule.levels, strict=True):
+        seen = compare_at(
             x[:count],
             y[:count],
-            schedule=schedule,
             margin=MARGIN,
+            direction="higher",
+            confidence=schedule.confidence,
             blocks=range(count),
-            blocks_done=count,
+            levels=levels,
         )
-        if seen.state != "go on":
-            return seen.comparison.verdict, count
+        if seen.settled or count == schedule.maximum:
+            return seen.verdict, count
     raise AssertionError("the last look ends the plan")
 
 
