@@ -19,7 +19,7 @@ from tests.support.coverage import FAMILIES, SIZES, coverage_table
 REPLICATIONS = 1000
 VERDICT = """
 import json, time
-from results.ledger.judge import judge
+from results.ledger.judge.judge import judge
 from tests.support import drawn_frames
 
 size = drawn_frames.Size(claims=20, arms=10, trials=200, iterations=20)
