@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.directories import PROJECT
 from harness.errors import UsageFault
 
+PYTHON = (sys.executable, "-m")
 PROSE = ("*.md", "docs/**/*.md", "runtimes/**/*.md", "tests/README.md")
 C = tuple(f"{top}/**/*.[ch]" for top in ("runtimes", "workloads", "tests"))
 SLOWEST = 25
@@ -19,11 +20,10 @@ NONE_SELECTED = 5
 
 def lint() -> list[list[str]]:
     """Commands that check style and structure: seconds, so that they come first."""
-    python = [sys.executable, "-m"]
     return [
-        [*python, "ruff", "check", "."],
-        [*python, "ruff", "format", "--check", "."],
-        [*python, "mdformat", "--check", *_named(PROSE)],
+        [*PYTHON, "ruff", "check", "."],
+        [*PYTHON, "ruff", "format", "--check", "."],
+        [*PYTHON, "mdformat", "--check", *_named(PROSE)],
         [_beside("clang-format"), "--dry-run", "--Werror", *_named(C)],
         [_beside("lint-imports")],
     ]
@@ -31,18 +31,17 @@ def lint() -> list[list[str]]:
 
 def fmt() -> list[list[str]]:
     """Commands that write the source as ``lint`` wants it, as far as that needs no thought."""
-    python = [sys.executable, "-m"]
     return [
-        [*python, "ruff", "check", "--fix-only", "."],
-        [*python, "ruff", "format", "."],
-        [*python, "mdformat", *_named(PROSE)],
+        [*PYTHON, "ruff", "check", "--fix-only", "."],
+        [*PYTHON, "ruff", "format", "."],
+        [*PYTHON, "mdformat", *_named(PROSE)],
         [_beside("clang-format"), "-i", *_named(C)],
     ]
 
 
 def types() -> list[list[str]]:
     """The command that checks types."""
-    return [[sys.executable, "-m", "mypy"]]
+    return [[*PYTHON, "mypy"]]
 
 
 def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
@@ -55,16 +54,16 @@ def tests(only: str | None, *, fast: bool, exhaustive: bool) -> list[list[str]]:
         fast: no engines, no browser, and of the unit tests those that take milliseconds.
         exhaustive: those too that take minutes in an emulated guest.
     """
-    python = [sys.executable, "-m", "pytest", f"--durations={SLOWEST}"]
+    pytest = [*PYTHON, "pytest", f"--durations={SLOWEST}"]
     # pytest-benchmark, which nothing of this uses, objects to processes beside it with a warning.
-    beside = [*python, "-n", "auto", "--dist", "worksteal", "-p", "no:benchmark"]
+    beside = [*pytest, "-n", "auto", "--dist", "worksteal", "-p", "no:benchmark"]
     named = ["-k", only] if only else []
     if fast:
         return [[*beside, "tests/unit", "-m", "not slow and not exhaustive", *named]]
     kept = "" if exhaustive else " and not exhaustive"
     return [
         [*beside, "-m", f"parallel{kept}", *named],
-        [*python, "-m", f"not parallel{kept}", *named],
+        [*pytest, "-m", f"not parallel{kept}", *named],
     ]
 
 
@@ -83,8 +82,7 @@ def fuzz(seconds: int, seed: int | None, target: str | None) -> list[str]:
         raise UsageFault(f"--seconds {seconds}", hint="in all, for all targets; 60 is a start")
     seeded = [] if seed is None else [f"--seed={seed}"]
     chosen = [f"--target={target}"] if target else []
-    python = [sys.executable, "-m", "tests.support.fuzz"]
-    return [*python, f"--seconds={seconds}", *seeded, *chosen]
+    return [*PYTHON, "tests.support.fuzz", f"--seconds={seconds}", *seeded, *chosen]
 
 
 def soak(cycles: int) -> list[str]:
@@ -95,8 +93,8 @@ def soak(cycles: int) -> list[str]:
     """
     if cycles < 1:
         raise UsageFault(f"--cycles {cycles}", hint="at least 1; 10000 takes some minutes")
-    python = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_ns_soak.py"]
-    return ["env", f"TAREBENCH_SOAK={cycles}", *python]
+    soaking = [*PYTHON, "pytest", "-q", "tests/integration/test_ns_soak.py"]
+    return ["env", f"TAREBENCH_SOAK={cycles}", *soaking]
 
 
 def _beside(program: str) -> str:

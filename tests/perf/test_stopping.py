@@ -10,12 +10,11 @@ from results.ledger.claims.rules import Rule
 from results.ledger.findings import Verdict
 from results.ledger.judge.decide import decide
 from results.ledger.judge.floors import AaFloor
-from results.stats.compare import compare_at
 from results.stats.sequential import SequentialPlan, plan
 from tests.perf.conftest import Recorder
 from tests.support.coverage import FAMILIES as DRAWS
 from tests.support.coverage import MARGIN
-from tests.support.stopping import MAXIMUM, SCENARIOS, look_errors, stopping_table
+from tests.support.stopping import MAXIMUM, SCENARIOS, look_errors, looks, stopping_table
 
 REPLICATIONS = 300
 ERROR_REPLICATIONS = 1000
@@ -111,16 +110,7 @@ def _claims_at_the_limit(family: str, replications: int, schedule: SequentialPla
     for _ in range(replications):
         x, y = first(rng, schedule.maximum), (1.0 - MARGIN) * second(rng, schedule.maximum)
         verdict: Verdict = "inconclusive"
-        for count, levels in zip(schedule.looks, schedule.levels, strict=True):
-            compared = compare_at(
-                x[:count],
-                y[:count],
-                margin=MARGIN,
-                direction="higher",
-                confidence=schedule.confidence,
-                blocks=range(count),
-                levels=levels,
-            )
+        for _, compared in looks(x, y, schedule):
             verdict = decide(compared, rule, "higher", quiet, needs_floor=True).verdict
             if verdict in SETTLED:
                 break

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from results.stats.compare import Verdict, compare, compare_at
+from results.stats.compare import Comparison, Verdict, compare, compare_at
 from results.stats.intervals import MINIMUM_TRIALS
 from results.stats.sequential import SequentialPlan, plan
 from results.stats.values import FloatArray
@@ -148,17 +148,27 @@ def _fixed_size(draws: tuple[FloatArray, FloatArray], may_stay_open: int, maximu
     return high
 
 
-def _sequentially(x: FloatArray, y: FloatArray, schedule: SequentialPlan) -> tuple[Verdict, int]:
+def looks(
+    x: FloatArray, y: FloatArray, schedule: SequentialPlan
+) -> Iterator[tuple[int, Comparison]]:
+    """Compare at each look in turn: how many blocks there are, and what is seen of them."""
     for count, levels in zip(schedule.looks, schedule.levels, strict=True):
-        seen = compare_at(
-            x[:count],
-            y[:count],
-            margin=MARGIN,
-            direction="higher",
-            confidence=schedule.confidence,
-            blocks=range(count),
-            levels=levels,
+        yield (
+            count,
+            compare_at(
+                x[:count],
+                y[:count],
+                margin=MARGIN,
+                direction="higher",
+                confidence=schedule.confidence,
+                blocks=range(count),
+                levels=levels,
+            ),
         )
+
+
+def _sequentially(x: FloatArray, y: FloatArray, schedule: SequentialPlan) -> tuple[Verdict, int]:
+    for count, seen in looks(x, y, schedule):
         if seen.settled or count == schedule.maximum:
             return seen.verdict, count
     raise AssertionError("the last look ends the plan")
